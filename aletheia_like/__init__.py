@@ -1,0 +1,66 @@
+"""An experiment metastore with nothing to host.
+
+Runs, metrics, artifacts and datasets are readable documents in Firestore, bytes lie in Cloud
+Storage behind a verified local cache, and the same code works offline on an embedded store.
+
+Names are loaded on first use, so importing this package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aletheia_like.connect import Metastore
+    from aletheia_like.errors import (
+        AccessDeniedError,
+        AletheiaError,
+        AlreadyExistsError,
+        ConflictError,
+        DirtyTreeError,
+        IntegrityError,
+        InvalidValueError,
+        MissingExtraError,
+        NotFoundError,
+        ReadOnlyError,
+        RunStateError,
+        SettingsError,
+        UnavailableError,
+        UntrustedArtifactError,
+    )
+
+__all__ = [
+    "AccessDeniedError",
+    "AletheiaError",
+    "AlreadyExistsError",
+    "ConflictError",
+    "DirtyTreeError",
+    "IntegrityError",
+    "InvalidValueError",
+    "Metastore",
+    "MissingExtraError",
+    "NotFoundError",
+    "ReadOnlyError",
+    "RunStateError",
+    "SettingsError",
+    "UnavailableError",
+    "UntrustedArtifactError",
+    "__version__",
+]
+
+_HOMES = {"Metastore": "aletheia_like.connect", "__version__": "aletheia_like.version"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    module = importlib.import_module(_HOMES.get(name, "aletheia_like.errors"))
+    value = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

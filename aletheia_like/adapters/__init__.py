@@ -1,0 +1,1 @@
+"""How one technology does it: one module for each, imported only by `connect` and `testing`."""

@@ -1,0 +1,1 @@
+"""What surrounded a run; each module returns a record and stores nothing."""

@@ -1,0 +1,1 @@
+"""The command `aletheia`: one module for each group of verbs."""

@@ -1,0 +1,1 @@
+"""What a user does: the handles and the rules behind them; knows ports, never adapters."""

@@ -1,0 +1,141 @@
+"""Content addresses: the sha-256 of bytes, and the manifest that gives a directory one digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import PurePosixPath
+from typing import IO
+
+from aletheia_like.errors import IntegrityError, InvalidValueError
+
+_CHUNK_BYTES = 1 << 20
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def check_digest(digest: object) -> str:
+    """Return `digest` if it is a lowercase hexadecimal sha-256.
+
+    Raises:
+        InvalidValueError: It is anything else; this also keeps paths out of file names.
+    """
+    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+        message = f"not a sha-256 in lowercase hexadecimal: {digest!r:.80}"
+        raise InvalidValueError(message)
+    return digest
+
+
+def digest_bytes(data: bytes) -> str:
+    """Return the sha-256 of `data` in lowercase hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_stream(stream: IO[bytes]) -> str:
+    """Return the sha-256 of an open file from its present position to its end."""
+    hasher = hashlib.sha256()
+    while chunk := stream.read(_CHUNK_BYTES):
+        hasher.update(chunk)
+    return hasher.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ManifestEntry:
+    """One file of a manifest.
+
+    Attributes:
+        path: Relative, with `/` between the parts, never climbing out.
+        digest: sha-256 of the content.
+        size: Bytes.
+    """
+
+    path: str
+    digest: str
+    size: int
+
+    def __post_init__(self) -> None:
+        check_digest(self.digest)
+        check_relative(self.path)
+        if self.size < 0:
+            message = f"the size of {self.path!r} is negative: {self.size}"
+            raise InvalidValueError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The files of a directory, sorted by path; equal content gives an equal digest."""
+
+    entries: tuple[ManifestEntry, ...]
+
+    @classmethod
+    def of(cls, entries: Iterable[ManifestEntry]) -> Manifest:
+        """Return the manifest of these files, sorted.
+
+        Raises:
+            InvalidValueError: Two entries have one path.
+        """
+        ordered = tuple(sorted(entries))
+        for left, right in pairwise(ordered):
+            if left.path == right.path:
+                message = f"two files of one manifest have the path {left.path!r}"
+                raise InvalidValueError(message)
+        return cls(ordered)
+
+    @classmethod
+    def from_text(cls, text: str) -> Manifest:
+        """Read what `to_text` wrote.
+
+        Raises:
+            IntegrityError: The text is not a manifest.
+        """
+        try:
+            rows = [json.loads(line) for line in text.split("\n") if line]
+            return cls.of(ManifestEntry(row["path"], row["sha256"], row["size"]) for row in rows)
+        except (ValueError, KeyError, TypeError) as error:
+            message = f"this is not a manifest of ours: {error}"
+            raise IntegrityError(message) from error
+
+    def to_text(self) -> str:
+        """Return the canonical text: one JSON object a line, in the order of the paths."""
+        return "".join(
+            json.dumps(
+                {"path": entry.path, "sha256": entry.digest, "size": entry.size},
+                ensure_ascii=False,
+                separators=(",", ":"),
+            )
+            + "\n"
+            for entry in self.entries
+        )
+
+    @property
+    def digest(self) -> str:
+        """The sha-256 of the canonical text."""
+        return digest_bytes(self.to_text().encode())
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(entry.size for entry in self.entries)
+
+    def __iter__(self) -> Iterator[ManifestEntry]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+
+def check_relative(path: str) -> str:
+    """Return `path` if it is a relative path that stays below where it starts.
+
+    Raises:
+        InvalidValueError: It is absolute, climbs, has empty parts, or is no valid text.
+    """
+    parts = path.split("/")
+    unsafe = any(part in ("", ".", "..") for part in parts) or "\0" in path or "\\" in path
+    if unsafe or PurePosixPath(path).is_absolute() or not path.isprintable():
+        message = f"a file's path must be relative and stay inside its directory: {path!r}"
+        raise InvalidValueError(message)
+    return path

@@ -1,0 +1,378 @@
+"""What may be stored, and how a Python value becomes it.
+
+Two layers. `check_fields` is the law of the ports: what Firestore holds without loss, and so what
+every store holds. `encode` and `decode` carry a user's value across that law: what has no place of
+its own travels in a one-key map whose key starts with `@`, readable in the Firestore console.
+
+    as it is      None, bool, int of 64 bits, float (NaN, infinity), str, bytes, aware datetime
+    becomes       tuple, numpy array -> list; set -> sorted list; numpy, torch scalar -> Python's;
+                  path, UUID -> str; an enumeration's member -> its value
+    tagged        list inside a list, larger int, naive datetime, date, time, timedelta, Decimal,
+                  complex, and a map whose keys are no field names (integers, "", "__x__", "@x")
+    refused       everything else, by InvalidValueError, naming the place
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import enum
+import math
+import re
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import PurePath
+from typing import Any
+
+from aletheia_like.errors import InvalidValueError
+
+Value = Any
+"""A value of a document: see `check_fields` for what that may be."""
+
+Fields = Mapping[str, Value]
+"""The named values of one document."""
+
+FieldPath = tuple[str, ...]
+"""The way to a field through nested maps; a key may hold any character, a dot too."""
+
+MAX_DOCUMENT_BYTES = 1_048_576
+MAX_KEY_BYTES = 1_500
+MAX_DEPTH = 20
+MAX_INDEX_ENTRIES = 40_000
+_INT64 = range(-(2**63), 2**63)
+_DOCUMENT_OVERHEAD = 32
+_RESERVED_KEY = re.compile(r"__.*__", re.DOTALL)
+_DIGITS_LIMIT = 4_000
+
+
+def encode(value: object, where: FieldPath = ()) -> Value:
+    """Return the storable form of a user's value.
+
+    Args:
+        value: What the user gave.
+        where: The way to it, for the error message.
+
+    Raises:
+        InvalidValueError: The value, or one inside it, has no storable form.
+    """
+    return _encode(value, where, in_list=False, above=())
+
+
+def decode(value: Value) -> Any:
+    """Return the user's value for a storable one; the inverse of `encode` for tagged values."""
+    if isinstance(value, list):
+        return [decode(item) for item in value]
+    if isinstance(value, dict):
+        if len(value) == 1:
+            ((key, inner),) = value.items()
+            if key.startswith("@"):
+                return _decode_tagged(key, inner)
+        return {key: decode(inner) for key, inner in value.items()}
+    return value
+
+
+def check_fields(fields: Fields) -> None:
+    """Refuse what no store could hold; the law every adapter obeys before it writes.
+
+    Raises:
+        InvalidValueError: A key or value no document can have, nesting deeper than 20, or more
+            than 40,000 index entries.
+    """
+    entries = _check_map(fields, (), 1)
+    if entries > MAX_INDEX_ENTRIES:
+        message = (
+            f"the document would need {entries} index entries, the limit is {MAX_INDEX_ENTRIES}: "
+            "store long lists as one text or as a file"
+        )
+        raise InvalidValueError(message)
+
+
+def check_key(key: object, where: FieldPath = ()) -> str:
+    """Return `key` if it can be the name of a field.
+
+    Raises:
+        InvalidValueError: It is not text, empty, over 1,500 bytes, or reserved (`__x__`).
+    """
+    if is_key(key):
+        return str(key)
+    message = (
+        f"{_place(where)}: {key!r:.80} cannot name a field: "
+        "it must be text of 1 to 1,500 bytes, not __x__"
+    )
+    raise InvalidValueError(message)
+
+
+def is_key(key: object) -> bool:
+    """Whether `key` can be the name of a field in a document."""
+    if not isinstance(key, str) or not key or _RESERVED_KEY.fullmatch(key):
+        return False
+    try:
+        return len(key.encode()) <= MAX_KEY_BYTES
+    except UnicodeEncodeError:
+        return False
+
+
+def document_size(path: str, fields: Fields) -> int:
+    """Return the bytes Firestore counts for a document.
+
+    Source: "Storage size calculations" in the Firestore documentation: the name's parts plus 16,
+    each field's name and value, and 32.
+    """
+    name = sum(len(part.encode()) + 1 for part in path.split("/")) + 16
+    return name + value_size(fields) + _DOCUMENT_OVERHEAD
+
+
+def value_size(value: Value) -> int:
+    """Return the bytes Firestore counts for one value, after the same source."""
+    match value:
+        case None | bool():
+            return 1
+        case int() | float() | dt.datetime():
+            return 8
+        case str():
+            return len(value) + 1 if value.isascii() else len(value.encode()) + 1
+        case bytes():
+            return len(value)
+        case Mapping():
+            return sum(value_size(key) + value_size(inner) for key, inner in value.items())
+        case _:
+            return sum(map(value_size, value))
+
+
+def _check_map(fields: Fields, where: FieldPath, depth: int) -> int:
+    if not isinstance(fields, Mapping):
+        message = f"{_place(where)}: expected a map, got {type(fields).__name__}"
+        raise InvalidValueError(message)
+    return sum(
+        _check_value(value, (*where, check_key(key, where)), depth)
+        for key, value in fields.items()
+    )
+
+
+def _check_value(value: Value, where: FieldPath, depth: int) -> int:
+    """Refuse a value no store holds; return how many index entries it takes."""
+    if depth > MAX_DEPTH:
+        message = (
+            f"{_place(where)}: nested deeper than {MAX_DEPTH}: flatten it or add it as a file"
+        )
+        raise InvalidValueError(message)
+    kind = type(value)
+    if kind is str:
+        _check_text(value, where)
+    elif kind is int:
+        if value not in _INT64:
+            message = f"{_place(where)}: an integer beyond 64 bits: {_short(value)}"
+            raise InvalidValueError(message)
+    elif kind is dt.datetime:
+        if value.utcoffset() is None:
+            message = f"{_place(where)}: a datetime without a zone: {value!r}"
+            raise InvalidValueError(message)
+    elif kind is dict:
+        return 1 + _check_map(value, where, depth + 1)
+    elif kind is list:
+        return 2 + sum(_check_item(item, where, depth + 1) for item in value)
+    elif value is not None and kind not in (bool, float, bytes):
+        message = f"{_place(where)}: no store holds a {kind.__name__}: {_short(value)}"
+        raise InvalidValueError(message)
+    return 2
+
+
+def _check_item(item: Value, where: FieldPath, depth: int) -> int:
+    if type(item) is list:
+        message = f"{_place(where)}: a list directly inside a list"
+        raise InvalidValueError(message)
+    _check_value(item, (*where, "[]"), depth)
+    return 1
+
+
+def _check_text(text: str, where: FieldPath) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        message = f"{_place(where)}: text with a lone surrogate, no valid Unicode: {text!r:.80}"
+        raise InvalidValueError(message) from error
+
+
+def _encode(value: Any, where: FieldPath, *, in_list: bool, above: tuple[int, ...]) -> Value:
+    kind = type(value)
+    if value is None or kind in (bool, float, bytes):
+        return value
+    if kind is str:
+        _check_text(value, where)
+        return value
+    if kind is int:
+        return value if value in _INT64 else {"@int": _digits(value, where)}
+    if id(value) in above:
+        message = f"{_place(where)}: the value contains itself"
+        raise InvalidValueError(message)
+    if isinstance(value, Mapping):
+        return _encode_map(value, where, (*above, id(value)))
+    if isinstance(value, list | tuple):
+        return _encode_list(value, where, in_list=in_list, above=(*above, id(value)))
+    if isinstance(value, AbstractSet):
+        return _encode_list(_sorted(value), where, in_list=in_list, above=(*above, id(value)))
+    return _encode_special(value, where, in_list=in_list, above=above)
+
+
+def _encode_map(value: Mapping[Any, Any], where: FieldPath, above: tuple[int, ...]) -> Value:
+    if all(is_key(key) and not key.startswith("@") for key in value):
+        return {
+            key: _encode(inner, (*where, key), in_list=False, above=above)
+            for key, inner in value.items()
+        }
+    return {
+        "@items": [
+            {
+                "key": _encode(key, (*where, "key"), in_list=False, above=above),
+                "value": _encode(inner, (*where, str(key)), in_list=False, above=above),
+            }
+            for key, inner in value.items()
+        ]
+    }
+
+
+def _encode_list(
+    value: Sequence[Any], where: FieldPath, *, in_list: bool, above: tuple[int, ...]
+) -> Value:
+    items = [_encode(item, (*where, "[]"), in_list=True, above=above) for item in value]
+    return {"@list": items} if in_list else items
+
+
+def _encode_special(
+    value: Any, where: FieldPath, *, in_list: bool, above: tuple[int, ...]
+) -> Value:
+    """Encode what is neither JSON-like nor a container of Python's own."""
+    match value:
+        case dt.datetime():
+            return _encode_datetime(value, where)
+        case dt.date():
+            return {"@date": value.isoformat()}
+        case dt.time():
+            return {"@time": value.isoformat()}
+        case dt.timedelta():
+            return {"@seconds": value.total_seconds()}
+        case decimal.Decimal():
+            return {"@decimal": str(value)}
+        case complex():
+            return {"@complex": [value.real, value.imag]}
+        case enum.Enum():
+            return _encode(value.value, where, in_list=in_list, above=above)
+        case PurePath() | uuid.UUID():
+            return _encode(str(value), where, in_list=in_list, above=above)
+        case bytearray() | memoryview():
+            return bytes(value)
+        case str():
+            return _encode(str.__str__(value), where, in_list=in_list, above=above)
+        case int():
+            return _encode(int(value), where, in_list=in_list, above=above)
+        case float():
+            return float(value)
+    plain = _plain_array_value(value)
+    if plain is value:
+        message = (
+            f"{_place(where)}: a {type(value).__module__}.{type(value).__qualname__} has no "
+            "stored form: convert it, or add it as an artifact"
+        )
+        raise InvalidValueError(message)
+    return _encode(plain, where, in_list=in_list, above=above)
+
+
+def _encode_datetime(value: dt.datetime, where: FieldPath) -> Value:
+    """Keep the instant of an aware datetime, the clock face of a naive one."""
+    if str(value) == "NaT" or getattr(value, "nanosecond", 0):  # pandas' own kinds of datetime
+        message = f"{_place(where)}: {value!r:.80} is no instant in whole microseconds: round it"
+        raise InvalidValueError(message)
+    if value.utcoffset() is None:
+        return {"@datetime": value.isoformat()}
+    plain = value.astimezone(dt.UTC)
+    return dt.datetime.fromisoformat(plain.isoformat())
+
+
+def _plain_array_value(value: Any) -> Any:
+    """Turn numpy, torch, jax or pandas scalars and arrays into Python's own, by their protocol."""
+    if type(value).__module__.split(".")[0] == "builtins":
+        return value
+    for name in ("to_pydatetime", "tolist", "item"):
+        convert = getattr(value, name, None)
+        if callable(convert) and not isinstance(value, type):
+            plain = convert()
+            return plain if type(plain) is not type(value) else value
+    return value
+
+
+def _sorted(value: AbstractSet[Any]) -> list[Any]:
+    try:
+        return sorted(value)
+    except TypeError:
+        return sorted(value, key=lambda item: (type(item).__name__, repr(item)))
+
+
+def _digits(value: int, where: FieldPath) -> str:
+    if value.bit_length() > _DIGITS_LIMIT:
+        message = f"{_place(where)}: an integer of {value.bit_length()} bits: store it as text"
+        raise InvalidValueError(message)
+    return str(value)
+
+
+def _timedelta(seconds: float) -> dt.timedelta:
+    return dt.timedelta(seconds=seconds)
+
+
+def _complex(parts: list[float]) -> complex:
+    return complex(parts[0], parts[1])
+
+
+def _items(pairs: list[dict[str, Value]]) -> dict[Any, Any]:
+    return {_key(decode(pair["key"])): decode(pair["value"]) for pair in pairs}
+
+
+def _key(key: Any) -> Any:
+    return tuple(map(_key, key)) if isinstance(key, list) else key
+
+
+_DECODERS: Mapping[str, Callable[[Any], Any]] = {
+    "@list": lambda items: [decode(item) for item in items],
+    "@items": _items,
+    "@int": int,
+    "@datetime": dt.datetime.fromisoformat,
+    "@date": dt.date.fromisoformat,
+    "@time": dt.time.fromisoformat,
+    "@seconds": _timedelta,
+    "@decimal": decimal.Decimal,
+    "@complex": _complex,
+}
+
+
+def _decode_tagged(tag: str, inner: Value) -> Any:
+    decoder = _DECODERS.get(tag)
+    if decoder is None:
+        return {tag: decode(inner)}
+    try:
+        return decoder(inner)
+    except (ValueError, TypeError, KeyError, ArithmeticError):
+        # Edited by hand in the console: show what is there rather than fail the whole document.
+        return {tag: inner}
+
+
+def _place(where: FieldPath) -> str:
+    return ".".join(where) or "the value"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, int) and value.bit_length() > _DIGITS_LIMIT:
+        return f"{value.bit_length()} bits"
+    return f"{value!r:.80}"
+
+
+def equal(left: Any, right: Any) -> bool:
+    """Whether two storable values are the same, NaN equal to NaN and 1 unlike True or 1.0."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, float):
+        return left == right or (math.isnan(left) and math.isnan(right))
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(equal, left, right))
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(equal(left[key], right[key]) for key in left)
+    return bool(left == right)

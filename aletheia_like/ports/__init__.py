@@ -1,0 +1,1 @@
+"""What we ask of storage: two small protocols and the types they speak."""

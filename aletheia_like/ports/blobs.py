@@ -1,0 +1,68 @@
+"""The port to bytes: blobs named by their sha-256, so nothing is ever overwritten.
+
+Every implementation passes `aletheia_like.testing.blobs.BlobStoreSuite`; the contract in short:
+
+* A blob is visible whole or not at all, and never changes.
+* `upload` hashes what it really sends: a file that no longer has the digest leaves nothing behind.
+* `download` and `open(...)` to the end never give wrong bytes: `IntegrityError` instead.
+* `download` puts the file in place by one rename; the folder must exist.
+* An instance may be used by many threads, and by a child after `fork`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+Progress = Callable[[int], None]
+"""Called with the number of bytes that just went through."""
+
+
+class BlobStore(Protocol):
+    """Holds blobs by digest; see the module's docstring for the contract."""
+
+    def exists(self, digest: str) -> bool:
+        """Whether the blob is here."""
+        ...
+
+    def upload(self, digest: str, path: Path, progress: Progress | None = None) -> bool:
+        """Store the file at `path` as the blob `digest`; already there is success.
+
+        Returns:
+            Whether bytes were stored; False if the blob was already here.
+
+        Raises:
+            IntegrityError: The file's content does not have this digest.
+            InvalidValueError: `digest` is no sha-256, or `path` no file.
+        """
+        ...
+
+    def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
+        """Write the blob to `path`, verified, replacing what is there.
+
+        Raises:
+            NotFoundError: There is no such blob.
+            IntegrityError: The stored bytes do not have this digest; `path` is untouched.
+        """
+        ...
+
+    def open(self, digest: str) -> BinaryIO:
+        """Return the blob as a readable stream that verifies the digest when it reaches the end.
+
+        Raises:
+            NotFoundError: There is no such blob.
+        """
+        ...
+
+    def delete(self, digest: str) -> None:
+        """Take the blob away; nothing happens if it is not here."""
+        ...
+
+    def digests(self) -> Iterator[str]:
+        """Yield every blob's digest, in no particular order."""
+        ...
+
+    def close(self) -> None:
+        """Free connections; may be called twice. The store opens again when it is used."""
+        ...
