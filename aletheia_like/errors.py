@@ -47,8 +47,8 @@ class RunStateError(AletheiaError, RuntimeError):
     """The run's present state does not allow it, for example after it has ended."""
 
 
-class ReadOnlyError(RunStateError):
-    """A change to something that was opened for reading."""
+class ReadOnlyError(RunStateError, AttributeError):
+    """A change to something that was opened for reading, or to an attribute that is not set."""
 
 
 class DirtyTreeError(AletheiaError, RuntimeError):

@@ -36,6 +36,11 @@ def check_name(name: object, what: str) -> str:
             f"the name of a {what} has control or surrogate characters: {name!r:.80}: remove them"
         )
         raise InvalidValueError(message)
+    if name.startswith("@"):
+        message = (
+            f"the name of a {what} must not start with '@', which marks versions: {name!r:.80}"
+        )
+        raise InvalidValueError(message)
     size = len(_escape(name).encode())
     if size > MAX_ID_BYTES:
         message = (

@@ -8,7 +8,8 @@ its own travels in a one-key map whose key starts with `@`, readable in the Fire
     becomes       tuple, numpy array -> list; set -> sorted list; numpy, torch scalar -> Python's;
                   path, UUID -> str; an enumeration's member -> its value
     tagged        list inside a list, larger int, naive datetime, date, time, timedelta, Decimal,
-                  complex, and a map whose keys are no field names (integers, "", "__x__", "@x")
+                  complex, a text that moved to a blob (`LongText`), and a map whose keys are no
+                  field names (integers, "", "__x__", "@x")
     refused       everything else, by InvalidValueError, naming the place
 """
 
@@ -22,10 +23,27 @@ import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
 from aletheia_like.errors import InvalidValueError
+
+
+@dataclass(frozen=True, slots=True)
+class LongText:
+    """A text too long for its document: the blob that holds it, and how it begins.
+
+    Attributes:
+        digest: sha-256 of the text's UTF-8 bytes, the blob's name.
+        size: Bytes.
+        head: The first characters, for people who read the document.
+    """
+
+    digest: str
+    size: int
+    head: str
+
 
 Value = Any
 """A value of a document: see `check_fields` for what that may be."""
@@ -37,6 +55,7 @@ FieldPath = tuple[str, ...]
 """The way to a field through nested maps; a key may hold any character, a dot too."""
 
 MAX_DOCUMENT_BYTES = 1_048_576
+MAX_VALUE_BYTES = 1_048_487
 MAX_KEY_BYTES = 1_500
 MAX_DEPTH = 20
 MAX_INDEX_ENTRIES = 40_000
@@ -135,9 +154,10 @@ def value_size(value: Value) -> int:
         case bytes():
             return len(value)
         case Mapping():
-            return sum(value_size(key) + value_size(inner) for key, inner in value.items())
+            # The emulator counts an empty map or list as one byte; Google's page is silent.
+            return sum(value_size(key) + value_size(inner) for key, inner in value.items()) or 1
         case _:
-            return sum(map(value_size, value))
+            return sum(map(value_size, value)) or 1
 
 
 def _check_map(fields: Fields, where: FieldPath, depth: int) -> int:
@@ -159,20 +179,20 @@ def _check_value(value: Value, where: FieldPath, depth: int) -> int:
         raise InvalidValueError(message)
     kind = type(value)
     if kind is str:
-        _check_text(value, where)
+        _check_length(_check_text(value, where), where)
     elif kind is int:
         if value not in _INT64:
             message = f"{_place(where)}: an integer beyond 64 bits: {_short(value)}"
             raise InvalidValueError(message)
     elif kind is dt.datetime:
-        if value.utcoffset() is None:
-            message = f"{_place(where)}: a datetime without a zone: {value!r}"
-            raise InvalidValueError(message)
+        _check_datetime(value, where)
     elif kind is dict:
         return 1 + _check_map(value, where, depth + 1)
     elif kind is list:
         return 2 + sum(_check_item(item, where, depth + 1) for item in value)
-    elif value is not None and kind not in (bool, float, bytes):
+    elif kind is bytes:
+        _check_length(len(value), where)
+    elif value is not None and kind not in (bool, float):
         message = f"{_place(where)}: no store holds a {kind.__name__}: {_short(value)}"
         raise InvalidValueError(message)
     return 2
@@ -186,12 +206,32 @@ def _check_item(item: Value, where: FieldPath, depth: int) -> int:
     return 1
 
 
-def _check_text(text: str, where: FieldPath) -> None:
+def _check_text(text: str, where: FieldPath) -> int:
+    """Refuse what is no Unicode; return the text's bytes."""
     try:
-        text.encode()
+        return len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError as error:
         message = f"{_place(where)}: text with a lone surrogate, no valid Unicode: {text!r:.80}"
         raise InvalidValueError(message) from error
+
+
+def _check_datetime(value: dt.datetime, where: FieldPath) -> None:
+    if value.utcoffset() is None:
+        message = f"{_place(where)}: a datetime without a zone: {value!r}"
+        raise InvalidValueError(message)
+    try:
+        value.astimezone(dt.UTC)
+    except OverflowError as error:
+        message = f"{_place(where)}: {value!r} is outside of the years 1 to 9999 in UTC"
+        raise InvalidValueError(message) from error
+
+
+def _check_length(size: int, where: FieldPath) -> None:
+    if size > MAX_VALUE_BYTES:
+        message = (
+            f"{_place(where)}: {size} bytes, one value holds {MAX_VALUE_BYTES}: add it as a file"
+        )
+        raise InvalidValueError(message)
 
 
 def _encode(value: Any, where: FieldPath, *, in_list: bool, above: tuple[int, ...]) -> Value:
@@ -256,6 +296,8 @@ def _encode_special(
             return {"@decimal": str(value)}
         case complex():
             return {"@complex": [value.real, value.imag]}
+        case LongText():
+            return {"@text": [value.digest, value.size, value.head]}
         case enum.Enum():
             return _encode(value.value, where, in_list=in_list, above=above)
         case PurePath() | uuid.UUID():
@@ -341,6 +383,7 @@ _DECODERS: Mapping[str, Callable[[Any], Any]] = {
     "@seconds": _timedelta,
     "@decimal": decimal.Decimal,
     "@complex": _complex,
+    "@text": lambda parts: LongText(*parts),
 }
 
 

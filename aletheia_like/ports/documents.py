@@ -9,7 +9,10 @@ A path alternates collection and id, `projects/p/experiments/e`. Fields are plai
 * A revision changes with every write that changes the document, and is opaque otherwise.
 * Queries order as Firestore does: null, booleans, numbers (NaN first), timestamps, text by its
   UTF-8 bytes, bytes, lists, maps; a comparison never crosses these types; a document without
-  the field is neither matched nor, when ordered by it, returned. Ties are broken by id.
+  the field is neither matched nor, when ordered by it, returned. Ties are broken by id, in the
+  direction of the last order; without an order, documents come by id.
+* An update that changes nothing may keep the revision and the time of the last change.
+* Datetimes come back in UTC, maps with their keys in any order.
 * An instance may be used by many threads, and by a child after `fork`.
 """
 
@@ -43,7 +46,19 @@ MAX_APPLY_BYTES = 3_000_000
 """Bytes of fields in one `apply`: the emulator refuses messages over 4 MiB."""
 
 MAX_IN = 30
-"""Values an `in` filter may list."""
+"""Values an `in` filter may list; with several such filters, the product of their lengths."""
+
+MAX_FILTER_BYTES = 1_500
+"""Size of one value that a filter compares with: what fits into an entry of an index."""
+
+MAX_CONDITIONS = 100
+"""Filters and orders of one query together."""
+
+MAX_LIMIT = 2**31 - 1
+"""The largest limit of a query."""
+
+MAX_PATH_BYTES = 5_888
+"""Bytes of a path: Firestore's 6 KiB for a name, less what it puts before: project, database."""
 
 
 class Removal(enum.Enum):
@@ -129,7 +144,8 @@ class Filter:
     """One condition: the field at `path` stands in `operator` to `value`.
 
     `in` takes a list of at most 30; `contains` asks whether a list holds the value. None and NaN
-    go with `==` and `!=` only; `!=` leaves out documents whose field is absent or null.
+    go with `==` and `!=` only; `!=` leaves out documents whose field is absent or null. A value
+    may take 1,500 bytes.
     """
 
     path: FieldPath
@@ -152,6 +168,10 @@ class Filter:
         if unordered and self.operator not in ("==", "!="):
             message = f"None and NaN go with == and != only, not with {self.operator!r}"
             raise InvalidValueError(message)
+        size = max(map(value_size, members))
+        if size > MAX_FILTER_BYTES:
+            message = f"a query compares with {size} bytes, the limit is {MAX_FILTER_BYTES}"
+            raise InvalidValueError(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +191,8 @@ class Query:
 
     Attributes:
         collection: Path of the collection, `projects/p/experiments`.
-        filters: All must hold. Ranges and `!=` may name one field only.
+        filters: All must hold. Ranges and `!=` may name one field only; at most one `!=`, one
+            `contains`, and `in` filters whose lengths multiply to no more than 30.
         order_by: Must begin with the field of the range or `!=` filter, if there is one.
         limit: At most so many.
     """
@@ -183,24 +204,31 @@ class Query:
 
     def __post_init__(self) -> None:
         check_path(self.collection, collection=True)
-        if self.limit is not None and self.limit < 1:
-            message = f"the limit of a query must be at least 1, not {self.limit}"
+        if self.limit is not None and not 1 <= self.limit <= MAX_LIMIT:
+            message = f"the limit of a query must be 1 to {MAX_LIMIT}, not {self.limit}"
             raise InvalidValueError(message)
-        ranged = {
-            one.path
-            for one in self.filters
-            if one.operator in RANGE_OPERATORS or one.operator == "!="
-        }
-        leading = {one.path for one in self.order_by[:1]}
-        if len(ranged) > 1 or not ranged <= leading:
-            message = (
-                "a query may have range filters on one field only, and must be ordered by that "
-                f"field first: {self.collection}"
-            )
+        reason = _why_no_query(self)
+        if reason:
+            message = f"a query {reason}: {self.collection}"
             raise InvalidValueError(message)
-        if len({one.path for one in self.order_by}) < len(self.order_by):
-            message = f"a query is ordered twice by one field: {self.collection}"
-            raise InvalidValueError(message)
+
+
+def _why_no_query(query: Query) -> str | None:
+    """Return what Firestore would object to, or None."""
+    filters, orders = query.filters, query.order_by
+    used = [one.operator for one in filters]
+    ranged = {one.path for one in filters if one.operator in RANGE_OPERATORS | {"!="}}
+    if len(ranged) > 1 or not ranged <= {one.path for one in orders[:1]}:
+        return "may have range filters on one field only, and must be ordered by that field first"
+    if len({one.path for one in orders}) < len(orders):
+        return "is ordered twice by one field"
+    if used.count("!=") > 1 or used.count("contains") > 1:
+        return "may have one '!=' and one 'contains' at most"
+    if math.prod(len(one.value) for one in filters if one.operator == "in") > MAX_IN:
+        return f"may not combine 'in' filters to more than {MAX_IN} cases"
+    if len(filters) + len(orders) > MAX_CONDITIONS:
+        return f"may have {MAX_CONDITIONS} filters and orders at most"
+    return None
 
 
 class DocumentStore(Protocol):
@@ -278,16 +306,50 @@ def check_size(path: str, fields: Fields) -> None:
         raise InvalidValueError(message)
 
 
+def changed_fields(
+    fields: Fields, changes: Mapping[FieldPath, Value | Removal]
+) -> dict[str, Value]:
+    """Return what `fields` become by an update; copies only the maps that change.
+
+    Examples:
+        >>> changed_fields({"m": {"a": 1}, "x": 2}, {("m", "b"): 3, ("x",): REMOVE})
+        {'m': {'a': 1, 'b': 3}}
+    """
+    changed = dict(fields)
+    for path, value in changes.items():
+        _change_inside(changed, path, value)
+    return changed
+
+
+def _change_inside(level: dict[str, Value], path: FieldPath, value: Value | Removal) -> None:
+    """Change one field below `level`, whose own copy the caller made."""
+    key, rest = path[0], path[1:]
+    if rest:
+        inner = level.get(key)
+        if value is REMOVE and not isinstance(inner, dict):
+            return
+        level[key] = dict(inner) if isinstance(inner, dict) else {}
+        _change_inside(level[key], rest, value)
+    elif value is REMOVE:
+        level.pop(key, None)
+    else:
+        level[key] = value
+
+
 def check_path(path: str, *, collection: bool = False) -> str:
     """Return `path` if it names a document, or a collection.
 
     Raises:
-        InvalidValueError: A part is empty, `.`, `..`, `__x__` or over 1,500 bytes, or the number
-            of parts is odd for a document, even for a collection.
+        InvalidValueError: A part is empty, `.`, `..`, `__x__` or over 1,500 bytes, the whole is
+            over 5,888 bytes, or the number of parts is odd for a document, even for a collection.
     """
-    parts = path.split("/")
+    parts = path.split("/") if isinstance(path, str) else [""]
     wanted = 1 if collection else 0
-    if len(parts) % 2 != wanted or not all(_is_id(part) for part in parts):
+    if (
+        len(parts) % 2 != wanted
+        or not all(map(_is_id, parts))
+        or len(path.encode()) > MAX_PATH_BYTES
+    ):
         what = "collection" if collection else "document"
         message = f"not the path of a {what}: {path!r:.200}"
         raise InvalidValueError(message)

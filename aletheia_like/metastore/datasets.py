@@ -1,0 +1,225 @@
+"""Datasets: named inputs with versions, fetched into the local cache and recorded where used."""
+
+from __future__ import annotations
+
+import fnmatch
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from aletheia_like.errors import InvalidValueError, MissingExtraError, NotFoundError
+from aletheia_like.metastore.session import Session
+from aletheia_like.metastore.versions import (
+    Draft,
+    StoredVersion,
+    list_newest,
+    list_versions,
+    publish,
+    read_local,
+    read_version,
+    store_tree,
+)
+from aletheia_like.model import paths
+from aletheia_like.model.digests import Manifest
+from aletheia_like.model.records import DatasetUse, VersionRecord
+
+Partitions = Mapping[str, str | Sequence[str]]
+"""Files of each partition: patterns such as `train/*.csv` by the partition's name."""
+
+
+class DatasetVersion(StoredVersion):
+    """One version of a dataset.
+
+    Attributes:
+        local_path: Where its content is on this machine; None until it was downloaded. A file
+            keeps its name and suffix.
+    """
+
+    def __init__(
+        self, session: Session, record: VersionRecord, partition: str | None = None
+    ) -> None:
+        super().__init__(session, record)
+        self._partition = partition
+        self.local_path: Path | None = None
+
+    @property
+    def type(self) -> str | None:
+        """What kind of data it is, in the words of whoever added it."""
+        return self._record.type
+
+    @property
+    def desc(self) -> str | None:
+        """Its description."""
+        return self._record.desc
+
+    @property
+    def partition(self) -> str | None:
+        """The part that was asked for."""
+        return self._partition
+
+    @property
+    def partitions(self) -> dict[str, Any]:
+        """The patterns of each partition's files, by its name."""
+        return dict(self._record.partitions or {})
+
+    @property
+    def use(self) -> DatasetUse:
+        """What a run's document says about it."""
+        return DatasetUse(self.name, self.version, str(self.digest), self._partition)
+
+    def fetch(self, *, verify: bool = False) -> Path:
+        """Bring its files into the local cache and return where they are.
+
+        Args:
+            verify: Hash every local file anew, whatever the cache remembers.
+
+        Raises:
+            NotFoundError: Its bytes are not in the store and not where they were added from.
+            IntegrityError: The stored bytes are wrong.
+        """
+        if self._record.uploaded:
+            if verify:
+                self._session.cache.verify_files([one.digest for one in self._manifest()])
+            self.local_path = self._fetch(self._manifest() if self._partition else None)
+        else:
+            self.local_path = self._unchanged_origin()
+        return self.local_path
+
+    def _manifest(self) -> Manifest:
+        whole = super()._manifest()
+        if self._partition is None:
+            return whole
+        patterns = (self._record.partitions or {}).get(self._partition)
+        if patterns is None:
+            known = ", ".join(map(repr, self.partitions)) or "none"
+            message = f"{self} has no partition {self._partition!r}: it has {known}"
+            raise NotFoundError(message)
+        return Manifest(tuple(one for one in whole if _matches(one.path, patterns)))
+
+    def _unchanged_origin(self) -> Path:
+        origin = Path(self._record.location or "")
+        if not origin.exists():
+            message = (
+                f"{self} was recorded without its bytes and is not at {origin} on this machine: "
+                "add it again with upload=True"
+            )
+            raise NotFoundError(message)
+        if read_local(origin, self.name).digest != self.digest:
+            message = f"{origin} has changed since it was added as {self}: add it again"
+            raise NotFoundError(message)
+        return origin
+
+
+def add_dataset(
+    session: Session,
+    name: str,
+    location: str | Path,
+    *,
+    upload: bool,
+    described: VersionRecord,
+) -> DatasetVersion:
+    """Hash, store and publish what is at `location`; see `Metastore.add_dataset`."""
+    owner_path = paths.dataset(session.project_path, name)
+    if isinstance(location, str) and "://" in location and not location.startswith("file://"):
+        with tempfile.TemporaryDirectory(prefix="aletheia-") as folder:
+            local = _fetch_url(location, Path(folder))
+            return _add_local(session, owner_path, local, described, upload=upload)
+    local = Path(str(location).removeprefix("file://")).expanduser().absolute()
+    described = replace(described, location=str(local))
+    return _add_local(session, owner_path, local, described, upload=upload)
+
+
+def get_dataset(
+    session: Session,
+    name: str,
+    version: int | None = None,
+    *,
+    download: bool = False,
+    partition: str | None = None,
+    verify: bool = False,
+) -> DatasetVersion:
+    """Return a version, the newest by default, without recording who asked."""
+    owner_path = paths.dataset(session.project_path, name)
+    record = read_version(session, owner_path, "dataset", version)
+    dataset = DatasetVersion(session, record, partition)
+    if partition is not None and partition not in dataset.partitions:
+        known = ", ".join(map(repr, dataset.partitions)) or "none"
+        message = f"{dataset} has no partition {partition!r}: it has {known}"
+        raise NotFoundError(message)
+    if download or verify:
+        dataset.fetch(verify=verify)
+    return dataset
+
+
+def list_datasets(session: Session) -> list[DatasetVersion]:
+    """Return the newest version of every dataset of the project, sorted by name."""
+    records = list_newest(session, paths.datasets(session.project_path))
+    return [DatasetVersion(session, record) for record in records]
+
+
+def dataset_versions(session: Session, name: str) -> list[DatasetVersion]:
+    """Return every version of a dataset, oldest first.
+
+    Raises:
+        NotFoundError: There is no dataset of that name.
+    """
+    owner_path = paths.dataset(session.project_path, name)
+    records = list_versions(session, owner_path)
+    if not records:
+        records = [read_version(session, owner_path, "dataset", None)]
+    return [DatasetVersion(session, record) for record in records]
+
+
+def _add_local(
+    session: Session, owner_path: str, local: Path, described: VersionRecord, *, upload: bool
+) -> DatasetVersion:
+    tree = read_local(local, described.name)
+    if not tree.manifest.entries:
+        message = f"{local} has no files: a dataset needs at least one"
+        raise InvalidValueError(message)
+    manifest = store_tree(session, tree, described.name) if upload else None
+    record = replace(
+        described,
+        kind=tree.kind,
+        digest=tree.digest,
+        size=tree.size,
+        files=len(tree.manifest),
+        filename=local.name,
+        manifest=manifest,
+        uploaded=upload,
+    )
+    published = publish(session, owner_path, Draft(record, tree), _is_unchanged)
+    return DatasetVersion(session, published)
+
+
+def _is_unchanged(newest: VersionRecord, draft: VersionRecord) -> bool:
+    return newest.digest == draft.digest and newest.uploaded >= draft.uploaded
+
+
+def _fetch_url(url: str, folder: Path) -> Path:
+    """Copy one file or folder from any place that fsspec knows."""
+    import fsspec  # noqa: PLC0415 - only remote sources need it
+
+    try:
+        filesystem, path = fsspec.core.url_to_fs(url)
+        target = folder / (Path(path.rstrip("/")).name or "data")
+        if not filesystem.exists(path):
+            message = f"nothing at {url}: check the address and the credentials for it"
+            raise NotFoundError(message)
+        filesystem.get(path, str(target), recursive=filesystem.isdir(path))
+    except ImportError as error:
+        scheme = url.partition("://")[0]
+        extra = {"s3": "s3", "http": "http", "https": "http"}.get(scheme, "all")
+        message = f"reading {scheme}:// needs a package: pip install 'aletheia-like[{extra}]'"
+        raise MissingExtraError(message) from error
+    except ValueError as error:
+        message = f"cannot read {url}: {error}"
+        raise InvalidValueError(message) from error
+    return target
+
+
+def _matches(path: str, patterns: str | Sequence[str]) -> bool:
+    listed = [patterns] if isinstance(patterns, str) else patterns
+    return any(fnmatch.fnmatchcase(path, pattern) for pattern in listed)

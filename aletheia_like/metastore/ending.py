@@ -1,0 +1,119 @@
+"""Ends runs truthfully when their process ends without saying so.
+
+A run opened without `with` is told of an uncaught exception by `sys.excepthook`, of SIGTERM by a
+handler (only where the program has none of its own), and of the end of the interpreter by `atexit`.
+A process that is killed outright tells nobody: its runs are `lost` once their heartbeat is stale.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import signal
+import sys
+import threading
+import weakref
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING
+
+from aletheia_like.errors import AletheiaError
+
+if TYPE_CHECKING:
+    from aletheia_like.metastore.run import Run
+
+_log = logging.getLogger("aletheia")
+_EXIT_SECONDS = 10.0
+
+
+class LiveRuns:
+    """The runs of one metastore that this process has started and not yet ended."""
+
+    def __init__(self) -> None:
+        self._runs: dict[int, Run] = {}
+        self._pid = os.getpid()
+        self._hooked = False
+        self._terminated = False
+        self._uncaught: BaseException | None = None
+
+    def add(self, run: Run) -> None:
+        """Take care of a run's end from now on."""
+        if self._pid != os.getpid():
+            # After a fork the runs are the parent's to end.
+            self._runs, self._pid = {}, os.getpid()
+        self._runs[id(run)] = run
+        if not self._hooked:
+            self._hooked = True
+            _hook(self)
+
+    def remove(self, run: Run) -> None:
+        """A run has ended by itself."""
+        self._runs.pop(id(run), None)
+
+    def end_all(self) -> None:
+        """End what is still running, as truthfully as can be known."""
+        if self._pid != os.getpid():
+            return
+        for run in list(self._runs.values()):
+            try:
+                if isinstance(self._uncaught, Exception):
+                    run.fail(self._uncaught, timeout=_EXIT_SECONDS)
+                elif self._uncaught is not None or self._terminated:
+                    run.finish("killed", timeout=_EXIT_SECONDS)
+                else:
+                    run.finish(timeout=_EXIT_SECONDS)
+            except AletheiaError as error:
+                _log.warning("the end of %r could not be stored: %s", run, error)
+
+    def note_uncaught(self, error: BaseException) -> None:
+        """The program is ending because of this exception."""
+        self._uncaught = error
+
+    def note_terminated(self) -> None:
+        """The program was asked to end."""
+        self._terminated = True
+
+
+def _hook(live: LiveRuns) -> None:
+    """Watch the end of the process; holds `live` weakly, since hooks cannot all be undone."""
+    reference = weakref.ref(live)
+
+    def at_exit() -> None:
+        runs = reference()
+        if runs is not None:
+            runs.end_all()
+
+    atexit.register(at_exit)
+    _hook_exceptions(reference)
+    _hook_termination(reference)
+
+
+def _hook_exceptions(reference: weakref.ref[LiveRuns]) -> None:
+    earlier = sys.excepthook
+
+    def note(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        runs = reference()
+        if runs is not None:
+            runs.note_uncaught(error)
+        earlier(kind, error, trace)
+
+    sys.excepthook = note
+
+
+def _hook_termination(reference: weakref.ref[LiveRuns]) -> None:
+    """Turn SIGTERM into `SystemExit`, so that `with` blocks and `atexit` get their turn."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        return
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        del frame
+        runs = reference()
+        if runs is not None:
+            runs.note_terminated()
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, terminate)

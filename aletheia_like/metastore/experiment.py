@@ -1,0 +1,324 @@
+"""An experiment: a question, and the runs that ask it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from aletheia_like.errors import AlreadyExistsError, InvalidValueError, NotFoundError
+from aletheia_like.metastore.artifacts import ArtifactVersion, Maker, add_artifact
+from aletheia_like.metastore.handle import DocumentHandle
+from aletheia_like.metastore.leaderboard import read_results
+from aletheia_like.metastore.run import Run
+from aletheia_like.metastore.session import Session, author
+from aletheia_like.metastore.starting import check_request, start
+from aletheia_like.metastore.tables import Runs, Table, run_row
+from aletheia_like.model import codec, paths
+from aletheia_like.model.names import check_name
+from aletheia_like.model.records import ExperimentRecord, RunRecord, seen_status
+from aletheia_like.model.values import check_key
+from aletheia_like.ports.documents import Create, Document, Query
+
+_KNOWN = frozenset(ExperimentRecord.__dataclass_fields__) - {"extra"} | {"schema_version"}
+
+
+@dataclass(frozen=True, slots=True)
+class RunCounter:
+    """The next run's number, and the revision of the document that says so."""
+
+    number: int
+    revision: str
+
+
+class Experiment(DocumentHandle):
+    """A named question, asked by many runs.
+
+    Args:
+        session: The metastore it is in.
+        document: Its document.
+        debug: Whether runs started here are trials: git is not asked, tables leave them out.
+        auto_inc_ids: Whether runs are called 1, 2, …
+        writable: Whether it may be changed here.
+    """
+
+    _what = "experiment"
+    _known_fields = _KNOWN
+
+    def __init__(
+        self,
+        session: Session,
+        document: Document,
+        *,
+        debug: bool = False,
+        auto_inc_ids: bool = True,
+        writable: bool = True,
+    ) -> None:
+        self._open(session, document.path, document.fields)
+        self._debug = debug or bool(document.fields.get("debug"))
+        self._auto_inc_ids = auto_inc_ids
+        self._writable = writable
+        self._counter: RunCounter | None = None
+        self.remember_counter(self.record.next_run_number, document.revision)
+
+    @property
+    def record(self) -> ExperimentRecord:
+        """Everything that is stored about it, as seen here."""
+        return codec.experiment_record(self._path, self._fields)
+
+    @property
+    def path(self) -> str:
+        """Path of its document."""
+        return self._path
+
+    @property
+    def name(self) -> str:
+        """Unique within the project."""
+        return self.record.name
+
+    @property
+    def debug(self) -> bool:
+        """Whether its runs are trials."""
+        return self._debug
+
+    @property
+    def auto_inc_ids(self) -> bool:
+        """Whether its runs are called 1, 2, …"""
+        return self._auto_inc_ids
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Numbers of the experiment as a whole."""
+        return dict(self.record.metrics)
+
+    @property
+    def created_at(self) -> Any:
+        """When it was created."""
+        return self.record.created_at
+
+    @property
+    def url(self) -> str:
+        """Where a person can look at its document."""
+        return self._session.document_url(self._path)
+
+    def start_run(
+        self,
+        name: str | None = None,
+        *,
+        id: str | None = None,  # noqa: A002 - the contract's word
+        fold: Any = None,
+        resume: str = "never",
+        parent: Run | str | None = None,
+        tags: Sequence[str] = (),
+        hyper_params: object = None,
+        desc: str | None = None,
+        git: str | None = None,
+    ) -> Run:
+        """Start a run; best used in a `with` statement.
+
+        Args:
+            name: For people; two random words by default.
+            id: Its id, instead of the next number.
+            fold: Which fold of a cross-validation it is.
+            resume: What to do when a run of this `id` exists: `never` refuses, `allow` goes on
+                with it, `must` refuses to create one.
+            parent: The run that this one belongs to.
+            tags: Labels to search by.
+            hyper_params: See `Run.set_hyper_params`.
+            desc: What is tried.
+            git: `refuse`, `snapshot`, `warn`, `off` or `require`, instead of the settings'.
+
+        Raises:
+            DirtyTreeError: The code differs from its commit; nothing was written.
+            AlreadyExistsError: The id is taken and `resume` is `never`.
+            NotFoundError: There is nothing to resume and `resume` is `must`.
+            InvalidValueError: A name or value cannot be stored.
+        """
+        self._check_writable()
+        request = check_request(
+            name, id, fold, resume, parent, tags, hyper_params, desc, git
+        )
+        return start(self, request)
+
+    def run(self, id: str | int) -> Run:  # noqa: A002 - the contract's word
+        """Open a run for reading; nothing is written.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        document = self._session.documents.get(paths.run(self._path, str(id)))
+        if document is None:
+            message = f"no run {str(id)!r} in experiment {self.name!r} of {self._session.project!r}"
+            raise NotFoundError(message)
+        return Run(self, document, live=False)
+
+    def runs(
+        self,
+        where: str | None = None,
+        order_by: str | None = None,
+        limit: int | None = None,
+        *,
+        debug: bool | None = None,
+    ) -> Runs:
+        """Return the runs' records; one read each, and nothing is written.
+
+        Args:
+            where: Only the runs for which this holds.
+            order_by: A column such as `metrics.acc`, `-metrics.acc` for the greatest first; runs
+                without it come last. By default the order in which they started.
+            limit: At most so many.
+            debug: Whether trial runs are shown; by default only if the experiment is one.
+        """
+        if where is not None:
+            message = "searching with where= is not available in this version: filter the records"
+            raise InvalidValueError(message)
+        if limit is not None and limit < 1:
+            message = f"limit must be at least 1, not {limit}"
+            raise InvalidValueError(message)
+        shown = self._debug if debug is None else debug
+        found = self._session.documents.query(Query(paths.runs(self._path)))
+        records = [_seen(document) for document in found]
+        kept = [record for record in records if shown or not record.debug]
+        return Runs(_ordered(kept, order_by)[:limit])
+
+    def results(self, *, debug: bool | None = None) -> Table:
+        """Return the leaderboard: one flat row for each finished run; one read each."""
+        shown = self._debug if debug is None else debug
+        return read_results(self._session, self._path, debug=shown)
+
+    def add_metric(self, name: str, value: Any) -> None:
+        """Set a number of the experiment as a whole; the last value wins."""
+        self.add_metrics({name: value})
+
+    def add_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Set several numbers of the experiment as a whole."""
+        checked = {check_key(check_name(name, "metric")): metrics[name] for name in metrics}
+        if checked:
+            self._change({("metrics", name): value for name, value in checked.items()})
+
+    def add_artifact(
+        self,
+        name: str,
+        value: str | Path,
+        *,
+        is_local: bool = True,
+        is_dir: bool | None = None,
+        upload_file: bool = True,
+        aliases: Sequence[str] = (),
+    ) -> ArtifactVersion:
+        """Store a file or directory that no single run made; see `Run.add_artifact`."""
+        self._check_writable()
+        maker = Maker(self._session.project, self.name, self._path)
+        return add_artifact(
+            self._session,
+            maker,
+            name,
+            value,
+            is_local=is_local,
+            is_dir=is_dir,
+            upload_file=upload_file,
+            aliases=tuple(aliases),
+        )
+
+    def counter(self, at_least: int) -> RunCounter:
+        """Return the next run's number and the revision that holds it, read anew if forgotten.
+
+        Raises:
+            NotFoundError: Somebody deleted the experiment.
+        """
+        known = self._counter
+        if known is None:
+            document = self._session.documents.get(self._path)
+            if document is None:
+                message = f"experiment {self.name!r} was deleted: open it again with exper()"
+                raise NotFoundError(message)
+            record = codec.experiment_record(self._path, document.fields)
+            known = RunCounter(record.next_run_number, document.revision)
+        return RunCounter(max(known.number, at_least), known.revision)
+
+    def remember_counter(self, number: int, revision: str) -> None:
+        """The counter is known to be this."""
+        self._counter = RunCounter(number, revision)
+
+    def forget_counter(self) -> None:
+        """The counter has moved on."""
+        self._counter = None
+
+    def _refuse(self) -> str | None:
+        if self._writable:
+            return None
+        return f"{self!r} was opened for reading: ms.exper({self.name!r}) opens it to change it"
+
+    def _check_writable(self) -> None:
+        self._change({})
+
+    def __repr__(self) -> str:
+        return f"<Experiment {self._session.project}/{self.name}{' debug' if self._debug else ''}>"
+
+
+def open_experiment(
+    session: Session,
+    name: str,
+    *,
+    desc: str | None,
+    debug: bool,
+    auto_inc_ids: bool,
+    exist_ok: bool,
+) -> Experiment:
+    """Create or open an experiment; see `Metastore.exper`."""
+    path = paths.experiment(session.project_path, name)
+
+    def attempt() -> Document:
+        document = session.documents.get(path)
+        if document is not None:
+            return document
+        record = ExperimentRecord(
+            name, desc=desc, debug=debug, created_at=session.clock(), created_by=author()
+        )
+        fields = codec.to_fields(record)
+        writes = [*session.project_writes(), Create(path, fields)]
+        revision = session.documents.apply(writes)[-1]
+        session.project_exists = True
+        nonlocal created
+        created = True
+        now = session.clock()
+        return Document(path, fields, str(revision), now, now)
+
+    created = False
+    document = session.retry(attempt, AlreadyExistsError)
+    if not created and not exist_ok:
+        message = f"experiment {name!r} exists in project {session.project!r}: choose another name"
+        raise AlreadyExistsError(message)
+    experiment = Experiment(session, document, debug=debug, auto_inc_ids=auto_inc_ids)
+    if desc is not None and not created and experiment.desc != desc:
+        experiment.desc = desc
+    return experiment
+
+
+def _seen(document: Document) -> RunRecord:
+    record = codec.run_record(document.path, document.fields, document.updated_at)
+    status = seen_status(record.status, document.updated_at, document.read_at)
+    return replace(record, status=status) if status != record.status else record
+
+
+def _ordered(records: list[RunRecord], order_by: str | None) -> list[RunRecord]:
+    if order_by is None:
+        return sorted(records, key=lambda record: (str(record.started_at), record.number or 0))
+    column = order_by.removeprefix("-")
+    rows = {id(record): run_row(record).get(column) for record in records}
+    known = [record for record in records if _is_ordered(rows[id(record)])]
+    rest = [record for record in records if not _is_ordered(rows[id(record)])]
+    known.sort(key=lambda record: _sort_key(rows[id(record)]), reverse=order_by.startswith("-"))
+    return known + rest
+
+
+def _is_ordered(value: Any) -> bool:
+    return value is not None and not (isinstance(value, float) and math.isnan(value))
+
+
+def _sort_key(value: Any) -> tuple[str, Any]:
+    if isinstance(value, bool | int | float):
+        return "number", value
+    return type(value).__name__, value if isinstance(value, str) else str(value)

@@ -1,0 +1,268 @@
+"""The entry point: a project in an opened metastore."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from aletheia_like.errors import AlreadyExistsError, InvalidValueError, NotFoundError
+from aletheia_like.metastore.datasets import (
+    DatasetVersion,
+    Partitions,
+    add_dataset,
+    dataset_versions,
+    get_dataset,
+    list_datasets,
+)
+from aletheia_like.metastore.experiment import Experiment, open_experiment
+from aletheia_like.metastore.session import Session
+from aletheia_like.metastore.storing import lengthen, shorten
+from aletheia_like.model import codec, paths
+from aletheia_like.model.names import check_name
+from aletheia_like.model.records import ProjectRecord, VersionRecord
+from aletheia_like.model.values import decode, encode
+from aletheia_like.ports.documents import REMOVE, Create, Document, Query, Update, Write
+from aletheia_like.cache import LocalCache
+from aletheia_like.ports.usage import UsageRecord
+
+
+class OpenMetastore:
+    """A project in a metastore whose stores have been chosen; `al.Metastore` chooses them.
+
+    Args:
+        session: The stores and everything that the handles share.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def project(self) -> str:
+        """Name of the project."""
+        return self._session.project
+
+    @property
+    def url(self) -> str:
+        """The store, as an address that opens it again."""
+        return str(self._session.settings.url)
+
+    @property
+    def session(self) -> Session:
+        """The live parts; for integrations."""
+        return self._session
+
+    @property
+    def cache(self) -> LocalCache:
+        """Local copies of blobs."""
+        return self._session.cache
+
+    @property
+    def usage(self) -> UsageRecord:
+        """Billed operations and bytes since this metastore was opened, with an estimated price."""
+        return self._session.usage.snapshot()
+
+    def exper(
+        self,
+        name: str,
+        *,
+        desc: str | None = None,
+        debug: bool = False,
+        auto_inc_ids: bool = True,
+        exist_ok: bool = True,
+    ) -> Experiment:
+        """Create or open an experiment.
+
+        Args:
+            name: Unique within the project.
+            desc: What it asks; replaces an earlier description.
+            debug: Its runs are trials: git is not asked, and tables leave them out.
+            auto_inc_ids: Its runs are called 1, 2, … without gap or double, however many
+                processes start them; else they get random ids.
+            exist_ok: False refuses to open one that exists.
+
+        Raises:
+            AlreadyExistsError: It exists and `exist_ok` is False.
+            InvalidValueError: The name is not possible.
+        """
+        return open_experiment(
+            self._session,
+            name,
+            desc=desc,
+            debug=debug,
+            auto_inc_ids=auto_inc_ids,
+            exist_ok=exist_ok,
+        )
+
+    def experiment(self, name: str) -> Experiment:
+        """Open an experiment for reading; nothing is written.
+
+        Raises:
+            NotFoundError: There is none of that name.
+        """
+        document = self._session.documents.get(paths.experiment(self._session.project_path, name))
+        if document is None:
+            names = [repr(one.name) for one in self.experiments(debug=True)][:10]
+            known = f"there are {', '.join(names)}" if names else "there are none yet"
+            message = f"no experiment {name!r} in project {self.project!r}: {known}"
+            raise NotFoundError(message)
+        return Experiment(self._session, document, writable=False)
+
+    def experiments(self, *, debug: bool = False) -> list[Experiment]:
+        """Return the project's experiments for reading, sorted by name; one read each.
+
+        Args:
+            debug: Show experiments for trials too.
+        """
+        found = self._session.documents.query(Query(paths.experiments(self._session.project_path)))
+        opened = [Experiment(self._session, one, writable=False) for one in found]
+        return [one for one in opened if debug or not one.debug]
+
+    def projects(self) -> list[ProjectRecord]:
+        """Return every project of this store, sorted by name; one read each."""
+        found = self._session.documents.query(Query(paths.PROJECTS))
+        return [codec.project_record(one.path, one.fields) for one in found]
+
+    def add_metadata(
+        self, name: str, mapping: Mapping[str, Any], overwrite: bool = False  # noqa: FBT001, FBT002
+    ) -> bool:
+        """Store a named mapping in the project.
+
+        Args:
+            name: What to find it by.
+            mapping: Anything that can be stored.
+            overwrite: Replace what is there; else what is there stays.
+
+        Returns:
+            Whether it was stored.
+        """
+        if not isinstance(mapping, Mapping):
+            message = f"metadata {name!r} must be a mapping, not a {type(mapping).__name__}"
+            raise InvalidValueError(message)
+        session = self._session
+        path = paths.metadata(session.project_path, name)
+        fields = {"value": shorten(session, encode(dict(mapping), ("value",)))}
+        fields |= {"schema_version": codec.SCHEMA_VERSION, "updated_at": session.clock()}
+        stored = False
+
+        def decide(document: Document | None) -> list[Write]:
+            nonlocal stored
+            stored = document is None or overwrite
+            if document is None:
+                return [*session.project_writes(), Create(path, fields)]
+            changes = {(key,): value for key, value in fields.items()}
+            return [Update(path, changes, document.revision)] if overwrite else []
+
+        session.change(path, decide)
+        return stored
+
+    def get_metadata(self, name: str) -> dict[str, Any] | None:
+        """Return a named mapping, or None if there is none."""
+        document = self._session.documents.get(paths.metadata(self._session.project_path, name))
+        if document is None:
+            return None
+        value = lengthen(self._session, decode(document.fields.get("value", {})))
+        return value if isinstance(value, dict) else {"value": value}
+
+    def add_dataset(
+        self,
+        name: str,
+        location: str | Path,
+        *,
+        type: str | None = None,  # noqa: A002 - the contract's word
+        desc: str | None = None,
+        source: Any = None,
+        partitions: Partitions | None = None,
+        features: Mapping[str, Any] | None = None,
+        upload: bool = True,
+    ) -> DatasetVersion:
+        """Add a dataset, or a new version of one; unchanged content gives the existing version.
+
+        Args:
+            name: What runs ask for.
+            location: A local file or directory, or a URL that fsspec can read.
+            type: What kind of data it is.
+            desc: Where it is from and what is in it.
+            source: What it was made from: a name, or a mapping.
+            partitions: File patterns by the name of the part, such as `{"train": "train/*"}`.
+            features: What a record holds, by column.
+            upload: False records path, size and hash only.
+
+        Raises:
+            NotFoundError: There is nothing at the location; nothing was written.
+            InvalidValueError: A name or a kind of file cannot be stored.
+            IntegrityError: A file changed while it was read.
+        """
+        described = VersionRecord(
+            name=check_name(name, "dataset"),
+            version=0,
+            kind="file",
+            digest=None,
+            size=None,
+            location=str(location),
+            type=type,
+            desc=desc,
+            source=source,
+            partitions=None if partitions is None else dict(partitions),
+            features=None if features is None else dict(features),
+            project=self.project,
+        )
+        return add_dataset(self._session, name, location, upload=upload, described=described)
+
+    def get_dataset(
+        self,
+        name: str,
+        version: int | None = None,
+        *,
+        download: bool = False,
+        partition: str | None = None,
+        verify: bool = False,
+    ) -> DatasetVersion:
+        """Return a dataset without recording its use; see `Run.get_dataset`."""
+        return get_dataset(
+            self._session, name, version, download=download, partition=partition, verify=verify
+        )
+
+    def datasets(self) -> list[DatasetVersion]:
+        """Return the newest version of every dataset, sorted by name; one read each."""
+        return list_datasets(self._session)
+
+    def dataset_versions(self, name: str) -> list[DatasetVersion]:
+        """Return every version of a dataset, oldest first; one read each."""
+        return dataset_versions(self._session, name)
+
+    def set_downloader(self, local_cache_dir: str | Path) -> None:
+        """Keep local copies below this folder from now on."""
+        folder = Path(local_cache_dir).expanduser().absolute()
+        self._session.cache = LocalCache(folder, self._session.blobs)
+
+    def flush(self, timeout: float = 60.0) -> None:
+        """Return when everything that was changed so far is in the store.
+
+        Raises:
+            UnavailableError: The store stayed away for `timeout` seconds.
+        """
+        self._session.recorder.flush(timeout=timeout)
+
+    def close(self, timeout: float = 60.0) -> None:
+        """Store what is noted and free connections; using the metastore opens them again."""
+        try:
+            self._session.recorder.close(timeout)
+        finally:
+            self._session.documents.close()
+            self._session.blobs.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Metastore {self.project!r} in {self._session.description}>"

@@ -1,0 +1,408 @@
+"""A run: one execution of an experiment, from its start to a truthful end."""
+
+from __future__ import annotations
+
+import dataclasses
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from aletheia_like.errors import InvalidValueError, RunStateError, UnavailableError
+from aletheia_like.metastore.artifacts import ArtifactVersion, Maker, add_artifact
+from aletheia_like.metastore.datasets import DatasetVersion, get_dataset
+from aletheia_like.metastore.handle import DocumentHandle
+from aletheia_like.metastore.leaderboard import result_write
+from aletheia_like.metastore.session import Session
+from aletheia_like.metastore.storing import lengthen
+from aletheia_like.model import codec
+from aletheia_like.model.names import check_name, to_id
+from aletheia_like.model.parameters import to_mapping
+from aletheia_like.model.records import (
+    ENDED,
+    Environment,
+    ErrorInfo,
+    GitState,
+    ModelInfo,
+    RunRecord,
+    Status,
+    seen_status,
+)
+from aletheia_like.model.values import FieldPath, check_key
+from aletheia_like.ports.documents import REMOVE, Document, changed_fields
+
+if TYPE_CHECKING:
+    from aletheia_like.metastore.experiment import Experiment
+
+_KNOWN = frozenset(RunRecord.__dataclass_fields__) - {"extra"} | {"schema_version"}
+
+
+class Run(DocumentHandle):
+    """A live run, or one opened for reading.
+
+    As a context manager it ends by itself: `finished`, `failed` after an exception, `killed` after
+    Ctrl-C, `SystemExit` or SIGTERM; the exception goes on.
+
+    Args:
+        experiment: What it belongs to.
+        document: The run's document, as created or as read.
+        live: Whether this process may change it.
+    """
+
+    _what = "run"
+    _known_fields = _KNOWN
+
+    def __init__(self, experiment: Experiment, document: Document, *, live: bool) -> None:
+        session: Session = experiment._session  # noqa: SLF001 - handles of one metastore
+        self._open(session, document.path, document.fields)
+        self._experiment = experiment
+        self._live = live
+        self._read_at = document.read_at
+        self._updated_at = document.updated_at
+        self._resumed = False
+
+    @property
+    def experiment(self) -> Experiment:
+        """What it belongs to."""
+        return self._experiment
+
+    @property
+    def record(self) -> RunRecord:
+        """Everything that is stored about it, as seen here."""
+        record = codec.run_record(self._path, self._fields, self._updated_at)
+        return dataclasses.replace(record, status=self.status)
+
+    @property
+    def id(self) -> str:
+        """Unique within the experiment; never used again."""
+        return self.record.id
+
+    @property
+    def number(self) -> int | None:
+        """1, 2, … where the experiment counts its runs."""
+        number = self._fields.get("number")
+        return number if isinstance(number, int) else None
+
+    @property
+    def name(self) -> str | None:
+        """For people; need not be unique."""
+        return self.record.name
+
+    @property
+    def fold(self) -> Any:
+        """Which fold of a cross-validation it is."""
+        return self.record.fold
+
+    @property
+    def status(self) -> Status:
+        """`running`, `finished`, `failed`, `killed`; `lost` if it fell silent while running."""
+        stored = self._fields.get("status", "running")
+        return stored if self._live else seen_status(stored, self._updated_at, self._read_at)
+
+    @property
+    def model(self) -> ModelInfo | None:
+        """The model, as `set_model` described it."""
+        return self.record.model
+
+    @property
+    def hyper_params(self) -> dict[Any, Any]:
+        """The parameters, equal to what was set."""
+        return dict(self._lengthened(self.record.hyper_params))
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The headline numbers."""
+        return dict(self.record.metrics)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Last, least, greatest value and step of every logged column."""
+        return dict(self.record.summary)
+
+    @property
+    def datasets(self) -> dict[str, Any]:
+        """The datasets it asked for, by name."""
+        return dict(self.record.datasets)
+
+    @property
+    def artifacts(self) -> dict[str, Any]:
+        """The newest version of each artifact it made, by name."""
+        return dict(self.record.artifacts)
+
+    @property
+    def git(self) -> GitState | None:
+        """The code it was started from."""
+        return self.record.git
+
+    @property
+    def environment(self) -> Environment | None:
+        """The process and machine it ran in."""
+        return self.record.environment
+
+    @property
+    def error(self) -> ErrorInfo | None:
+        """What ended it, if it failed."""
+        error = self.record.error
+        if error is None:
+            return None
+        return ErrorInfo(error.type, error.message, str(self._lengthened(error.traceback)))
+
+    @property
+    def parent(self) -> str | None:
+        """Id of the run that started it, for a child run."""
+        return self.record.parent
+
+    @property
+    def started_at(self) -> Any:
+        """When it started."""
+        return self.record.started_at
+
+    @property
+    def ended_at(self) -> Any:
+        """When it ended."""
+        return self.record.ended_at
+
+    @property
+    def url(self) -> str:
+        """Where a person can look at its document."""
+        return self._session.document_url(self._path)
+
+    def set_fold(self, fold: Any = None) -> None:
+        """Say which fold this run is; without an argument, the one it was started with."""
+        if fold is not None:
+            self._change({("fold",): fold})
+        elif self.fold is None:
+            message = f"{self!r} was started without a fold: name it, as in set_fold(1)"
+            raise InvalidValueError(message)
+
+    def set_model(
+        self,
+        name: str | None = None,
+        *,
+        desc: str | None = None,
+        version: object = None,
+        project: str | None = None,
+        **extra: Any,
+    ) -> None:
+        """Describe the model this run trains.
+
+        Args:
+            name: Its name; the experiment's by default.
+            desc: What it is.
+            version: Its version, kept as text.
+            project: Where it comes from; this project by default.
+            **extra: Anything else worth knowing.
+        """
+        model = ModelInfo(
+            name=check_name(name if name is not None else self._experiment.name, "model"),
+            desc=desc,
+            version=None if version is None else str(version),
+            project=project or self._session.project,
+            extra=extra,
+        )
+        self._change({("model",): codec.to_value(model, ("model",))})
+
+    def set_hyper_params(self, parameters: object) -> None:
+        """Store the parameters, replacing those there were.
+
+        Args:
+            parameters: A mapping, dataclass, pydantic model, argparse namespace or OmegaConf.
+
+        Raises:
+            InvalidValueError: It is none of these, or a value has no stored form.
+        """
+        self._change({("hyper_params",): to_mapping(parameters)})
+
+    def add_metric(self, name: str, value: Any) -> None:
+        """Set one of the headline numbers; the last value wins."""
+        self.add_metrics({name: value})
+
+    def add_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Set several headline numbers at once."""
+        checked = {check_key(check_name(name, "metric")): metrics[name] for name in metrics}
+        if checked:
+            self._change({("metrics", name): value for name, value in checked.items()})
+
+    def add_artifact(
+        self,
+        name: str,
+        value: str | Path,
+        *,
+        is_local: bool = True,
+        is_dir: bool | None = None,
+        upload_file: bool = True,
+        aliases: Sequence[str] = (),
+    ) -> ArtifactVersion:
+        """Store a file or directory that this run made, as the next version of its name.
+
+        Args:
+            name: What to find it by.
+            value: Path of a file or directory; with `is_local=False`, a URI that is only noted.
+            is_local: Whether `value` is a path on this machine.
+            is_dir: Refuse anything but a directory, or anything but a file.
+            upload_file: False stores path, size and hash, not the bytes.
+            aliases: Movable names for this version.
+
+        Raises:
+            NotFoundError: There is nothing at the path; nothing was written.
+            InvalidValueError: The name, the kind of file, or the value cannot be stored.
+            IntegrityError: The file changed while it was read.
+        """
+        self._check_live()
+        git = self.git
+        maker = Maker(
+            self._session.project,
+            self._experiment.name,
+            self._experiment.path,
+            self.id,
+            git.commit if git else None,
+        )
+        version = add_artifact(
+            self._session,
+            maker,
+            name,
+            value,
+            is_local=is_local,
+            is_dir=is_dir,
+            upload_file=upload_file,
+            aliases=tuple(aliases),
+        )
+        self._change({("artifacts", to_id(name, "artifact")): codec.to_value(version.use)})
+        return version
+
+    def get_dataset(
+        self,
+        name: str,
+        version: int | None = None,
+        *,
+        download: bool = False,
+        partition: str | None = None,
+        verify: bool = False,
+    ) -> DatasetVersion:
+        """Return a dataset and record, once, that this run uses it.
+
+        Args:
+            name: Which.
+            version: The newest by default.
+            download: Fetch it into the local cache, so that `local_path` is set.
+            partition: Only the files of this partition.
+            verify: Hash every local file anew.
+
+        Raises:
+            NotFoundError: There is no such dataset, version or partition; nothing is recorded.
+        """
+        self._check_live()
+        dataset = get_dataset(
+            self._session, name, version, download=download, partition=partition, verify=verify
+        )
+        key = to_id(name, "dataset")
+        use = codec.to_value(dataset.use)
+        used = self._fields.get("datasets", {})
+        if used.get(key, use) != use:
+            key = f"{key}@{dataset.version}" + (f":{partition}" if partition else "")
+        if used.get(key) != use:
+            self._change({("datasets", key): use})
+        return dataset
+
+    @property
+    def path(self) -> str:
+        """Path of its document."""
+        return self._path
+
+    def note_tag(self, tag: str) -> None:
+        """Record the git tag that was set on the run's commit."""
+        self._change({("git", "tag"): tag})
+
+    def start_run(self, name: str | None = None, **options: Any) -> Run:
+        """Start a child run; takes what `Experiment.start_run` takes."""
+        return self._experiment.start_run(name, parent=self, **options)
+
+    def finish(self, status: Status = "finished", timeout: float = 60.0) -> None:
+        """End the run: store everything noted, its status, and its line in the leaderboard.
+
+        Ending it again changes nothing.
+
+        Args:
+            status: `finished`, `failed` or `killed`.
+            timeout: Seconds to wait for a store that is away.
+
+        Raises:
+            UnavailableError: The store stayed away; this process goes on trying while it lives.
+        """
+        if status not in ENDED:
+            message = f"a run ends as finished, failed or killed, not {status!r}"
+            raise InvalidValueError(message)
+        if not self._live or self._fields.get("status") in ENDED:
+            return
+        self._end(status, None, timeout)
+
+    def fail(self, error: BaseException, timeout: float = 60.0) -> None:
+        """End the run as failed, with the type, message and traceback of an exception."""
+        if self._live and self._fields.get("status") not in ENDED:
+            self._end("failed", error, timeout)
+
+    def _end(self, status: Status, error: BaseException | None, timeout: float) -> None:
+        self._session.surroundings.wait(self._path, timeout)
+        changes: dict[FieldPath, Any] = {
+            ("status",): status,
+            ("ended_at",): self._session.clock(),
+            ("error",): REMOVE if error is None else codec.to_value(_error_info(error)),
+        }
+        with self._lock:
+            encoded = {path: self._encoded(path, value) for path, value in changes.items()}
+            self._fields = changed_fields(self._fields, encoded)
+        self._session.live_runs.remove(self)
+        also = []
+        if status == "finished":
+            also = [result_write(self._session, self.record, resumed=self._resumed)]
+        self._session.recorder.finish(self._path, encoded, also, timeout)
+
+    def _refuse(self) -> str | None:
+        if not self._live:
+            return f"{self!r} was opened for reading: start_run(id=…, resume='must') reopens it"
+        if self._fields.get("status") in ENDED:
+            return f"{self!r} has ended: start_run(id=…, resume='must') reopens it"
+        return None
+
+    def _check_live(self) -> None:
+        self._change({})
+
+    def _lengthened(self, value: Any) -> Any:
+        return lengthen(self._session, value)
+
+    def __enter__(self) -> Self:
+        if self._refuse() is not None:
+            message = f"{self!r} cannot be entered: it has ended or was opened for reading"
+            raise RunStateError(message)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.finish()
+            return
+        try:
+            if isinstance(error, Exception):
+                self.fail(error)
+            else:
+                self.finish("killed")
+        except UnavailableError as outage:
+            error.add_note(f"and the end of {self!r} could not be stored: {outage}")
+
+    def __repr__(self) -> str:
+        number = f"{self._experiment.name}/{self.id}"
+        metrics = "".join(f" {key}={value:.4g}" if isinstance(value, float) else f" {key}={value}"
+                          for key, value in list(self.metrics.items())[:4])
+        return f"<Run {number} {self.status}{metrics}>"
+
+
+def _error_info(error: BaseException) -> ErrorInfo:
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    text = "".join(traceback.format_exception(error))
+    return ErrorInfo(name, str(error), text)

@@ -1,0 +1,267 @@
+"""How a run starts: its code is checked first, then its number and document come in one apply."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from aletheia_like.capture.environment import read_environment
+from aletheia_like.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    InvalidValueError,
+    NotFoundError,
+)
+from aletheia_like.metastore.handle import check_tags
+from aletheia_like.metastore.run import Run
+from aletheia_like.metastore.session import Session, author, new_id, new_name, new_token
+from aletheia_like.metastore.storing import shorten, store_bytes
+from aletheia_like.model import codec, paths
+from aletheia_like.model.names import check_name
+from aletheia_like.model.parameters import to_mapping
+from aletheia_like.model.records import GitState, RunRecord
+from aletheia_like.model.values import FieldPath, Value
+from aletheia_like.ports.documents import REMOVE, Create, Document, Removal, Update
+
+if TYPE_CHECKING:
+    from aletheia_like.metastore.experiment import Experiment
+
+Resume = Literal["never", "allow", "must"]
+
+_log = logging.getLogger("aletheia")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What `start_run` was asked for, checked."""
+
+    name: str | None
+    id: str | None
+    fold: Any
+    resume: Resume
+    parent: str | None
+    tags: tuple[str, ...]
+    hyper_params: dict[Any, Any]
+    desc: str | None
+    git: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The repository a run starts from: where it is and in which state."""
+
+    root: Path | None
+    state: GitState | None
+
+
+def check_request(
+    name: str | None,
+    id_: str | None,
+    fold: Any,
+    resume: str,
+    parent: Run | str | None,
+    tags: Sequence[str],
+    hyper_params: object,
+    desc: str | None,
+    git: str | None,
+) -> RunRequest:
+    """Refuse what cannot be a run, before anything else happens.
+
+    Raises:
+        InvalidValueError: A name, id, tag, parameter or word is not possible.
+    """
+    if resume not in get_args(Resume):
+        message = f"resume is never, allow or must, not {resume!r}"
+        raise InvalidValueError(message)
+    if resume == "must" and id_ is None:
+        message = "resume='must' needs the id of the run: start_run(id=…, resume='must')"
+        raise InvalidValueError(message)
+    return RunRequest(
+        name=None if name is None else check_name(name, "run"),
+        id=None if id_ is None else check_name(id_, "run"),
+        fold=fold,
+        resume=resume,  # type: ignore[arg-type] - one of the three words, as checked
+        parent=parent.id if isinstance(parent, Run) else parent,
+        tags=check_tags(tags),
+        hyper_params={} if hyper_params is None else to_mapping(hyper_params),
+        desc=desc,
+        git=git,
+    )
+
+
+def start(experiment: Experiment, request: RunRequest) -> Run:
+    """Start or resume a run; see `Experiment.start_run`."""
+    session = experiment._session  # noqa: SLF001 - handles of one metastore
+    earlier = _find(session, experiment, request)
+    code = _read_code(session, experiment, request.git)
+    if earlier is not None:
+        run = _resume(session, experiment, earlier, request)
+    else:
+        run = _create(session, experiment, request, code)
+    session.recorder.watch(run.path)
+    session.live_runs.add(run)
+    session.surroundings.note(session, run.path, code.root)
+    if session.settings.tag_runs and code.root and code.state and code.state.commit:
+        _tag(run, code.root, code.state.commit)
+    return run
+
+
+def _find(session: Session, experiment: Experiment, request: RunRequest) -> Document | None:
+    """Return the document to resume, or None to create one."""
+    if request.id is None:
+        return None
+    path = paths.run(experiment.path, request.id)
+    if request.resume == "never":
+        return None
+    document = session.documents.get(path)
+    if document is None and request.resume == "must":
+        message = f"no run {request.id!r} in experiment {experiment.name!r} to resume"
+        raise NotFoundError(message)
+    return document
+
+
+def _read_code(session: Session, experiment: Experiment, asked: str | None) -> Code:
+    """Read the state of the repository and refuse what the mode refuses."""
+    mode = asked or session.settings.git
+    if mode == "off":
+        return Code(None, None)
+    from aletheia_like.capture import git
+
+    root = git.find_repository()
+    if experiment.debug and mode in ("refuse", "require"):
+        mode = "warn"
+    state = git.read_git_state(root) if root is not None else None
+    told = git.check_git(
+        state, mode, require_pushed=session.settings.require_pushed, where=root or Path.cwd()
+    )
+    for message in () if experiment.debug else told:
+        session.warn_once(message)
+    if mode == "snapshot" and state is not None and state.dirty and root is not None:
+        data = git.take_snapshot(root, state, max_bytes=session.settings.snapshot_max_bytes)
+        state = replace(state, snapshot=store_bytes(session, data, "snapshot.tar"))
+    return Code(root, state)
+
+
+def _create(
+    session: Session, experiment: Experiment, request: RunRequest, code: Code
+) -> Run:
+    now = session.clock()
+    record = RunRecord(
+        project=session.project,
+        experiment=experiment.name,
+        id="",
+        token=new_token(),
+        name=request.name or new_name(),
+        fold=request.fold,
+        hyper_params=request.hyper_params,
+        git=code.state,
+        environment=read_environment(allow=session.settings.environment_variables),
+        desc=request.desc,
+        tags=request.tags,
+        parent=request.parent,
+        debug=experiment.debug,
+        created_by=author(),
+        started_at=now,
+        heartbeat_at=now,
+    )
+    fields = shorten(session, codec.to_fields(record))
+    if request.id is not None or not experiment.auto_inc_ids:
+        return _create_named(session, experiment, fields, request.id or new_id())
+    return _create_numbered(session, experiment, fields)
+
+
+def _create_named(
+    session: Session, experiment: Experiment, fields: dict[str, Value], id_: str
+) -> Run:
+    path = paths.run(experiment.path, id_)
+    try:
+        (revision,) = session.documents.apply([Create(path, fields)])
+    except AlreadyExistsError as error:
+        message = (
+            f"run {id_!r} exists in experiment {experiment.name!r}: "
+            "give resume='allow' to go on with it, or another id"
+        )
+        raise AlreadyExistsError(message) from error
+    return _opened(session, experiment, path, fields, revision)
+
+
+def _create_numbered(session: Session, experiment: Experiment, fields: dict[str, Value]) -> Run:
+    """Take the experiment's next number and create the run of that id, both or neither."""
+    taken = 0
+
+    def attempt() -> Run:
+        nonlocal taken
+        counter = experiment.counter(at_least=taken + 1)
+        number = counter.number
+        path = paths.run(experiment.path, str(number))
+        try:
+            revisions = session.documents.apply(
+                [
+                    Update(experiment.path, {("next_run_number",): number + 1}, counter.revision),
+                    Create(path, {**fields, "number": number}),
+                ]
+            )
+        except ConflictError:
+            experiment.forget_counter()
+            raise
+        except AlreadyExistsError:
+            # Somebody gave this number as an id of their own: count past it.
+            experiment.forget_counter()
+            taken = number
+            raise
+        experiment.remember_counter(number + 1, str(revisions[0]))
+        return _opened(session, experiment, path, {**fields, "number": number}, revisions[1])
+
+    return session.retry(attempt, AlreadyExistsError)
+
+
+def _resume(
+    session: Session, experiment: Experiment, earlier: Document, request: RunRequest
+) -> Run:
+    """Reopen a run: what it had stays, it is running again, and its end is open."""
+    changes: dict[FieldPath, Value | Removal] = {
+        ("status",): "running",
+        ("resumed_at",): session.clock(),
+        ("heartbeat_at",): session.clock(),
+        ("ended_at",): REMOVE,
+        ("error",): REMOVE,
+    }
+    if request.hyper_params:
+        encoded = codec.to_value(request.hyper_params, ("hyper_params",))
+        changes["hyper_params",] = shorten(session, encoded)
+    given = {"fold": request.fold, "desc": request.desc, "tags": list(request.tags) or None}
+    changes |= {(key,): codec.to_value(value) for key, value in given.items() if value is not None}
+    session.documents.apply([Update(earlier.path, changes)])
+    document = session.documents.get(earlier.path)
+    if document is None:
+        message = f"run {request.id!r} was deleted while it was resumed"
+        raise NotFoundError(message)
+    run = Run(experiment, document, live=True)
+    run._resumed = True  # noqa: SLF001 - its line in the leaderboard may exist already
+    return run
+
+
+def _opened(
+    session: Session,
+    experiment: Experiment,
+    path: str,
+    fields: dict[str, Value],
+    revision: str | None,
+) -> Run:
+    now = session.clock()
+    return Run(experiment, Document(path, fields, str(revision), now, now), live=True)
+
+
+def _tag(run: Run, root: Path, commit: str) -> None:
+    from aletheia_like.capture.git import tag_commit
+
+    try:
+        tag = tag_commit(root, f"exp/{run.experiment.name}/{run.id}", commit)
+    except ConflictError as error:
+        warnings.warn(str(error), stacklevel=4)
+        return
+    run.note_tag(tag)

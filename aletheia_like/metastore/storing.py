@@ -1,0 +1,164 @@
+"""Puts bytes into the blob store and their index documents into `files/`, each content once.
+
+The blob is stored before any document mentions it, so whoever finds the index document may rely
+on the blob.
+"""
+
+from __future__ import annotations
+
+import base64
+import mimetypes
+import tempfile
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from aletheia_like.errors import AlreadyExistsError
+from aletheia_like.metastore.progress import transfer_progress
+from aletheia_like.metastore.session import Session
+from aletheia_like.model import paths
+from aletheia_like.model.codec import SCHEMA_VERSION
+from aletheia_like.model.digests import digest_bytes
+from aletheia_like.model.values import LongText, Value
+from aletheia_like.ports.blobs import Progress
+from aletheia_like.ports.documents import Create
+
+_UPLOAD_THREADS = 16
+_READ_BATCH = 300
+_WRITE_BATCH = 400
+_CHUNK_BYTES = 1 << 20
+_HEAD_CHARACTERS = 200
+
+LONG_TEXT_BYTES = 16_384
+"""A text over this many bytes of UTF-8 leaves its document for a blob."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A file on this machine whose content has been hashed."""
+
+    digest: str
+    size: int
+    path: Path
+
+
+def store_files(session: Session, files: Iterable[LocalFile], what: str) -> int:
+    """Store what is not there yet; return how many bytes that was.
+
+    Args:
+        session: Where to.
+        files: What; files of equal content are stored once.
+        what: Named beside the progress bar.
+
+    Raises:
+        IntegrityError: A file no longer has the content that was hashed.
+        SettingsError: The store has no place for bytes.
+    """
+    wanted = {file.digest: file for file in files if file.digest not in session.known_files}
+    missing = _not_indexed(session, wanted)
+    size = sum(file.size for file in missing)
+    with transfer_progress(
+        f"storing {what}", size=size, files=len(missing), show=session.settings.progress
+    ) as progress:
+        _upload(session, missing, progress)
+    _index(session, missing)
+    session.known_files.update(wanted)
+    return size
+
+
+def store_bytes(session: Session, data: bytes, name: str) -> str:
+    """Store bytes that are in memory and return their digest; `name` tells their media type."""
+    digest = digest_bytes(data)
+    if digest in session.known_files:
+        return digest
+    with tempfile.TemporaryDirectory(prefix="aletheia-") as folder:
+        path = Path(folder) / name
+        path.write_bytes(data)
+        store_files(session, [LocalFile(digest, len(data), path)], name)
+    return digest
+
+
+def _not_indexed(session: Session, wanted: dict[str, LocalFile]) -> list[LocalFile]:
+    missing: list[LocalFile] = []
+    for batch in _batches(list(wanted.values()), _READ_BATCH):
+        found = session.documents.get_many([paths.file(file.digest) for file in batch])
+        missing += [file for file, document in zip(batch, found, strict=True) if document is None]
+    return missing
+
+
+def _upload(session: Session, files: Sequence[LocalFile], progress: Progress) -> None:
+    if len(files) == 1:
+        session.blobs.upload(files[0].digest, files[0].path, progress)
+        return
+    with ThreadPoolExecutor(_UPLOAD_THREADS, thread_name_prefix="aletheia-upload") as pool:
+        done = [pool.submit(session.blobs.upload, one.digest, one.path, progress) for one in files]
+        try:
+            for future in done:
+                future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _index(session: Session, files: Sequence[LocalFile]) -> None:
+    for batch in _batches(files, _WRITE_BATCH):
+        try:
+            session.documents.apply(
+                [Create(paths.file(file.digest), _index_fields(session, file)) for file in batch]
+            )
+        except AlreadyExistsError:
+            # Somebody stored some of the same content meanwhile: add what is still missing.
+            _index(session, _not_indexed(session, {file.digest: file for file in batch}))
+
+
+def _index_fields(session: Session, file: LocalFile) -> dict[str, Value]:
+    media_type, _ = mimetypes.guess_type(file.path.name)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "size": file.size,
+        "crc32c": _crc32c(file.path),
+        "media_type": media_type or "application/octet-stream",
+        "where": session.blobs_url,
+        "created_at": session.clock(),
+    }
+
+
+def _crc32c(path: Path) -> str:
+    """Return the checksum as Cloud Storage shows it: base64 of four bytes, big end first."""
+    import google_crc32c  # noqa: PLC0415 - only storing bytes needs it
+
+    checksum = google_crc32c.Checksum()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            checksum.update(chunk)
+    return base64.b64encode(checksum.digest()).decode()
+
+
+def _batches(items: Sequence[LocalFile], size: int) -> Iterable[Sequence[LocalFile]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def shorten(session: Session, value: Value) -> Value:
+    """Return a storable value with its long texts moved to blobs, each leaving a reference."""
+    if isinstance(value, str) and len(value) > LONG_TEXT_BYTES // 4:
+        data = value.encode()
+        if len(data) > LONG_TEXT_BYTES:
+            digest = store_bytes(session, data, "text.txt")
+            return {"@text": [digest, len(data), value[:_HEAD_CHARACTERS]]}
+    if isinstance(value, list):
+        return [shorten(session, item) for item in value]
+    if isinstance(value, dict):
+        return {key: shorten(session, inner) for key, inner in value.items()}
+    return value
+
+
+def lengthen(session: Session, value: object) -> object:
+    """Return a user's value with the references to long texts replaced by the texts."""
+    if isinstance(value, LongText):
+        return session.cache.fetch(value.digest).read_text(encoding="utf-8")
+    if isinstance(value, list):
+        return [lengthen(session, item) for item in value]
+    if isinstance(value, dict):
+        return {key: lengthen(session, inner) for key, inner in value.items()}
+    return value

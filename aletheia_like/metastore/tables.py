@@ -1,0 +1,136 @@
+"""Rows for people and data frames: what `runs()` and `results()` return."""
+
+from __future__ import annotations
+
+import html
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from aletheia_like.errors import InvalidValueError, MissingExtraError
+from aletheia_like.model.parameters import flatten
+from aletheia_like.model.records import RunRecord
+
+_SHOWN_ROWS = 20
+
+
+class Table:
+    """Rows with the union of their columns; what a row lacks is None."""
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._rows = [dict(row) for row in rows]
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all columns, in the order of first appearance."""
+        return list(dict.fromkeys(key for row in self._rows for key in row))
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return the rows as dictionaries, every column in each."""
+        columns = self.columns
+        return [{column: row.get(column) for column in columns} for row in self._rows]
+
+    def to_pandas(self) -> Any:
+        """Return a pandas DataFrame; what a row lacks is NaN."""
+        return _import("pandas", None).DataFrame(self.to_dicts(), columns=self.columns)
+
+    def to_polars(self) -> Any:
+        """Return a Polars DataFrame; columns of mixed types become text."""
+        frame = _import("polars", "polars").DataFrame
+        columns = {name: _one_type(self[name]) for name in self.columns}
+        return frame(columns, strict=False)
+
+    def to_arrow(self) -> Any:
+        """Return an Arrow table; columns of mixed types become text."""
+        table = _import("pyarrow", "sql").table
+        return table({name: _one_type(self[name]) for name in self.columns})
+
+    def __getitem__(self, column: str) -> list[Any]:
+        if column not in self.columns:
+            message = f"no column {column!r}: there are {', '.join(self.columns) or 'none'}"
+            raise InvalidValueError(message)
+        return [row.get(column) for row in self._rows]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.to_dicts())
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self)} rows, {len(self.columns)} columns>"
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.columns)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{_cell(value)}</td>" for value in row.values()) + "</tr>"
+            for row in self.to_dicts()[:_SHOWN_ROWS]
+        )
+        more = len(self) - _SHOWN_ROWS
+        foot = f"<p>{more} more rows</p>" if more > 0 else ""
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{foot}"
+
+
+class Runs(Table):
+    """Run records; as a table, parameters and metrics are columns `hyper_params.x`, `metrics.y`."""
+
+    def __init__(self, records: Sequence[RunRecord]) -> None:
+        self._records = list(records)
+        super().__init__([run_row(record) for record in self._records])
+
+    def __iter__(self) -> Iterator[RunRecord]:
+        return iter(self._records)
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the runs."""
+        return [record.id for record in self._records]
+
+
+def run_row(record: RunRecord) -> dict[str, Any]:
+    """Return a run as one flat row."""
+    duration = record.duration
+    row: dict[str, Any] = {
+        "experiment": record.experiment,
+        "id": record.id,
+        "number": record.number,
+        "name": record.name,
+        "status": record.status,
+        "fold": record.fold,
+        "model": record.model.name if record.model else None,
+        "started_at": record.started_at,
+        "ended_at": record.ended_at,
+        "seconds": duration.total_seconds() if duration else None,
+        "commit": record.git.commit if record.git else None,
+        "tags": list(record.tags),
+        "parent": record.parent,
+        "desc": record.desc,
+    }
+    if isinstance(record.hyper_params, Mapping):
+        row |= flatten(record.hyper_params, "hyper_params.")
+    row |= flatten(record.metrics, "metrics.")
+    row |= record.extra
+    return row
+
+
+def _cell(value: Any) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else "" if value is None else str(value)
+    return html.escape(text)
+
+
+def _one_type(values: Sequence[Any]) -> list[Any]:
+    """Return a column as it is if its values share a type, else as text."""
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) <= 1 or kinds <= {int, float}:
+        return [float(value) if kinds == {int, float} and value is not None else value
+                for value in values]
+    return [None if value is None else str(value) for value in values]
+
+
+def _import(module: str, extra: str | None) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        what = f"'aletheia-like[{extra}]'" if extra else module
+        message = f"this needs {module}: pip install {what}"
+        raise MissingExtraError(message) from error

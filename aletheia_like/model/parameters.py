@@ -1,0 +1,66 @@
+"""Turns whatever holds a researcher's parameters into a plain mapping."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aletheia_like.errors import InvalidValueError
+
+
+def to_mapping(parameters: object) -> dict[Any, Any]:
+    """Return parameters as nested dictionaries.
+
+    Args:
+        parameters: A mapping, dataclass, pydantic model, argparse namespace, attrs object or
+            OmegaConf container; mappings and objects inside it are turned too.
+
+    Raises:
+        InvalidValueError: It is none of these.
+    """
+    plain = _plain(parameters)
+    if not isinstance(plain, dict):
+        message = (
+            f"hyper parameters must be a mapping, dataclass, pydantic model, argparse namespace "
+            f"or OmegaConf, not a {type(parameters).__name__}: {parameters!r:.80}"
+        )
+        raise InvalidValueError(message)
+    return plain
+
+
+def flatten(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield `(dotted.name, value)` for every leaf of nested mappings.
+
+    Examples:
+        >>> dict(flatten({"lr": 0.1, "opt": {"name": "adam"}}, "hyper_params."))
+        {'hyper_params.lr': 0.1, 'hyper_params.opt.name': 'adam'}
+    """
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = (one.name for one in dataclasses.fields(value))
+        return {name: _plain(getattr(value, name)) for name in names}
+    if isinstance(value, argparse.Namespace):
+        return {key: _plain(inner) for key, inner in vars(value).items()}
+    dump = getattr(value, "model_dump", None)
+    if callable(dump) and not isinstance(value, type):
+        return _plain(dump())
+    if hasattr(type(value), "__attrs_attrs__"):
+        return {one.name: _plain(getattr(value, one.name)) for one in value.__attrs_attrs__}
+    omegaconf = sys.modules.get("omegaconf")
+    if omegaconf is not None and omegaconf.OmegaConf.is_config(value):
+        return omegaconf.OmegaConf.to_container(value, resolve=True)
+    if isinstance(value, list | tuple) and type(value) in (list, tuple):
+        return [_plain(item) for item in value]
+    return value

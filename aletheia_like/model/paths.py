@@ -1,0 +1,106 @@
+"""Every document path, on one screen.
+
+    projects/{project}
+    projects/{p}/experiments/{experiment}
+    projects/{p}/experiments/{e}/runs/{run}
+    projects/{p}/experiments/{e}/results/{run}
+    projects/{p}/experiments/{e}/artifacts/{name}/versions/{n}/files/{id}
+    projects/{p}/datasets/{name}/versions/{n}/files/{id}
+    projects/{p}/metadata/{name}
+    files/{sha256}
+
+A name becomes an id by `names.to_id`; `from_id` gives it back.
+"""
+
+from __future__ import annotations
+
+from aletheia_like.model.digests import check_digest, digest_bytes
+from aletheia_like.model.names import to_id
+
+PROJECTS = "projects"
+FILES = "files"
+
+
+def project(name: str) -> str:
+    """Path of a project."""
+    return f"{PROJECTS}/{to_id(name, 'project')}"
+
+
+def experiments(project_path: str) -> str:
+    """Collection of a project's experiments."""
+    return f"{project_path}/experiments"
+
+
+def experiment(project_path: str, name: str) -> str:
+    """Path of an experiment."""
+    return f"{experiments(project_path)}/{to_id(name, 'experiment')}"
+
+
+def runs(experiment_path: str) -> str:
+    """Collection of an experiment's runs."""
+    return f"{experiment_path}/runs"
+
+
+def run(experiment_path: str, id_: str) -> str:
+    """Path of a run."""
+    return f"{runs(experiment_path)}/{to_id(id_, 'run')}"
+
+
+def results(experiment_path: str) -> str:
+    """Collection of an experiment's leaderboard, one flat document for each finished run."""
+    return f"{experiment_path}/results"
+
+
+def result(experiment_path: str, run_id: str) -> str:
+    """Path of a run's line in the leaderboard."""
+    return f"{results(experiment_path)}/{to_id(run_id, 'run')}"
+
+
+def artifacts(experiment_path: str) -> str:
+    """Collection of an experiment's artifacts, by name."""
+    return f"{experiment_path}/artifacts"
+
+
+def artifact(experiment_path: str, name: str) -> str:
+    """Path of an artifact: what its versions share."""
+    return f"{artifacts(experiment_path)}/{to_id(name, 'artifact')}"
+
+
+def datasets(project_path: str) -> str:
+    """Collection of a project's datasets, by name."""
+    return f"{project_path}/datasets"
+
+
+def dataset(project_path: str, name: str) -> str:
+    """Path of a dataset: what its versions share."""
+    return f"{datasets(project_path)}/{to_id(name, 'dataset')}"
+
+
+def versions(owner_path: str) -> str:
+    """Collection of the versions of an artifact or dataset."""
+    return f"{owner_path}/versions"
+
+
+def version(owner_path: str, number: int) -> str:
+    """Path of one version."""
+    return f"{versions(owner_path)}/{number}"
+
+
+def version_files(version_path: str) -> str:
+    """Collection of a version's files."""
+    return f"{version_path}/files"
+
+
+def version_file(version_path: str, file_path: str) -> str:
+    """Path of one file of a version; its id is made of the file's own path."""
+    return f"{version_files(version_path)}/{digest_bytes(file_path.encode())[:32]}"
+
+
+def metadata(project_path: str, name: str) -> str:
+    """Path of a named piece of project metadata."""
+    return f"{project_path}/metadata/{to_id(name, 'metadata document')}"
+
+
+def file(digest: str) -> str:
+    """Path of the index document of one blob."""
+    return f"{FILES}/{check_digest(digest)}"

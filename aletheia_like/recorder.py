@@ -1,0 +1,268 @@
+"""Folds changes of live documents into few writes, in the background.
+
+A caller never waits: `set` only notes what changed. A daemon thread sends each document's notes at
+most once a second, as one update, and a heartbeat when nothing else was sent for half a minute. A
+store that is away delays the notes, it does not drop them: they are sent when it is back.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from aletheia_like.errors import AletheiaError, UnavailableError
+from aletheia_like.model.records import HEARTBEAT_SECONDS
+from aletheia_like.model.values import FieldPath, Value
+from aletheia_like.ports.documents import REMOVE, DocumentStore, Removal, Update, Write
+
+Changes = Mapping[FieldPath, Value | Removal]
+
+_log = logging.getLogger("aletheia")
+_RETRY_PAUSE = 0.25
+
+
+def fold(earlier: Changes, later: Changes) -> dict[FieldPath, Value | Removal]:
+    """Return one set of changes that does what `earlier` and then `later` would do.
+
+    Examples:
+        >>> fold({("a",): {"x": 1}}, {("a", "y"): 2})
+        {('a',): {'x': 1, 'y': 2}}
+    """
+    folded = dict(earlier)
+    for path, value in later.items():
+        above = next((path[:n] for n in range(1, len(path)) if path[:n] in folded), None)
+        if above is not None:
+            folded[above] = _inside(folded[above], path[len(above) :], value)
+            continue
+        for below in [other for other in folded if other[: len(path)] == path]:
+            del folded[below]
+        folded[path] = value
+    return folded
+
+
+def _inside(outer: Value | Removal, path: FieldPath, value: Value | Removal) -> Value | Removal:
+    if value is REMOVE and not isinstance(outer, dict):
+        return outer
+    inner = dict(outer) if isinstance(outer, dict) else {}
+    if len(path) > 1:
+        inner[path[0]] = _inside(inner.get(path[0], {}), path[1:], value)
+    elif value is REMOVE:
+        inner.pop(path[0], None)
+    else:
+        inner[path[0]] = value
+    return inner
+
+
+@dataclass(slots=True)
+class _Notes:
+    """What is to be told about one document."""
+
+    pending: dict[FieldPath, Value | Removal] = field(default_factory=dict)
+    beats: bool = False
+    sent_at: float = 0.0
+    sending: threading.RLock = field(default_factory=threading.RLock)
+
+
+class Recorder:
+    """Sends changes of documents in the background; safe for threads, and for a child after fork.
+
+    Args:
+        documents: Where changes go.
+        clock: Tells the time that heartbeats carry.
+        interval: Seconds between two background writes of one document.
+        heartbeat: Seconds after which a silent live document is written all the same.
+    """
+
+    def __init__(
+        self,
+        documents: DocumentStore,
+        clock: Callable[[], dt.datetime],
+        *,
+        interval: float = 1.0,
+        heartbeat: float = HEARTBEAT_SECONDS,
+    ) -> None:
+        self._documents = documents
+        self._clock = clock
+        self._interval = interval
+        self._heartbeat = heartbeat
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._notes: dict[str, _Notes] = {}
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._warned = False
+
+    def watch(self, path: str) -> None:
+        """Keep a live document's heartbeat going until `forget`."""
+        self._note(path, {}, beats=True)
+
+    def set(self, path: str, changes: Changes) -> None:
+        """Note changes to a document; they are sent within about a second."""
+        self._note(path, changes)
+
+    def flush(self, path: str | None = None, timeout: float = 60.0) -> None:
+        """Send what is noted for one document, or for all, and return when it is stored.
+
+        Raises:
+            UnavailableError: The store stayed away for `timeout` seconds; the notes are kept.
+            AletheiaError: The store refused the changes; they are dropped, and the error says so.
+        """
+        deadline = time.monotonic() + timeout
+        with self._here():
+            paths = [path] if path is not None else list(self._notes)
+        for one in paths:
+            self._send_until(one, (), deadline)
+
+    def finish(self, path: str, changes: Changes, also: Sequence[Write], timeout: float) -> None:
+        """Send the last changes of a document together with `also`, in one apply, and forget it.
+
+        Raises:
+            UnavailableError: The store stayed away; the notes are kept and still tried.
+        """
+        self._note(path, changes, quiet=True)
+        self._send_until(path, also, time.monotonic() + timeout)
+        self.forget(path)
+
+    def forget(self, path: str) -> None:
+        """Stop a document's heartbeat and drop what is still noted for it."""
+        with self._here():
+            self._notes.pop(path, None)
+
+    def pending(self) -> list[str]:
+        """Return the paths of documents with changes that are not yet stored."""
+        with self._here():
+            return [path for path, notes in self._notes.items() if notes.pending]
+
+    def close(self, timeout: float = 60.0) -> None:
+        """Send everything and stop the background thread; using the recorder starts it again."""
+        try:
+            self.flush(timeout=timeout)
+        finally:
+            with self._here():
+                thread, self._thread, self._closed = self._thread, None, True
+                self._wake.set()
+            if thread is not None and thread is not threading.current_thread():
+                thread.join(timeout=5.0)
+
+    def _here(self) -> threading.Lock:
+        """Return the lock of this process: a child after fork begins with nothing noted."""
+        if self._pid != os.getpid():
+            self._reset()
+        return self._lock
+
+    def _note(
+        self, path: str, changes: Changes, *, beats: bool = False, quiet: bool = False
+    ) -> None:
+        with self._here():
+            notes = self._notes.setdefault(path, _Notes())
+            if beats:
+                notes.beats, notes.sent_at = True, time.monotonic()
+            notes.pending = fold(notes.pending, changes)
+            if quiet:
+                return
+            self._closed = False
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=_work, args=(weakref.ref(self),), name="aletheia-recorder", daemon=True
+                )
+                self._thread.start()
+        self._wake.set()
+
+    def _send_until(self, path: str, also: Sequence[Write], deadline: float) -> None:
+        while True:
+            try:
+                self._send(path, also, wait=max(0.0, deadline - time.monotonic()))
+            except UnavailableError:
+                if time.monotonic() + _RETRY_PAUSE >= deadline:
+                    raise
+                time.sleep(_RETRY_PAUSE)
+            else:
+                return
+
+    def _send(self, path: str, also: Sequence[Write] = (), wait: float = 60.0) -> None:
+        with self._here():
+            notes = self._notes.get(path)
+        if notes is None:
+            return
+        if not notes.sending.acquire(timeout=wait):
+            message = f"the store does not answer: changes of {path} are still being sent"
+            raise UnavailableError(message)
+        try:
+            self._send_notes(path, notes, also)
+        finally:
+            notes.sending.release()
+
+    def _send_notes(self, path: str, notes: _Notes, also: Sequence[Write]) -> None:
+        with self._here():
+            changes, notes.pending = notes.pending, {}
+            if notes.beats and (changes or also or self._is_beat_due(notes)):
+                changes = fold({("heartbeat_at",): self._clock()}, changes)
+        if not changes and not also:
+            return
+        try:
+            self._documents.apply([Update(path, changes), *also] if changes else list(also))
+        except UnavailableError:
+            with self._here():
+                notes.pending = fold(changes, notes.pending)
+            raise
+        notes.sent_at = time.monotonic()
+
+    def _is_beat_due(self, notes: _Notes) -> bool:
+        return notes.beats and time.monotonic() - notes.sent_at >= self._heartbeat
+
+    def _due(self) -> tuple[list[str], float]:
+        """Return which documents to send now, and for how many seconds there is nothing to do."""
+        now = time.monotonic()
+        due: list[str] = []
+        pause = self._heartbeat
+        with self._here():
+            for path, notes in self._notes.items():
+                if not notes.pending and not notes.beats:
+                    continue
+                rest = self._interval if notes.pending else self._heartbeat
+                left = notes.sent_at + rest - now
+                if left <= 0:
+                    due.append(path)
+                else:
+                    pause = min(pause, left)
+        return due, pause
+
+    def _send_due(self) -> float:
+        due, pause = self._due()
+        for path in due:
+            try:
+                self._send(path)
+            except UnavailableError as error:
+                if not self._warned:
+                    self._warned = True
+                    _log.warning("%s; changes are kept and sent when it is back", error)
+                return self._interval
+            except AletheiaError:
+                _log.exception("changes of %s were refused and are lost", path)
+            else:
+                self._warned = False
+        return 0.0 if due else pause
+
+
+def _work(reference: weakref.ref[Recorder]) -> None:
+    """Send what is due until the recorder is closed or gone; holds it only while working."""
+    while True:
+        recorder = reference()
+        if recorder is None or recorder._thread is not threading.current_thread():  # noqa: SLF001
+            return
+        recorder._wake.clear()  # noqa: SLF001
+        pause = recorder._send_due()  # noqa: SLF001
+        wake = recorder._wake  # noqa: SLF001
+        del recorder
+        # A lost recorder is noticed within a minute at the latest.
+        wake.wait(timeout=min(max(pause, 0.01), 60.0))
