@@ -1,79 +1,55 @@
 """Connections to one SQLite file, for many threads and processes, and across a fork.
 
-A connection is lent for one action and never held between two calls, so at a fork this module can
-take all of them back and close them: a child that inherits an open file of SQLite's believes in
-locks it does not have.
+A connection is lent for one action and never held between two calls, so before a fork all can be
+taken back and closed: a child that inherits an open file of SQLite's believes in locks that it
+does not have, and loses data.
 
-Reading leaves no trace. SQLite would create two files beside the database only to read it; when
-nobody else has it open the file is read as immutable instead, and the answer counts only if the
-file has not changed meanwhile.
+Reading leaves no trace. SQLite would create two files beside a database only to read it; when
+nobody has it open it is read as immutable instead, and the answer counts only if the file has not
+changed meanwhile.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
+from aletheia_like.adapters import _sqlitefile as file
 from aletheia_like.adapters._forking import watch_forks
-from aletheia_like.errors import (
-    AccessDeniedError,
-    AletheiaError,
-    IntegrityError,
-    SettingsError,
-    UnavailableError,
-)
+from aletheia_like.errors import AletheiaError, UnavailableError
 
 T = TypeVar("T")
 
 Action = Callable[[sqlite3.Connection], T]
 
-APPLICATION_ID: Final = 0x414C_4554
-"""`ALET`: written into the header of the file, tells our databases from others."""
-
-SCHEMA_VERSION: Final = 1
-
-_SCHEMA: Final = """
-    CREATE TABLE documents (
-        collection TEXT NOT NULL,
-        id TEXT NOT NULL,
-        revision TEXT NOT NULL,
-        updated_at TEXT NOT NULL,
-        fields TEXT NOT NULL,
-        PRIMARY KEY (collection, id)
-    )
-"""
 _MAX_IDLE: Final = 8
 _FORK_SECONDS: Final = 30.0
 _IMMUTABLE_TRIES: Final = 3
-_QUIET_SECONDS: Final = 0.02
-"""Clocks of file systems tick every few milliseconds: a change must be older to be seen by it."""
 
-_DENIED: Final = (sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_READONLY)
-_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
-_LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
-Kind = Literal["rw", "ro"]
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    connection: sqlite3.Connection
+    mode: Literal["read", "write"]
+    identity: file.Identity | None
 
 
 @dataclass(slots=True)
-class _Lent:
-    """What the threads of one process share."""
+class _Shared:
+    """What the threads of one process share; a child begins with another one."""
 
-    pid: int = field(default_factory=os.getpid)
     gate: threading.Condition = field(default_factory=threading.Condition)
     writing: threading.Lock = field(default_factory=threading.Lock)
-    idle: list[tuple[Kind, sqlite3.Connection, tuple[int, int]]] = field(default_factory=list)
-    used: int = 0
+    idle: list[_Opened] = field(default_factory=list)
+    lent: int = 0
     closings: int = 0
+    may_write: bool = False
     forking: bool = False
-    has_written: bool = False
     cut_off: bool = False
 
 
@@ -81,138 +57,189 @@ class Connections:
     """Lends connections to the database at `path`; opens none before it has to.
 
     Args:
-        path: The file; its folder is created by the first write.
-        timeout: Seconds to wait while another connection writes.
+        path: The file, absolute.
+        timeout: Seconds to wait while others write.
     """
 
     def __init__(self, path: Path, timeout: float) -> None:
         self._path = path
         self._timeout = timeout
-        self._lent = _Lent()
+        self._shared = _Shared()
         self._watches_forks = False
 
     def read(self, action: Action[T], nothing: T) -> T:
         """Return what `action` reads, or `nothing` if there is no database; changes no file.
 
+        Args:
+            action: May be done again from the start.
+            nothing: The answer of a store that does not exist yet.
+
         Raises:
-            AletheiaError: As `translate` says.
+            AletheiaError: See `_sqlitefile.translate`.
         """
-        if not self._lent.has_written:
+        with self._translated():
+            return self._read(action, nothing)
+
+    def _read(self, action: Action[T], nothing: T) -> T:
+        if file.identity(self._path) is None:
+            return nothing
+        if not self._shared.may_write:
             for _ in range(_IMMUTABLE_TRIES):
-                before = _resting_state(self._path)
-                if before == "missing":
+                state = file.resting_state(self._path)
+                if state == "missing":
                     return nothing
-                if before == "in use":
+                if state == "in use":
                     break
-                answer = self._read_immutable(action, nothing, before)
+                answer = self._read_resting(action, nothing, state)
                 if answer is not None:
                     return answer[0]
-        kind: Kind = "rw" if self._lent.has_written else "ro"
-        with self._borrowed(kind) as connection:
-            return action(connection) if connection is not None else nothing
+        with self._lend("write" if self._shared.may_write else "read") as connection:
+            # A database that is being created is still empty to those who only read.
+            known = self._shared.may_write or file.is_ours(connection, self._path)
+            return action(connection) if known else nothing
 
     def write(self, action: Action[T]) -> T:
         """Return `action`'s outcome; all it does happens, or nothing if it raises.
 
         Raises:
-            AletheiaError: What `action` raises, or as `translate` says.
+            AletheiaError: What `action` raises, or see `_sqlitefile.translate`.
         """
-        if not self._lent.writing.acquire(timeout=self._timeout):
-            raise _still_locked(self._path, self._timeout)
+        if not self._shared.may_write:
+            # Another program's database is found out before it is opened for writing.
+            self.read(lambda _: None, None)
+        if not self._shared.writing.acquire(timeout=self._timeout):
+            raise file.still_locked(self._path)
         try:
-            with self._borrowed("rw") as connection:
-                assert connection is not None  # noqa: S101 - for mypy: "rw" creates the database
+            with self._translated(), self._lend("write") as connection:
+                self._shared.may_write = True
                 return _in_transaction(connection, action)
         finally:
-            self._lent.writing.release()
+            self._shared.writing.release()
 
     def close(self) -> None:
         """Close what is idle now, and what is lent when it comes back."""
-        with self._lent.gate:
-            self._lent.closings += 1
-            self._lent.has_written = False
-            _close_all(self._lent)
+        with self._shared.gate:
+            self._shared.closings += 1
+            self._shared.may_write = False
+            self._close_idle()
 
-    def _read_immutable(
-        self, action: Action[T], nothing: T, before: tuple[int, ...]
-    ) -> tuple[T] | None:
-        """Return the answer in a tuple, or None if the file changed while it was read."""
+    def _read_resting(self, action: Action[T], nothing: T, state: file.State) -> tuple[T] | None:
+        """Return the answer in a tuple; None if the file changed while it was read."""
         with self._counted():
-            connection = sqlite3.connect(
-                f"{self._path.as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None
-            )
             try:
-                found = _check_schema(connection, self._path)
-                answer = (action(connection) if found else nothing,)
-            except (sqlite3.Error, AletheiaError) as error:
-                if _resting_state(self._path) != before:
+                connection = file.open_immutable(self._path)
+                try:
+                    known = file.is_ours(connection, self._path)
+                    answer = (action(connection) if known else nothing,)
+                finally:
+                    connection.close()
+            except (sqlite3.Error, AletheiaError):
+                if file.resting_state(self._path) != state:
                     return None
-                raise translate(error, self._path, self._timeout) from error
-            finally:
-                connection.close()
-        return answer if _resting_state(self._path) == before else None
+                raise
+        return answer if file.resting_state(self._path) == state else None
 
     @contextmanager
-    def _borrowed(self, kind: Kind) -> Iterator[sqlite3.Connection | None]:
-        """Lend a connection; None if it is for reading and there is no database."""
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise file.translate(error, self._path) from error
+
+    @contextmanager
+    def _lend(self, mode: Literal["read", "write"]) -> Iterator[sqlite3.Connection]:
+        opened: _Opened | None = None
+        sound = False
         with self._counted() as closings:
-            connection: sqlite3.Connection | None = None
             try:
-                connection, identity = self._idle(kind) or self._opened(kind)
-                yield connection
-            except sqlite3.Error as error:
-                if connection is not None:
-                    connection.close()
-                raise translate(error, self._path, self._timeout) from error
-            except BaseException:
-                if connection is not None:
-                    connection.close()
+                opened = self._take_idle(mode) or self._open(mode)
+                yield opened.connection
+                sound = True
+            except AletheiaError:
+                sound = True
                 raise
-            if connection is not None:
-                self._give_back(kind, connection, identity, closings)
+            finally:
+                if opened is not None:
+                    self._take_back(opened, closings, sound=sound)
 
     @contextmanager
     def _counted(self) -> Iterator[int]:
-        """Be one of those for whom a fork waits."""
-        lent = self._lent
-        with lent.gate:
-            lent.gate.wait_for(lambda: not lent.forking)
-            if lent.cut_off:
+        """Be among those for whom a fork waits."""
+        shared = self._shared
+        with shared.gate:
+            self._watch_forks()
+            shared.gate.wait_for(lambda: not shared.forking)
+            if shared.cut_off:
                 message = (
-                    f"the process was forked while {self._path} was in use for longer than "
-                    f"{_FORK_SECONDS:.0f} s, so it is closed to this child: start it by spawn"
+                    f"{self._path} was in use while this process was forked, and stayed so: "
+                    "start such processes by spawn"
                 )
                 raise UnavailableError(message)
-            lent.used += 1
-            closings = lent.closings
+            shared.lent += 1
+            closings = shared.closings
         try:
             yield closings
         finally:
-            with lent.gate:
-                lent.used -= 1
-                lent.gate.notify_all()
+            with shared.gate:
+                shared.lent -= 1
+                shared.gate.notify_all()
 
-    def _idle(self, kind: Kind) -> tuple[sqlite3.Connection, tuple[int, int]] | None:
-        """Return an idle connection, if the file it opened is still the one at the path."""
-        present = _identity(self._path)
-        with self._lent.gate:
-            for position, (its, connection, identity) in enumerate(self._lent.idle):
-                if its == kind and identity == present:
-                    del self._lent.idle[position]
-                    return connection, identity
-            _close_all(self._lent)
+    def _open(self, mode: Literal["read", "write"]) -> _Opened:
+        opener = file.open_for_writing if mode == "write" else file.open_for_reading
+        connection = opener(self._path, self._timeout)
+        return _Opened(connection, mode, file.identity(self._path))
+
+    def _take_idle(self, mode: Literal["read", "write"]) -> _Opened | None:
+        """Return an idle connection, if its file is still the one at the path."""
+        present = file.identity(self._path)
+        with self._shared.gate:
+            for position, opened in enumerate(self._shared.idle):
+                if opened.mode == mode and opened.identity == present:
+                    return self._shared.idle.pop(position)
+            self._close_idle()
         return None
 
-    def _give_back(
-        self,
-        kind: Kind,
-        connection: sqlite3.Connection,
-        identity: tuple[int, int],
-        closings: int,
-    ) -> None:
-        with self._lent.gate:
-            if closings == self._lent.closings and len(self._lent.idle) < _MAX_IDLE:
-                self._lent.idle.append((kind, connection, identity))
+    def _take_back(self, opened: _Opened, closings: int, *, sound: bool) -> None:
+        shared = self._shared
+        with shared.gate:
+            wanted = closings == shared.closings and len(shared.idle) < _MAX_IDLE
+            if wanted and sound and not opened.connection.in_transaction:
+                shared.idle.append(opened)
                 return
-        connection.close()
+        opened.connection.close()
 
+    def _close_idle(self) -> None:
+        while self._shared.idle:
+            self._shared.idle.pop().connection.close()
+
+    def _watch_forks(self) -> None:
+        if not self._watches_forks:
+            self._watches_forks = True
+            watch_forks(self._before_fork, self._after_fork_in_parent, self._after_fork_in_child)
+
+    def _before_fork(self) -> None:
+        shared = self._shared
+        shared.gate.acquire()
+        shared.forking = True
+        shared.gate.wait_for(lambda: shared.lent == 0, timeout=_FORK_SECONDS)
+        self._close_idle()
+
+    def _after_fork_in_parent(self) -> None:
+        self._shared.forking = False
+        self._shared.gate.notify_all()
+        self._shared.gate.release()
+
+    def _after_fork_in_child(self) -> None:
+        self._shared = _Shared(cut_off=self._shared.lent > 0)
+
+
+def _in_transaction(connection: sqlite3.Connection, action: Action[T]) -> T:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        outcome = action(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return outcome

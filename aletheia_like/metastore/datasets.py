@@ -80,9 +80,7 @@ class DatasetVersion(StoredVersion):
             IntegrityError: The stored bytes are wrong.
         """
         if self._record.uploaded:
-            if verify:
-                self._session.cache.verify_files([one.digest for one in self._manifest()])
-            self.local_path = self._fetch(self._manifest() if self._partition else None)
+            self.local_path = self._fetch(verify=verify)
         else:
             self.local_path = self._unchanged_origin()
         return self.local_path
@@ -200,7 +198,7 @@ def _is_unchanged(newest: VersionRecord, draft: VersionRecord) -> bool:
 
 def _fetch_url(url: str, folder: Path) -> Path:
     """Copy one file or folder from any place that fsspec knows."""
-    import fsspec  # noqa: PLC0415 - only remote sources need it
+    import fsspec
 
     try:
         filesystem, path = fsspec.core.url_to_fs(url)

@@ -1,7 +1,7 @@
 """Ends runs truthfully when their process ends without saying so.
 
 A run opened without `with` is told of an uncaught exception by `sys.excepthook`, of SIGTERM by a
-handler (only where the program has none of its own), and of the end of the interpreter by `atexit`.
+handler (only where the program has none of its own), and of the interpreter's end by `atexit`.
 A process that is killed outright tells nobody: its runs are `lost` once their heartbeat is stale.
 """
 
@@ -91,9 +91,7 @@ def _hook(live: LiveRuns) -> None:
 def _hook_exceptions(reference: weakref.ref[LiveRuns]) -> None:
     earlier = sys.excepthook
 
-    def note(
-        kind: type[BaseException], error: BaseException, trace: TracebackType | None
-    ) -> None:
+    def note(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         runs = reference()
         if runs is not None:
             runs.note_uncaught(error)

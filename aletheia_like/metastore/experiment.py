@@ -137,9 +137,7 @@ class Experiment(DocumentHandle):
             InvalidValueError: A name or value cannot be stored.
         """
         self._check_writable()
-        request = check_request(
-            name, id, fold, resume, parent, tags, hyper_params, desc, git
-        )
+        request = check_request(name, id, fold, resume, parent, tags, hyper_params, desc, git)
         return start(self, request)
 
     def run(self, id: str | int) -> Run:  # noqa: A002 - the contract's word
@@ -150,7 +148,9 @@ class Experiment(DocumentHandle):
         """
         document = self._session.documents.get(paths.run(self._path, str(id)))
         if document is None:
-            message = f"no run {str(id)!r} in experiment {self.name!r} of {self._session.project!r}"
+            message = (
+                f"no run {str(id)!r} in experiment {self.name!r} of {self._session.project!r}"
+            )
             raise NotFoundError(message)
         return Run(self, document, live=False)
 
@@ -270,6 +270,8 @@ def open_experiment(
     """Create or open an experiment; see `Metastore.exper`."""
     path = paths.experiment(session.project_path, name)
 
+    created: list[str] = []
+
     def attempt() -> Document:
         document = session.documents.get(path)
         if document is not None:
@@ -281,12 +283,10 @@ def open_experiment(
         writes = [*session.project_writes(), Create(path, fields)]
         revision = session.documents.apply(writes)[-1]
         session.project_exists = True
-        nonlocal created
-        created = True
+        created.append(path)
         now = session.clock()
         return Document(path, fields, str(revision), now, now)
 
-    created = False
     document = session.retry(attempt, AlreadyExistsError)
     if not created and not exist_ok:
         message = f"experiment {name!r} exists in project {session.project!r}: choose another name"

@@ -7,7 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from aletheia_like.errors import AlreadyExistsError, InvalidValueError, NotFoundError
+from aletheia_like.cache import LocalCache
+from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.metastore.datasets import (
     DatasetVersion,
     Partitions,
@@ -22,9 +23,8 @@ from aletheia_like.metastore.storing import lengthen, shorten
 from aletheia_like.model import codec, paths
 from aletheia_like.model.names import check_name
 from aletheia_like.model.records import ProjectRecord, VersionRecord
-from aletheia_like.model.values import decode, encode
-from aletheia_like.ports.documents import REMOVE, Create, Document, Query, Update, Write
-from aletheia_like.cache import LocalCache
+from aletheia_like.model.values import FieldPath, Value, decode, encode
+from aletheia_like.ports.documents import Create, Document, Query, Removal, Update, Write
 from aletheia_like.ports.usage import UsageRecord
 
 
@@ -125,7 +125,10 @@ class OpenMetastore:
         return [codec.project_record(one.path, one.fields) for one in found]
 
     def add_metadata(
-        self, name: str, mapping: Mapping[str, Any], overwrite: bool = False  # noqa: FBT001, FBT002
+        self,
+        name: str,
+        mapping: Mapping[str, Any],
+        overwrite: bool = False,  # noqa: FBT001, FBT002
     ) -> bool:
         """Store a named mapping in the project.
 
@@ -137,7 +140,7 @@ class OpenMetastore:
         Returns:
             Whether it was stored.
         """
-        if not isinstance(mapping, Mapping):
+        if not _is_mapping(mapping):
             message = f"metadata {name!r} must be a mapping, not a {type(mapping).__name__}"
             raise InvalidValueError(message)
         session = self._session
@@ -151,7 +154,7 @@ class OpenMetastore:
             stored = document is None or overwrite
             if document is None:
                 return [*session.project_writes(), Create(path, fields)]
-            changes = {(key,): value for key, value in fields.items()}
+            changes: dict[FieldPath, Value | Removal] = {(key,): fields[key] for key in fields}
             return [Update(path, changes, document.revision)] if overwrite else []
 
         session.change(path, decide)
@@ -266,3 +269,7 @@ class OpenMetastore:
 
     def __repr__(self) -> str:
         return f"<Metastore {self.project!r} in {self._session.description}>"
+
+
+def _is_mapping(value: object) -> bool:
+    return isinstance(value, Mapping)

@@ -396,13 +396,19 @@ class Run(DocumentHandle):
 
     def __repr__(self) -> str:
         number = f"{self._experiment.name}/{self.id}"
-        metrics = "".join(f" {key}={value:.4g}" if isinstance(value, float) else f" {key}={value}"
-                          for key, value in list(self.metrics.items())[:4])
+        metrics = "".join(
+            f" {key}={value:.4g}" if isinstance(value, float) else f" {key}={value}"
+            for key, value in list(self.metrics.items())[:4]
+        )
         return f"<Run {number} {self.status}{metrics}>"
 
 
 def _error_info(error: BaseException) -> ErrorInfo:
     kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    name = (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
     text = "".join(traceback.format_exception(error))
     return ErrorInfo(name, str(error), text)

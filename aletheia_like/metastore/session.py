@@ -94,10 +94,11 @@ class Session:
         """
         deadline = time.monotonic() + _CONFLICT_SECONDS
         pause = 0.002
+        met: tuple[type[Exception], ...] = (ConflictError, *also)
         while True:
             try:
                 return action()
-            except (ConflictError, *also):
+            except met:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(random.uniform(0, pause))  # noqa: S311 - spreads the contenders

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from aletheia_like.capture.environment import read_environment
 from aletheia_like.errors import (
@@ -26,6 +26,7 @@ from aletheia_like.model.parameters import to_mapping
 from aletheia_like.model.records import GitState, RunRecord
 from aletheia_like.model.values import FieldPath, Value
 from aletheia_like.ports.documents import REMOVE, Create, Document, Removal, Update
+from aletheia_like.settings import GIT_MODES
 
 if TYPE_CHECKING:
     from aletheia_like.metastore.experiment import Experiment
@@ -84,7 +85,7 @@ def check_request(
         name=None if name is None else check_name(name, "run"),
         id=None if id_ is None else check_name(id_, "run"),
         fold=fold,
-        resume=resume,  # type: ignore[arg-type] - one of the three words, as checked
+        resume=cast("Resume", resume),
         parent=parent.id if isinstance(parent, Run) else parent,
         tags=check_tags(tags),
         hyper_params={} if hyper_params is None else to_mapping(hyper_params),
@@ -127,6 +128,9 @@ def _find(session: Session, experiment: Experiment, request: RunRequest) -> Docu
 def _read_code(session: Session, experiment: Experiment, asked: str | None) -> Code:
     """Read the state of the repository and refuse what the mode refuses."""
     mode = asked or session.settings.git
+    if mode not in GIT_MODES:
+        message = f"git is one of {', '.join(GIT_MODES)}, not {mode!r}"
+        raise InvalidValueError(message)
     if mode == "off":
         return Code(None, None)
     from aletheia_like.capture import git
@@ -134,21 +138,30 @@ def _read_code(session: Session, experiment: Experiment, asked: str | None) -> C
     root = git.find_repository()
     if experiment.debug and mode in ("refuse", "require"):
         mode = "warn"
-    state = git.read_git_state(root) if root is not None else None
+    state, failure = None, None
+    if root is not None:
+        try:
+            state = git.read_git_state(root)
+        except git.GitFailedError as error:
+            failure = str(error)
     told = git.check_git(
-        state, mode, require_pushed=session.settings.require_pushed, where=root or Path.cwd()
+        state,
+        mode,
+        require_pushed=session.settings.require_pushed and not experiment.debug,
+        where=root or Path.cwd(),
+        failure=failure,
     )
     for message in () if experiment.debug else told:
         session.warn_once(message)
     if mode == "snapshot" and state is not None and state.dirty and root is not None:
-        data = git.take_snapshot(root, state, max_bytes=session.settings.snapshot_max_bytes)
+        from aletheia_like.capture.git_snapshot import take_snapshot
+
+        data = take_snapshot(root, state, max_bytes=session.settings.snapshot_max_bytes)
         state = replace(state, snapshot=store_bytes(session, data, "snapshot.tar"))
     return Code(root, state)
 
 
-def _create(
-    session: Session, experiment: Experiment, request: RunRequest, code: Code
-) -> Run:
+def _create(session: Session, experiment: Experiment, request: RunRequest, code: Code) -> Run:
     now = session.clock()
     record = RunRecord(
         project=session.project,
@@ -257,11 +270,11 @@ def _opened(
 
 
 def _tag(run: Run, root: Path, commit: str) -> None:
-    from aletheia_like.capture.git import tag_commit
+    from aletheia_like.capture.git import GitFailedError, tag_commit
 
     try:
         tag = tag_commit(root, f"exp/{run.experiment.name}/{run.id}", commit)
-    except ConflictError as error:
+    except (ConflictError, GitFailedError) as error:
         warnings.warn(str(error), stacklevel=4)
         return
     run.note_tag(tag)

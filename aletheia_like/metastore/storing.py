@@ -126,7 +126,7 @@ def _index_fields(session: Session, file: LocalFile) -> dict[str, Value]:
 
 def _crc32c(path: Path) -> str:
     """Return the checksum as Cloud Storage shows it: base64 of four bytes, big end first."""
-    import google_crc32c  # noqa: PLC0415 - only storing bytes needs it
+    import google_crc32c
 
     checksum = google_crc32c.Checksum()
     with path.open("rb") as stream:

@@ -31,7 +31,10 @@ class Surroundings:
                 session.recorder.set(path, self._learned)
             return
         thread = threading.Thread(
-            target=self._learn, args=(session, path, root), name="aletheia-surroundings", daemon=True
+            target=self._learn,
+            args=(session, path, root),
+            name="aletheia-surroundings",
+            daemon=True,
         )
         self._threads[path] = thread
         thread.start()
@@ -56,7 +59,10 @@ class Surroundings:
             packages = store_bytes(session, read_packages().encode(), "packages.json")
             learned["environment", "packages"] = packages
             locks = find_lock_files(root) if root is not None else {}
-            stored = {name: store_bytes(session, file.read_bytes(), file.name) for name, file in locks.items()}
+            stored = {
+                name: store_bytes(session, file.read_bytes(), file.name)
+                for name, file in locks.items()
+            }
             if stored:
                 learned["environment", "lock_files"] = stored
         except (AletheiaError, OSError) as error:

@@ -72,7 +72,7 @@ class Table:
 
 
 class Runs(Table):
-    """Run records; as a table, parameters and metrics are columns `hyper_params.x`, `metrics.y`."""
+    """Run records; parameters and metrics are columns `hyper_params.x` and `metrics.y`."""
 
     def __init__(self, records: Sequence[RunRecord]) -> None:
         self._records = list(records)
@@ -122,8 +122,10 @@ def _one_type(values: Sequence[Any]) -> list[Any]:
     """Return a column as it is if its values share a type, else as text."""
     kinds = {type(value) for value in values if value is not None}
     if len(kinds) <= 1 or kinds <= {int, float}:
-        return [float(value) if kinds == {int, float} and value is not None else value
-                for value in values]
+        return [
+            float(value) if kinds == {int, float} and value is not None else value
+            for value in values
+        ]
     return [None if value is None else str(value) for value in values]
 
 

@@ -1,7 +1,7 @@
 """Versions of artifacts and datasets: published once, numbered from 0, never changed.
 
-The document of the name (`artifacts/{name}`, `datasets/{name}`) counts the versions and repeats the
-newest, so that opening it costs one read. A version's manifest is a blob, so listing and fetching
+The document of the name (`artifacts/{name}`, `datasets/{name}`) counts the versions and repeats
+the newest, so that opening it costs one read. A version's manifest is a blob, so listing and fetching
 its files costs no document; the file documents below a version are for people and queries.
 """
 
@@ -23,8 +23,8 @@ from aletheia_like.model.codec import SCHEMA_VERSION, to_fields, version_record
 from aletheia_like.model.digests import Manifest, ManifestEntry
 from aletheia_like.model.names import from_id
 from aletheia_like.model.records import FileRecord, VersionRecord
-from aletheia_like.model.values import Value
-from aletheia_like.ports.documents import Create, Document, Query, Update, Write
+from aletheia_like.model.values import FieldPath, Value
+from aletheia_like.ports.documents import Create, Document, Query, Removal, Update, Write
 
 _FILE_BATCH = 400
 
@@ -266,7 +266,7 @@ class StoredVersion:
             )
             raise NotFoundError(message)
 
-    def _fetch(self, manifest: Manifest | None = None) -> Path:
+    def _fetch(self, *, verify: bool = False) -> Path:
         self._check_stored()
         record, cache = self._record, self._session.cache
         with transfer_progress(
@@ -276,9 +276,9 @@ class StoredVersion:
             show=self._session.settings.progress,
         ) as progress:
             if record.kind == "directory":
-                return cache.fetch_tree(manifest or self._manifest(), progress)
+                return cache.fetch_tree(self._manifest(), progress, verify=verify)
             filename = record.filename or record.name
-            return cache.fetch_file(str(record.digest), filename, progress)
+            return cache.fetch_file(str(record.digest), filename, progress, verify=verify)
 
     def __str__(self) -> str:
         return f"{self.name}@{self.version}"
@@ -320,7 +320,7 @@ def _owner_writes(
             **counted,
         }
         return [*session.project_writes(), Create(owner_path, first), version]
-    changes = {(key,): value for key, value in counted.items()}
+    changes: dict[FieldPath, Value | Removal] = {(key,): counted[key] for key in counted}
     return [Update(owner_path, changes, owner.revision), version]
 
 

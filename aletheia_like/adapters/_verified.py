@@ -1,0 +1,185 @@
+"""What every blob store does alike: never hand out, and never keep, wrong bytes."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, BinaryIO, NoReturn, cast
+
+from aletheia_like.errors import (
+    AccessDeniedError,
+    AletheiaError,
+    IntegrityError,
+    InvalidValueError,
+    UnavailableError,
+)
+from aletheia_like.ports.blobs import Progress
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+CHUNK_BYTES = 1 << 20
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+def wrong_bytes(what: str, digest: str) -> IntegrityError:
+    """Return the error for bytes that are not what their name says."""
+    return IntegrityError(f"{what} does not have the sha-256 {digest}: its bytes were changed")
+
+
+def check_file(path: Path) -> Path:
+    """Return `path` if there is a file to store.
+
+    Raises:
+        InvalidValueError: There is none.
+    """
+    if not path.is_file():
+        message = f"there is no file to store at {path}"
+        raise InvalidValueError(message)
+    return path
+
+
+def chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield what is left of a stream, a mebibyte at a time."""
+    while chunk := stream.read(CHUNK_BYTES):
+        yield chunk
+
+
+def write_verified(
+    path: Path, content: Iterable[bytes], digest: str, what: str, progress: Progress | None
+) -> None:
+    """Write content to a temporary neighbour, verify it, and put it in place by one rename.
+
+    Raises:
+        IntegrityError: The content does not have the digest; `path` is untouched.
+        UnavailableError: The disk is full.
+        AccessDeniedError: The folder may not be written.
+    """
+    temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(8)}.part")
+    hasher = hashlib.sha256()
+    try:
+        with translated(path), temporary.open("xb") as stream:
+            for chunk in content:
+                hasher.update(chunk)
+                stream.write(chunk)
+                if progress is not None:
+                    progress(len(chunk))
+        if hasher.hexdigest() != digest:
+            raise wrong_bytes(what, digest)
+        with translated(path):
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn the operating system's errors about files into ours."""
+    try:
+        yield
+    except AletheiaError:
+        raise
+    except OSError as error:
+        raise_translated(error, path)
+
+
+def raise_translated(error: OSError, path: Path) -> NoReturn:
+    """Raise our error for one of the operating system's."""
+    if error.errno in _FULL:
+        message = f"no space left for {path}: free some, or choose another folder"
+        raise UnavailableError(message) from error
+    if error.errno in _DENIED:
+        message = f"{path} may not be written or read: {error.strerror}"
+        raise AccessDeniedError(message) from error
+    message = f"{path}: {error.strerror or error}"
+    raise UnavailableError(message) from error
+
+
+class VerifyingReader(io.RawIOBase):
+    """A stream that is compared with its digest when the reader comes to the end.
+
+    Args:
+        stream: Where the bytes come from; closed with this one.
+        digest: What they must hash to.
+        what: Named in the error.
+    """
+
+    def __init__(self, stream: IO[bytes], digest: str, what: str) -> None:
+        self._stream = stream
+        self._digest = digest
+        self._what = what
+        self._hasher = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer).cast("B")
+        chunk = self._stream.read(len(view))
+        view[: len(chunk)] = chunk
+        self._hasher.update(chunk)
+        if not chunk and self._hasher.hexdigest() != self._digest:
+            raise wrong_bytes(self._what, self._digest)
+        return len(chunk)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()
+
+
+def verifying(stream: IO[bytes], digest: str, what: str) -> BinaryIO:
+    """Return a buffered `VerifyingReader`."""
+    return cast("BinaryIO", io.BufferedReader(VerifyingReader(stream, digest, what), CHUNK_BYTES))
+
+
+class HashingReader(io.RawIOBase):
+    """A file that is hashed, and its progress told, while somebody else reads it."""
+
+    def __init__(self, path: Path, progress: Progress | None) -> None:
+        self._file = path.open("rb", buffering=0)
+        self._progress = progress
+        self._hasher = hashlib.sha256()
+        self._hashed = 0
+
+    @property
+    def digest(self) -> str:
+        """sha-256 of what was read so far."""
+        return self._hasher.hexdigest()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        start = self._file.tell()
+        view = memoryview(buffer).cast("B")
+        count = self._file.readinto(view) or 0
+        # A client that repeats a part reads it again: only what is new counts.
+        fresh = max(0, start + count - self._hashed)
+        if fresh:
+            self._hasher.update(view[count - fresh : count])
+            self._hashed += fresh
+            if self._progress is not None:
+                self._progress(fresh)
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

@@ -1,0 +1,99 @@
+"""Wrappers of both ports that count every operation as Google bills it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from aletheia_like.ports.blobs import BlobStore, Progress
+from aletheia_like.ports.documents import Delete, Document, DocumentStore, Query, Write
+from aletheia_like.ports.usage import Usage
+
+
+class CountingDocumentStore:
+    """Counts reads, writes and deletes; a query counts at least one read.
+
+    Args:
+        inner: The store that does the work.
+        usage: Where to count.
+    """
+
+    def __init__(self, inner: DocumentStore, usage: Usage) -> None:
+        self._inner = inner
+        self._usage = usage
+
+    def get(self, path: str) -> Document | None:
+        document = self._inner.get(path)
+        self._usage.add(document_reads=1)
+        return document
+
+    def get_many(self, paths: Sequence[str]) -> list[Document | None]:
+        documents = self._inner.get_many(paths)
+        self._usage.add(document_reads=len(set(paths)))
+        return documents
+
+    def query(self, query: Query) -> Iterator[Document]:
+        count = 0
+        try:
+            for document in self._inner.query(query):
+                count += 1
+                yield document
+        finally:
+            self._usage.add(document_reads=max(count, 1))
+
+    def apply(self, writes: Sequence[Write]) -> list[str | None]:
+        revisions = self._inner.apply(writes)
+        deletes = sum(isinstance(write, Delete) for write in writes)
+        self._usage.add(document_writes=len(writes) - deletes, document_deletes=deletes)
+        return revisions
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class CountingBlobStore:
+    """Counts operations and bytes of blobs.
+
+    Args:
+        inner: The store that does the work.
+        usage: Where to count.
+    """
+
+    def __init__(self, inner: BlobStore, usage: Usage) -> None:
+        self._inner = inner
+        self._usage = usage
+
+    def exists(self, digest: str) -> bool:
+        found = self._inner.exists(digest)
+        self._usage.add(blob_reads=1)
+        return found
+
+    def upload(self, digest: str, path: Path, progress: Progress | None = None) -> bool:
+        stored = self._inner.upload(digest, path, progress)
+        self._usage.add(blob_writes=1, bytes_up=path.stat().st_size if stored else 0)
+        return stored
+
+    def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
+        self._inner.download(digest, path, progress)
+        self._usage.add(blob_reads=1, bytes_down=path.stat().st_size)
+
+    def open(self, digest: str) -> BinaryIO:
+        stream = self._inner.open(digest)
+        self._usage.add(blob_reads=1)
+        return stream
+
+    def delete(self, digest: str) -> None:
+        self._inner.delete(digest)
+
+    def digests(self) -> Iterator[str]:
+        self._usage.add(blob_writes=1)
+        yield from self._inner.digests()
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+if TYPE_CHECKING:
+    _documents: type[DocumentStore] = CountingDocumentStore
+    _blobs: type[BlobStore] = CountingBlobStore

@@ -1,0 +1,191 @@
+"""Wrappers of both ports that try again while a store is unavailable, up to a deadline.
+
+Only `UnavailableError` is tried again. An `apply` whose answer was lost may have happened all the
+same: when the repetition then meets its own work, what is stored is read back and compared, and
+equality means success, because whatever is created carries a random token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
+
+from aletheia_like.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    NotFoundError,
+    UnavailableError,
+)
+from aletheia_like.model.values import equal
+from aletheia_like.ports.blobs import BlobStore, Progress
+from aletheia_like.ports.documents import (
+    Create,
+    Delete,
+    Document,
+    DocumentStore,
+    Query,
+    Update,
+    Write,
+    changed_fields,
+)
+
+T = TypeVar("T")
+
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 1.5
+
+
+def _persist(action: Callable[[], T], deadline: float) -> T:
+    """Return `action()`, repeated with growing, jittered pauses while the store is unavailable."""
+    try:
+        return action()
+    except UnavailableError:
+        return _repeat(action, deadline)
+
+
+def _repeat(action: Callable[[], T], deadline: float) -> T:
+    import tenacity
+
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(UnavailableError),
+        wait=tenacity.wait_random_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE),
+        stop=tenacity.stop_before_delay(deadline),
+        reraise=False,
+    )
+    try:
+        return retrying(action)
+    except tenacity.RetryError as error:
+        last = error.last_attempt.exception()
+        message = f"{last} (tried for {deadline:.0f} s)"
+        raise UnavailableError(message) from last
+
+
+class RetryingDocumentStore:
+    """Tries again while the documents are unavailable.
+
+    Args:
+        inner: The store that does the work.
+        deadline: Seconds for one call, all repetitions included.
+    """
+
+    def __init__(self, inner: DocumentStore, *, deadline: float = 8.0) -> None:
+        self._inner = inner
+        self._deadline = deadline
+
+    def get(self, path: str) -> Document | None:
+        return _persist(lambda: self._inner.get(path), self._deadline)
+
+    def get_many(self, paths: Sequence[str]) -> list[Document | None]:
+        return _persist(lambda: self._inner.get_many(paths), self._deadline)
+
+    def query(self, query: Query) -> Iterator[Document]:
+        """Yield the answer; an outage is overcome before the first document, not after it."""
+        nothing = iter(())
+
+        def first() -> tuple[list[Document], Iterator[Document]]:
+            answer = self._inner.query(query)
+            for document in answer:
+                return [document], answer
+            return [], nothing
+
+        begun, rest = _persist(first, self._deadline)
+        yield from begun
+        yield from rest
+
+    def apply(self, writes: Sequence[Write]) -> list[str | None]:
+        try:
+            return self._inner.apply(writes)
+        except UnavailableError:
+            return _repeat(lambda: self._apply_again(writes), self._deadline)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def _apply_again(self, writes: Sequence[Write]) -> list[str | None]:
+        try:
+            return self._inner.apply(writes)
+        except (AlreadyExistsError, ConflictError, NotFoundError):
+            stored = self._inner.get_many([write.path for write in writes])
+            pairs = list(zip(writes, stored, strict=True))
+            if all(_is_done(write, document) for write, document in pairs):
+                return [None if found is None else found.revision for found in stored]
+            raise
+
+
+def _is_done(write: Write, document: Document | None) -> bool:
+    """Whether a document is as the write would have left it."""
+    match write:
+        case Delete():
+            return document is None
+        case Create(_, fields):
+            return document is not None and equal(document.fields, dict(fields))
+        case Update(_, changes):
+            if document is None:
+                return False
+            return equal(document.fields, changed_fields(document.fields, changes))
+
+
+class RetryingBlobStore:
+    """Tries again while the blobs are unavailable; every operation on blobs may be repeated.
+
+    Progress of an attempt that failed is taken back, so that a bar never passes its end.
+
+    Args:
+        inner: The store that does the work.
+        deadline: Seconds for one call, all repetitions included.
+    """
+
+    def __init__(self, inner: BlobStore, *, deadline: float = 8.0) -> None:
+        self._inner = inner
+        self._deadline = deadline
+
+    def exists(self, digest: str) -> bool:
+        return _persist(lambda: self._inner.exists(digest), self._deadline)
+
+    def upload(self, digest: str, path: Path, progress: Progress | None = None) -> bool:
+        return _persist(
+            lambda: _undoing(progress, lambda told: self._inner.upload(digest, path, told)),
+            self._deadline,
+        )
+
+    def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
+        _persist(
+            lambda: _undoing(progress, lambda told: self._inner.download(digest, path, told)),
+            self._deadline,
+        )
+
+    def open(self, digest: str) -> BinaryIO:
+        return _persist(lambda: self._inner.open(digest), self._deadline)
+
+    def delete(self, digest: str) -> None:
+        _persist(lambda: self._inner.delete(digest), self._deadline)
+
+    def digests(self) -> Iterator[str]:
+        yield from _persist(lambda: list(self._inner.digests()), self._deadline)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def _undoing(progress: Progress | None, transfer: Callable[[Progress | None], T]) -> T:
+    """Do a transfer; if it fails, take back the progress it told."""
+    if progress is None:
+        return transfer(None)
+    told = 0
+
+    def tell(count: int) -> None:
+        nonlocal told
+        told += count
+        progress(count)
+
+    try:
+        return transfer(tell)
+    except UnavailableError:
+        progress(-told)
+        raise
+
+
+if TYPE_CHECKING:
+    _documents: type[DocumentStore] = RetryingDocumentStore
+    _blobs: type[BlobStore] = RetryingBlobStore

@@ -1,0 +1,278 @@
+"""The embedded default: documents in one SQLite file, readable by any SQLite tool.
+
+One row holds one document: its collection, its id, and its fields as JSON text. Many threads and
+processes of one machine may write at once; SQLite's locks do not work on most network file
+systems, so machines that share a store need Firestore.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import json
+import secrets
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+from aletheia_like.adapters._connections import Connections
+from aletheia_like.adapters._jsontext import from_text, member_text, to_text
+from aletheia_like.adapters._matching import check_precondition, compiled, ordered
+from aletheia_like.errors import IntegrityError
+from aletheia_like.model.values import Fields, Value, check_fields
+from aletheia_like.ports.documents import (
+    Create,
+    Delete,
+    Document,
+    DocumentStore,
+    Filter,
+    Query,
+    Update,
+    Write,
+    changed_fields,
+    check_path,
+    check_size,
+    check_writes,
+)
+
+_Row = tuple[str, str, str, str]
+"""Id, revision, time of the last change, fields."""
+
+_Found = tuple[_Row, dict[str, Value] | None]
+"""A row and its fields, if they were needed already."""
+
+_COLUMNS: Final = "id, revision, updated_at, fields"
+_DECODED_CHARACTERS: Final = 4_000_000
+_SPILL_CHARACTERS: Final = 32_000_000
+_SAFE_CHARACTERS: Final = 40_000
+"""A shorter text cannot belong to a document over a limit of bytes or of index entries."""
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+class SqliteDocumentStore:
+    """Documents in one SQLite file; folder and file appear with the first write.
+
+    Args:
+        path: The file.
+        clock: Tells the time of changes and of reads.
+        timeout: Seconds to wait while another process writes.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Callable[[], dt.datetime] = _now,
+        timeout: float = 10.0,
+    ) -> None:
+        self._path = path.absolute()
+        self._clock = clock
+        self._connections = Connections(self._path, timeout)
+
+    def get(self, path: str) -> Document | None:
+        return self.get_many([path])[0]
+
+    def get_many(self, paths: Sequence[str]) -> list[Document | None]:
+        places = [_place(check_path(path)) for path in paths]
+
+        def read(connection: sqlite3.Connection) -> list[_Row | None]:
+            with _one_moment(connection):
+                return [_row_at(connection, place) for place in places]
+
+        nowhere: list[_Row | None] = [None] * len(places)
+        rows = self._connections.read(read, nowhere)
+        read_at = self._clock()
+        return [
+            None if row is None else self._document(path.rpartition("/")[0], row, read_at)
+            for path, row in zip(paths, rows, strict=True)
+        ]
+
+    def query(self, query: Query) -> Iterator[Document]:
+        """Yield the documents that match, in order, as they are when the first is asked for.
+
+        An ordered answer is held in memory; a long unordered one waits in a temporary file.
+        """
+        if query.order_by:
+            yield from self._ordered(query)
+            return
+        nothing: Iterator[_Found] = iter(())
+        found = self._connections.read(
+            lambda connection: _kept(self._matching(connection, query)), nothing
+        )
+        read_at = self._clock()
+        for row, fields in found:
+            yield self._document(query.collection, row, read_at, fields)
+
+    def apply(self, writes: Sequence[Write]) -> list[str | None]:
+        check_writes(writes)
+        if not writes:
+            return []
+        texts = [to_text(write.fields) if isinstance(write, Create) else "" for write in writes]
+
+        def write_all(connection: sqlite3.Connection) -> list[str | None]:
+            now = self._clock().astimezone(dt.UTC).isoformat()
+            return [
+                self._write(connection, write, text, now)
+                for write, text in zip(writes, texts, strict=True)
+            ]
+
+        return self._connections.write(write_all)
+
+    def close(self) -> None:
+        self._connections.close()
+
+    def _write(
+        self, connection: sqlite3.Connection, write: Write, text: str, now: str
+    ) -> str | None:
+        place = _place(write.path)
+        row = _row_at(connection, place)
+        check_precondition(write, row[1] if row else None)
+        revision = secrets.token_hex(8)
+        match write:
+            case Create():
+                connection.execute(
+                    "INSERT INTO documents VALUES (?, ?, ?, ?, ?)", (*place, revision, now, text)
+                )
+                return revision
+            case Update(path, changes):
+                assert row is not None  # noqa: S101 - see check_precondition
+                fields = changed_fields(self._fields(path, row[3]), changes)
+                text = to_text(fields)
+                _check_outcome(path, fields, text)
+                if text == row[3]:
+                    return row[1]
+                connection.execute(
+                    "UPDATE documents SET revision = ?, updated_at = ?, fields = ?"
+                    " WHERE collection = ? AND id = ?",
+                    (revision, now, text, *place),
+                )
+                return revision
+            case Delete():
+                connection.execute("DELETE FROM documents WHERE collection = ? AND id = ?", place)
+                return None
+
+    def _ordered(self, query: Query) -> list[Document]:
+        def read(connection: sqlite3.Connection) -> list[Document]:
+            found = list(self._matching(connection, query))
+            read_at = self._clock()
+            return [
+                self._document(query.collection, row, read_at, fields) for row, fields in found
+            ]
+
+        return ordered(self._connections.read(read, []), query.order_by)[: query.limit]
+
+    def _matching(self, connection: sqlite3.Connection, query: Query) -> Iterator[_Found]:
+        """Yield what matches by id; no more than the limit, unless it has yet to be sorted."""
+        limit = None if query.order_by else query.limit
+        rows: Iterator[_Row] = connection.execute(
+            f"SELECT {_COLUMNS} FROM documents WHERE collection = ? ORDER BY id LIMIT ?",  # noqa: S608
+            (query.collection, -1 if query.filters or limit is None else limit),
+        )
+        found = self._filtered(rows, query) if query.filters else ((row, None) for row in rows)
+        return itertools.islice(found, limit)
+
+    def _filtered(self, rows: Iterable[_Row], query: Query) -> Iterator[_Found]:
+        matches = compiled(query.filters)
+        needles = _needles(query.filters)
+        for row in rows:
+            text = row[3]
+            if all(needle in text for needle in needles):
+                fields = self._fields(f"{query.collection}/{row[0]}", text)
+                if matches(fields):
+                    yield row, fields
+
+    def _document(
+        self,
+        collection: str,
+        row: _Row,
+        read_at: dt.datetime,
+        fields: dict[str, Value] | None = None,
+    ) -> Document:
+        id_, revision, updated_at, text = row
+        path = f"{collection}/{id_}"
+        if fields is None:
+            fields = self._fields(path, text)
+        return Document(path, fields, revision, dt.datetime.fromisoformat(updated_at), read_at)
+
+    def _fields(self, path: str, text: str) -> dict[str, Value]:
+        try:
+            return from_text(text)
+        except (ValueError, TypeError) as error:
+            message = (
+                f"the fields of {path} in {self._path} are damaged ({error}): "
+                "correct their JSON text in the table `documents`, or delete the row"
+            )
+            raise IntegrityError(message) from error
+
+
+def _place(path: str) -> tuple[str, str]:
+    collection, _, id_ = path.rpartition("/")
+    return collection, id_
+
+
+def _row_at(connection: sqlite3.Connection, place: tuple[str, str]) -> _Row | None:
+    row: _Row | None = connection.execute(
+        f"SELECT {_COLUMNS} FROM documents WHERE collection = ? AND id = ?",  # noqa: S608
+        place,
+    ).fetchone()
+    return row
+
+
+@contextmanager
+def _one_moment(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("COMMIT")
+
+
+def _check_outcome(path: str, fields: Fields, text: str) -> None:
+    if len(text) > _SAFE_CHARACTERS:
+        check_fields(fields)
+        check_size(path, fields)
+
+
+def _needles(filters: Sequence[Filter]) -> list[str]:
+    """Return texts without which a document cannot match; to look for them is cheap."""
+    return [
+        member_text(one.path[-1], one.value)
+        for one in filters
+        if one.operator == "==" and isinstance(one.value, str | bool | None)
+    ]
+
+
+def _kept(found: Iterable[_Found]) -> Iterator[_Found]:
+    """Take everything now and give it out later; a long answer waits in a file without a name."""
+    held: list[_Found] = []
+    spilled: IO[str] | None = None
+    size = 0
+    for row, fields in found:
+        size += len(row[3])
+        if size <= _SPILL_CHARACTERS:
+            held.append((row, fields if size <= _DECODED_CHARACTERS else None))
+            continue
+        spilled = spilled or tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
+        # JSON writes every line break inside a text as an escape.
+        spilled.write(json.dumps(row) + "\n")
+    return _given_out(held, spilled)
+
+
+def _given_out(held: list[_Found], spilled: IO[str] | None) -> Iterator[_Found]:
+    yield from held
+    if spilled is not None:
+        with spilled:
+            spilled.seek(0)
+            for line in spilled:
+                id_, revision, updated_at, text = json.loads(line)
+                yield (id_, revision, updated_at, text), None
+
+
+if TYPE_CHECKING:
+    _: type[DocumentStore] = SqliteDocumentStore

@@ -1,0 +1,363 @@
+"""Local copies of blobs: complete and verified under their final name, or not there at all.
+
+The layout is an interface; other programs may read it:
+
+    CACHEDIR.TAG                      backup programs skip the folder
+    blobs/{digest[:2]}/{digest}       a blob, read-only, named by its sha-256
+    trees/{digest}/...                a directory by its manifest's digest, or a file under its
+                                      own name: hard links to blobs if possible, else copies
+    records/...                       what `stat` said when a file was last verified
+    locks/                            best effort, so that one process downloads for all
+    quarantine/                       files that no longer had their content
+
+A hit costs one `stat`: a file whose size, times or inode differ from its record is hashed anew; if
+its content is right the record is renewed, else it is set aside and fetched again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from aletheia_like.errors import AccessDeniedError, UnavailableError
+from aletheia_like.model.digests import (
+    Manifest,
+    ManifestEntry,
+    check_digest,
+    check_relative,
+    digest_stream,
+)
+from aletheia_like.ports.blobs import BlobStore, Progress
+
+_DOWNLOAD_THREADS = 16
+_LOCK_SECONDS = 600.0
+_TAG = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n"
+    "# This folder is a cache of aletheia-like; everything in it can be fetched again.\n"
+)
+
+StatRecord = list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class CachedBlob:
+    """One blob in the cache.
+
+    Attributes:
+        used_at: Seconds since the epoch when it was last asked for.
+    """
+
+    digest: str
+    size: int
+    used_at: float
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class CacheReport:
+    """What `verify` found: how many files were hashed, and which did not have their content."""
+
+    checked: int
+    wrong: tuple[Path, ...]
+
+
+class LocalCache:
+    """A folder of verified copies; any number of threads and processes may share it.
+
+    Args:
+        root: The folder; created by the first download.
+        origin: Where blobs come from.
+    """
+
+    def __init__(self, root: Path, origin: BlobStore) -> None:
+        self._root = root
+        self._origin = origin
+
+    @property
+    def root(self) -> Path:
+        """The folder."""
+        return self._root
+
+    def path(self, digest: str) -> Path | None:
+        """Return where a blob is, verified, or None if it is not here; never downloads."""
+        blob = self._blob(digest)
+        return blob if self._is_intact(blob, digest, self._record(digest)) else None
+
+    def fetch(
+        self, digest: str, progress: Progress | None = None, *, verify: bool = False
+    ) -> Path:
+        """Return where a blob is, downloading it if need be.
+
+        Args:
+            digest: Which.
+            progress: Told of downloaded bytes.
+            verify: Hash the local copy anew, whatever its record says.
+
+        Raises:
+            NotFoundError: The store has no such blob.
+            IntegrityError: What the store has is wrong.
+            UnavailableError: The store is away, or the disk is full.
+        """
+        blob, record = self._blob(digest), self._record(digest)
+        if self._is_intact(blob, digest, record, trust=not verify):
+            _touch(record)
+            return blob
+        with self._locked(digest):
+            if not self._is_intact(blob, digest, record):
+                self._download(digest, blob, record, progress)
+        return blob
+
+    def fetch_file(
+        self, digest: str, name: str, progress: Progress | None = None, *, verify: bool = False
+    ) -> Path:
+        """Return a blob as a file called `name`, so that it keeps its suffix."""
+        check_relative(name)
+        entry = ManifestEntry(name, digest, 0)
+        folder = self._materialise(digest, [entry], progress, verify=verify)
+        return folder / name
+
+    def fetch_tree(
+        self, manifest: Manifest, progress: Progress | None = None, *, verify: bool = False
+    ) -> Path:
+        """Return a directory with the files of a manifest, downloading what is missing."""
+        return self._materialise(manifest.digest, manifest.entries, progress, verify=verify)
+
+    def ls(self) -> list[CachedBlob]:
+        """Return every blob here, the most recently used first."""
+        blobs = [self._cached(path) for path in self._blobs()]
+        return sorted(blobs, key=lambda blob: blob.used_at, reverse=True)
+
+    def size(self) -> int:
+        """Return the bytes of all blobs here."""
+        return sum(path.stat().st_size for path in self._blobs())
+
+    def verify(self, *, repair: bool = False) -> CacheReport:
+        """Hash every blob here, whatever the records say.
+
+        Args:
+            repair: Set wrong files aside, so that the next use fetches them anew.
+        """
+        checked, wrong = 0, []
+        for path in self._blobs():
+            checked += 1
+            if _digest(path) != path.name:
+                wrong.append(path)
+                if repair:
+                    self._quarantine(path)
+        return CacheReport(checked, tuple(wrong))
+
+    def _materialise(
+        self,
+        digest: str,
+        entries: Iterable[ManifestEntry],
+        progress: Progress | None,
+        *,
+        verify: bool,
+    ) -> Path:
+        folder = self._root / "trees" / check_digest(digest)
+        record = self._root / "records" / "trees" / f"{digest}.json"
+        known = _read_records(record)
+        stale = [
+            entry
+            for entry in entries
+            if verify or not _matches(folder / entry.path, known.get(entry.path))
+        ]
+        if not stale:
+            _touch(record)
+            return folder
+        self._fetch_all(stale, progress, verify=verify)
+        with self._locked(f"tree-{digest}"), _translated(folder):
+            for entry in stale:
+                self._place(entry, folder / entry.path)
+            # Only now: every further link to a blob changes the ctime of the earlier ones.
+            known |= {entry.path: _stat_record(folder / entry.path) or [] for entry in stale}
+            _write_records(record, known)
+        return folder
+
+    def _fetch_all(
+        self, entries: list[ManifestEntry], progress: Progress | None, *, verify: bool
+    ) -> None:
+        digests = list(dict.fromkeys(entry.digest for entry in entries))
+        if len(digests) == 1:
+            self.fetch(digests[0], progress, verify=verify)
+            return
+        with ThreadPoolExecutor(_DOWNLOAD_THREADS, thread_name_prefix="aletheia-fetch") as pool:
+            futures = [pool.submit(self.fetch, one, progress, verify=verify) for one in digests]
+            try:
+                for future in futures:
+                    future.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _place(self, entry: ManifestEntry, target: Path) -> None:
+        """Put a blob at its place in a tree, whole."""
+        blob = self._blob(entry.digest)
+        if target.exists() and target.samefile(blob):
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{secrets.token_hex(8)}.part")
+        try:
+            try:
+                temporary.hardlink_to(blob)
+            except OSError:
+                # Another file system, or too many links to one file.
+                shutil.copyfile(blob, temporary)
+                temporary.chmod(0o444)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        # A new link changes the blob's ctime, which its record holds too.
+        _write_record(self._record(entry.digest), _stat_record(blob))
+
+    def _download(self, digest: str, blob: Path, record: Path, progress: Progress | None) -> None:
+        with _translated(blob):
+            self._make_root()
+            blob.parent.mkdir(parents=True, exist_ok=True)
+        self._origin.download(digest, blob, progress)
+        with _translated(blob):
+            blob.chmod(0o444)
+            _write_record(record, _stat_record(blob))
+
+    def _is_intact(self, blob: Path, digest: str, record: Path, *, trust: bool = True) -> bool:
+        """Whether a file has its content; one that does not is set aside."""
+        status = _stat_record(blob)
+        if status is None:
+            return False
+        if trust and status == _read_record(record):
+            return True
+        if _digest(blob) == digest:
+            with contextlib.suppress(OSError):
+                _write_record(record, status)
+            return True
+        self._quarantine(blob)
+        return False
+
+    def _quarantine(self, path: Path) -> None:
+        aside = self._root / "quarantine" / f"{path.name}.{secrets.token_hex(4)}"
+        with _translated(path):
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(aside)
+
+    @contextlib.contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        """Hold a lock so that others wait for the same work; go on without it if that fails."""
+        import filelock
+
+        folder = self._root / "locks"
+        lock: filelock.BaseFileLock | None = None
+        with contextlib.suppress(OSError, filelock.Timeout, NotImplementedError):
+            folder.mkdir(parents=True, exist_ok=True)
+            wanted = filelock.FileLock(folder / f"{name}.lock", timeout=_LOCK_SECONDS)
+            wanted.acquire()
+            lock = wanted
+        try:
+            yield
+        finally:
+            if lock is not None:
+                lock.release()
+
+    def _make_root(self) -> None:
+        tag = self._root / "CACHEDIR.TAG"
+        if not tag.exists():
+            self._root.mkdir(parents=True, exist_ok=True)
+            tag.write_text(_TAG)
+
+    def _blob(self, digest: str) -> Path:
+        return self._root / "blobs" / check_digest(digest)[:2] / digest
+
+    def _record(self, digest: str) -> Path:
+        return self._root / "records" / digest[:2] / digest
+
+    def _blobs(self) -> Iterator[Path]:
+        for path in sorted((self._root / "blobs").glob("[0-9a-f][0-9a-f]/*")):
+            if not path.name.startswith("."):
+                yield path
+
+    def _cached(self, path: Path) -> CachedBlob:
+        record = self._record(path.name)
+        status = path.stat()
+        used_at = record.stat().st_mtime if record.exists() else status.st_mtime
+        return CachedBlob(path.name, status.st_size, used_at, path)
+
+    def __repr__(self) -> str:
+        return f"<LocalCache {self._root}>"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb", buffering=0) as stream:
+        return digest_stream(stream)
+
+
+def _stat_record(path: Path) -> StatRecord | None:
+    """Return what tells a file from a changed one: size, times, inode."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return [status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns]
+
+
+def _matches(path: Path, record: StatRecord | None) -> bool:
+    return record is not None and record == _stat_record(path)
+
+
+def _read_record(path: Path) -> StatRecord | None:
+    try:
+        return [int(part) for part in path.read_text().split()]
+    except (OSError, ValueError):
+        return None
+
+
+def _write_record(path: Path, record: StatRecord | None) -> None:
+    if record is not None:
+        _replace(path, " ".join(map(str, record)))
+
+
+def _read_records(path: Path) -> dict[str, StatRecord]:
+    try:
+        records = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return records if isinstance(records, dict) else {}
+
+
+def _write_records(path: Path, records: Mapping[str, StatRecord]) -> None:
+    _replace(path, json.dumps(records, ensure_ascii=False))
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        temporary.write_text(text)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _touch(record: Path) -> None:
+    """Remember that something was used now; a read-only cache just does not."""
+    with contextlib.suppress(OSError):
+        os.utime(record)
+
+
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        message = f"{path} may not be written: choose another cache_dir"
+        raise AccessDeniedError(message) from error
+    except OSError as error:
+        message = (
+            f"{path}: {error.strerror or error}: free some space, or choose another cache_dir"
+        )
+        raise UnavailableError(message) from error

@@ -1,0 +1,166 @@
+"""The only place that chooses: from settings to adapters to an opened metastore."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from aletheia_like.adapters.counting import CountingBlobStore, CountingDocumentStore
+from aletheia_like.adapters.retrying import RetryingBlobStore, RetryingDocumentStore
+from aletheia_like.cache import LocalCache
+from aletheia_like.metastore.metastore import OpenMetastore
+from aletheia_like.metastore.session import Session, utc_now
+from aletheia_like.model.names import check_name
+from aletheia_like.ports.blobs import BlobStore
+from aletheia_like.ports.documents import DocumentStore
+from aletheia_like.ports.usage import Usage
+from aletheia_like.recorder import Recorder
+from aletheia_like.settings import (
+    EmbeddedUrl,
+    FirestoreUrl,
+    MemoryUrl,
+    Settings,
+    load_settings,
+    parse_blobs_url,
+    parse_url,
+)
+
+_log = logging.getLogger("aletheia")
+
+
+class Metastore(OpenMetastore):
+    """A project in the metastore that arguments, environment and configuration name.
+
+    Nothing is read or written, and no network is touched, before the first use.
+
+    Args:
+        project: Name of the project; else from the settings.
+        url: The store: `firestore://gcp-project/(default)?bucket=b`, `file:///folder`, `memory://`.
+        blobs: Where bytes go, if not beside the documents: `gs://b/p`, `file:///d`, `s3://b/p`.
+        cache_dir: Folder for local copies of blobs.
+        git: What to do about a dirty tree: `refuse`, `snapshot`, `warn`, `off`, `require`.
+        offline: Touch no network.
+
+    Raises:
+        SettingsError: A setting is missing or makes no sense; the message names it.
+    """
+
+    def __init__(
+        self,
+        project: str | None = None,
+        *,
+        url: str | None = None,
+        blobs: str | None = None,
+        cache_dir: str | Path | None = None,
+        git: str | None = None,
+        offline: bool | None = None,
+    ) -> None:
+        settings = load_settings(
+            project=project,
+            url=url,
+            blobs=blobs,
+            cache_dir=None if cache_dir is None else str(cache_dir),
+            git=git,
+            offline=offline or None,
+        )
+        super().__init__(open_session(settings))
+        _log.info("metastore %r: %s", self.project, self._session.description)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stores:
+    """What an address stands for: adapters that have touched nothing yet."""
+
+    documents: DocumentStore
+    blobs: BlobStore
+    blobs_url: str
+    console: str
+
+
+def open_session(settings: Settings) -> Session:
+    """Return the live parts for these settings; does no network I/O."""
+    project = check_name(settings.project, "project")
+    stores = _choose(settings)
+    usage = Usage()
+    documents = RetryingDocumentStore(
+        CountingDocumentStore(stores.documents, usage), deadline=settings.timeout
+    )
+    blobs = RetryingBlobStore(CountingBlobStore(stores.blobs, usage), deadline=settings.timeout)
+    return Session(
+        project=project,
+        settings=settings,
+        documents=documents,
+        blobs=blobs,
+        blobs_url=stores.blobs_url,
+        cache=LocalCache(Path(settings.cache_dir), blobs),
+        usage=usage,
+        recorder=Recorder(documents, utc_now),
+        document_url=lambda path: (
+            stores.console + quote(path, safe="/").replace("/", "~2F")
+            if stores.console.startswith("https:")
+            else f"{stores.console}{path}"
+        ),
+        description=f"{settings.url} ({settings.origin('url')})",
+    )
+
+
+def _choose(settings: Settings) -> _Stores:
+    """Build the adapters that the settings' address names."""
+    place = parse_url(settings.url)
+    if isinstance(place, MemoryUrl):
+        from aletheia_like.adapters.memory import MemoryBlobStore, MemoryDocumentStore
+
+        stores = _Stores(MemoryDocumentStore(), MemoryBlobStore(), "memory://", "memory://")
+    elif isinstance(place, EmbeddedUrl):
+        stores = _embedded(place)
+    else:
+        stores = _firestore(place)
+    if settings.blobs is None:
+        return stores
+    return _Stores(stores.documents, _blobs(settings.blobs), settings.blobs, stores.console)
+
+
+def _embedded(place: EmbeddedUrl) -> _Stores:
+    from aletheia_like.adapters.directory import DirectoryBlobStore
+    from aletheia_like.adapters.sqlite import SqliteDocumentStore
+
+    return _Stores(
+        SqliteDocumentStore(place.path / "metastore.sqlite"),
+        DirectoryBlobStore(place.path / "blobs"),
+        (place.path / "blobs").as_uri(),
+        place.path.as_uri() + "#",
+    )
+
+
+def _firestore(place: FirestoreUrl) -> _Stores:
+    from aletheia_like.adapters.firestore import FirestoreDocumentStore
+
+    documents = FirestoreDocumentStore(place.project, place.database)
+    database = "-default-" if place.database == "(default)" else place.database
+    console = (
+        f"https://console.firebase.google.com/project/{place.project}/firestore/databases/"
+        f"{database}/data/~2F"
+    )
+    if place.bucket is None:
+        from aletheia_like.adapters.nowhere import NowhereBlobStore
+
+        return _Stores(documents, NowhereBlobStore(str(place)), "nowhere", console)
+    return _Stores(documents, _blobs(f"gs://{place.bucket}"), f"gs://{place.bucket}", console)
+
+
+def _blobs(url: str) -> BlobStore:
+    """Build the blob store of an address."""
+    place = parse_blobs_url(url)
+    if place.scheme == "gs":
+        from aletheia_like.adapters.gcs import GcsBlobStore
+
+        return GcsBlobStore(place.bucket, place.prefix)
+    if place.scheme == "file":
+        from aletheia_like.adapters.directory import DirectoryBlobStore
+
+        return DirectoryBlobStore(Path(place.prefix))
+    from aletheia_like.adapters.fsspec import FsspecBlobStore
+
+    return FsspecBlobStore(url)
