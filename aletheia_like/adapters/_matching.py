@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from aletheia_like.errors import AlreadyExistsError, ConflictError, NotFoundError
-from aletheia_like.model.values import FieldPath, Fields, Value
+from aletheia_like.model.values import FieldPath, Fields, Value, equal
 from aletheia_like.ports.documents import (
     RANGE_OPERATORS,
+    REMOVE,
     Create,
     Delete,
     Document,
     Filter,
     Order,
+    Removal,
     Update,
     Write,
 )
@@ -112,6 +114,14 @@ def check_precondition(write: Write, revision: str | None) -> None:
             state = "changed" if revision else "was deleted"
             message = f"{path} {state} meanwhile: read it again and repeat"
             raise ConflictError(message)
+
+
+def changes_nothing(fields: Fields, changes: Mapping[FieldPath, Value | Removal]) -> bool:
+    """Whether an update would leave the fields as they are."""
+    return all(
+        (found is _ABSENT) if value is REMOVE else equal(found, value)
+        for found, value in ((_field_at(fields, path), value) for path, value in changes.items())
+    )
 
 
 def _field_at(fields: Fields, path: FieldPath) -> Any:

@@ -1,7 +1,7 @@
 """Blobs as files named by their digest, `{root}/{digest[:2]}/{digest}`, read-only.
 
-Anyone can check them with `sha256sum`. A blob appears under its name by one rename, complete. Small
-files are not forced to disk one by one: a power cut may lose them, which every read notices.
+Anyone can check them with `sha256sum`. A blob appears under its name by one rename, complete.
+Small files are not forced to disk one by one: a power cut may lose them, and any read notices.
 """
 
 from __future__ import annotations

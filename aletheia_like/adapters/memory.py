@@ -10,12 +10,24 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from aletheia_like.adapters._forking import watch_forks
-from aletheia_like.adapters._jsontext import to_text
-from aletheia_like.adapters._matching import check_precondition, compiled, ordered
-from aletheia_like.errors import IntegrityError, InvalidValueError, NotFoundError
+from aletheia_like.adapters._matching import (
+    changes_nothing,
+    check_precondition,
+    compiled,
+    ordered,
+)
+from aletheia_like.adapters._verified import (
+    check_file,
+    chunks,
+    translated,
+    verifying,
+    write_verified,
+    wrong_bytes,
+)
+from aletheia_like.errors import NotFoundError
 from aletheia_like.model.digests import check_digest, digest_bytes
 from aletheia_like.model.values import Value, check_fields
 from aletheia_like.ports.blobs import BlobStore, Progress
@@ -32,11 +44,6 @@ from aletheia_like.ports.documents import (
     check_size,
     check_writes,
 )
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
-_CHUNK_BYTES: Final = 1 << 20
 
 
 def _now() -> dt.datetime:
@@ -135,28 +142,20 @@ class MemoryBlobStore:
     def upload(self, digest: str, path: Path, progress: Progress | None = None) -> bool:
         if self.exists(digest):
             return False
-        if not path.is_file():
-            message = f"there is no file to store at {path}"
-            raise InvalidValueError(message)
-        with path.open("rb") as stream:
-            data = b"".join(_chunks(stream, progress))
-        _verify(data, digest, str(path))
+        with translated(check_file(path)):
+            data = path.read_bytes()
+        if digest_bytes(data) != digest:
+            raise wrong_bytes(str(path), digest)
+        if progress is not None:
+            progress(len(data))
         return self._blobs.setdefault(digest, data) is data
 
     def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
-        data = self._at(digest)
-        _verify(data, digest, f"blob {digest} in memory")
-        temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(8)}.part")
-        try:
-            with temporary.open("xb") as stream:
-                for chunk in _chunks(io.BytesIO(data), progress):
-                    stream.write(chunk)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        content = chunks(io.BytesIO(self._at(digest)))
+        write_verified(path, content, digest, f"blob {digest} in memory", progress)
 
     def open(self, digest: str) -> BinaryIO:
-        return cast("BinaryIO", io.BufferedReader(_Verified(self._at(digest), digest)))
+        return verifying(io.BytesIO(self._at(digest)), digest, f"blob {digest} in memory")
 
     def delete(self, digest: str) -> None:
         self._blobs.pop(check_digest(digest), None)
@@ -175,27 +174,6 @@ class MemoryBlobStore:
         return data
 
 
-class _Verified(io.RawIOBase):
-    """Bytes that are compared with their digest when the reader comes to the end."""
-
-    def __init__(self, data: bytes, digest: str) -> None:
-        self._data = data
-        self._digest = digest
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        view = memoryview(buffer).cast("B")
-        chunk = self._data[self._position : self._position + len(view)]
-        view[: len(chunk)] = chunk
-        self._position += len(chunk)
-        if not chunk:
-            _verify(self._data, self._digest, f"blob {self._digest} in memory")
-        return len(chunk)
-
-
 def _outcome(write: Write, stored: _Stored | None, now: dt.datetime) -> _Stored | None:
     """Return what a write makes of a document; the very same object if it changes nothing."""
     check_precondition(write, stored.revision if stored else None)
@@ -204,11 +182,11 @@ def _outcome(write: Write, stored: _Stored | None, now: dt.datetime) -> _Stored 
             return _Stored(_copy(fields), secrets.token_hex(8), now)
         case Update(path, changes):
             assert stored is not None  # noqa: S101 - see check_precondition
+            if changes_nothing(stored.fields, changes):
+                return stored
             fields = _copy(changed_fields(stored.fields, changes))
             check_fields(fields)
             check_size(path, fields)
-            if to_text(fields) == to_text(stored.fields):
-                return stored
             return _Stored(fields, secrets.token_hex(8), now)
         case Delete():
             return None
@@ -229,19 +207,6 @@ def _copy(value: Any) -> Any:
     if isinstance(value, list):
         return [_copy(item) for item in value]
     return value.astimezone(dt.UTC) if isinstance(value, dt.datetime) else value
-
-
-def _chunks(stream: BinaryIO, progress: Progress | None) -> Iterator[bytes]:
-    while chunk := stream.read(_CHUNK_BYTES):
-        yield chunk
-        if progress is not None:
-            progress(len(chunk))
-
-
-def _verify(data: bytes, digest: str, what: str) -> None:
-    if digest_bytes(data) != digest:
-        message = f"{what} does not have the sha-256 {digest}: it was changed; store it anew"
-        raise IntegrityError(message)
 
 
 if TYPE_CHECKING:

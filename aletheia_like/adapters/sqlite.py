@@ -20,7 +20,12 @@ from typing import IO, TYPE_CHECKING, Final
 
 from aletheia_like.adapters._connections import Connections
 from aletheia_like.adapters._jsontext import from_text, member_text, to_text
-from aletheia_like.adapters._matching import check_precondition, compiled, ordered
+from aletheia_like.adapters._matching import (
+    changes_nothing,
+    check_precondition,
+    compiled,
+    ordered,
+)
 from aletheia_like.errors import IntegrityError
 from aletheia_like.model.values import Fields, Value, check_fields
 from aletheia_like.ports.documents import (
@@ -62,6 +67,9 @@ class SqliteDocumentStore:
         path: The file.
         clock: Tells the time of changes and of reads.
         timeout: Seconds to wait while another process writes.
+
+    Attributes:
+        path: The file, absolute.
     """
 
     def __init__(
@@ -71,9 +79,9 @@ class SqliteDocumentStore:
         clock: Callable[[], dt.datetime] = _now,
         timeout: float = 10.0,
     ) -> None:
-        self._path = path.absolute()
+        self.path = path.absolute()
         self._clock = clock
-        self._connections = Connections(self._path, timeout)
+        self._connections = Connections(self.path, timeout)
 
     def get(self, path: str) -> Document | None:
         return self.get_many([path])[0]
@@ -142,11 +150,12 @@ class SqliteDocumentStore:
                 return revision
             case Update(path, changes):
                 assert row is not None  # noqa: S101 - see check_precondition
-                fields = changed_fields(self._fields(path, row[3]), changes)
+                fields = self._fields(path, row[3])
+                if changes_nothing(fields, changes):
+                    return row[1]
+                fields = changed_fields(fields, changes)
                 text = to_text(fields)
                 _check_outcome(path, fields, text)
-                if text == row[3]:
-                    return row[1]
                 connection.execute(
                     "UPDATE documents SET revision = ?, updated_at = ?, fields = ?"
                     " WHERE collection = ? AND id = ?",
@@ -205,7 +214,7 @@ class SqliteDocumentStore:
             return from_text(text)
         except (ValueError, TypeError) as error:
             message = (
-                f"the fields of {path} in {self._path} are damaged ({error}): "
+                f"the fields of {path} in {self.path} are damaged ({error}): "
                 "correct their JSON text in the table `documents`, or delete the row"
             )
             raise IntegrityError(message) from error

@@ -1,9 +1,9 @@
 """A dirty working tree as one archive, from which it can be rebuilt byte for byte.
 
-The archive holds `changes.patch`, for people; `snapshot.json` with the commit and the paths that are
-gone; and below `files/` every changed or untracked, not ignored, file as it is on disk, with its
-mode, so that no filter or line-ending setting of another machine can change it. Equal trees give equal
-bytes.
+The archive holds `changes.patch`, for people; `snapshot.json` with the commit and the paths that
+are gone; and below `files/` every changed or untracked, not ignored, file as it is on disk, with
+its mode, so that no filter or line-ending setting of another machine can change it. Equal trees
+give equal bytes.
 """
 
 from __future__ import annotations

@@ -65,7 +65,8 @@ class DocumentHandle:
     @property
     def tags(self) -> tuple[str, ...]:
         """Labels to search by."""
-        return tuple(self._fields.get("tags") or ())
+        tags = self._fields.get("tags")
+        return tuple(map(str, tags)) if isinstance(tags, list) else ()
 
     @tags.setter
     def tags(self, tags: Iterable[str]) -> None:

@@ -1,8 +1,8 @@
 """Versions of artifacts and datasets: published once, numbered from 0, never changed.
 
 The document of the name (`artifacts/{name}`, `datasets/{name}`) counts the versions and repeats
-the newest, so that opening it costs one read. A version's manifest is a blob, so listing and fetching
-its files costs no document; the file documents below a version are for people and queries.
+the newest, so that opening it costs one read. A version's manifest is a blob, so listing and
+fetching its files costs no document; the file documents below it are for people and queries.
 """
 
 from __future__ import annotations

@@ -59,11 +59,12 @@ def to_fields(record: Any) -> dict[str, Value]:
 def to_value(value: Any, where: FieldPath = ()) -> Value:
     """Return the storable form of a value or of a nested record."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
+        fields = {
             one.name: to_value(inner, (*where, one.name))
             for one in dataclasses.fields(value)
-            if not _is_empty(inner := getattr(value, one.name))
+            if one.name != "extra" and not _is_empty(inner := getattr(value, one.name))
         }
+        return {**encode(getattr(value, "extra", {}), where), **fields}
     if isinstance(value, Mapping) and any(map(dataclasses.is_dataclass, value.values())):
         return encode({key: to_value(inner, (*where, key)) for key, inner in value.items()}, where)
     return encode(value, where)

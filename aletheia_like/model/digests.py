@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import PurePosixPath
 from typing import IO
 
 from aletheia_like.errors import IntegrityError, InvalidValueError
@@ -59,8 +59,8 @@ class ManifestEntry:
     def __post_init__(self) -> None:
         check_digest(self.digest)
         check_relative(self.path)
-        if self.size < 0:
-            message = f"the size of {self.path!r} is negative: {self.size}"
+        if type(self.size) is not int or self.size < 0:
+            message = f"the size of {self.path!r} is no count of bytes: {self.size!r:.80}"
             raise InvalidValueError(message)
 
 
@@ -94,7 +94,7 @@ class Manifest:
         try:
             rows = [json.loads(line) for line in text.split("\n") if line]
             return cls.of(ManifestEntry(row["path"], row["sha256"], row["size"]) for row in rows)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             message = f"this is not a manifest of ours: {error}"
             raise IntegrityError(message) from error
 
@@ -133,9 +133,16 @@ def check_relative(path: str) -> str:
     Raises:
         InvalidValueError: It is absolute, climbs, has empty parts, or is no valid text.
     """
-    parts = path.split("/")
-    unsafe = any(part in ("", ".", "..") for part in parts) or "\0" in path or "\\" in path
-    if unsafe or PurePosixPath(path).is_absolute() or not path.isprintable():
+    parts = path.split("/") if isinstance(path, str) else [""]
+    unsafe = any(part in ("", ".", "..") for part in parts)
+    if unsafe or "\\" in path or _has_control(path):
         message = f"a file's path must be relative and stay inside its directory: {path!r}"
         raise InvalidValueError(message)
     return path
+
+
+def _has_control(text: str) -> bool:
+    """Whether there are control characters or lone surrogates; odd spaces occur in real names."""
+    return not text.isprintable() and any(
+        unicodedata.category(character) in ("Cc", "Cs") for character in text
+    )

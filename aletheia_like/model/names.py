@@ -15,6 +15,7 @@ MAX_ID_BYTES = 1_500
 """Firestore's limit for one document id, in bytes of UTF-8."""
 
 _ESCAPED = re.compile(r"%([0-9A-F]{2})")
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"})
 _RESERVED = re.compile(r"__.*__|_{2,3}", re.DOTALL)
 
 
@@ -28,7 +29,7 @@ def check_name(name: object, what: str) -> str:
     if not isinstance(name, str):
         message = f"the name of a {what} must be text, not {type(name).__name__}: {name!r:.80}"
         raise InvalidValueError(message)
-    if not name.strip():
+    if all(unicodedata.category(character) in _INVISIBLE for character in name):
         message = f"the name of a {what} is empty: give it at least one visible character"
         raise InvalidValueError(message)
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):

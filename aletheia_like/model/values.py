@@ -18,7 +18,6 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import enum
-import math
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +27,7 @@ from pathlib import PurePath
 from typing import Any
 
 from aletheia_like.errors import InvalidValueError
+from aletheia_like.model._foreign import check_microseconds, plain_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,8 @@ _INT64 = range(-(2**63), 2**63)
 _DOCUMENT_OVERHEAD = 32
 _RESERVED_KEY = re.compile(r"__.*__", re.DOTALL)
 _DIGITS_LIMIT = 4_000
+_MAX_CONTAINERS = 100
+_EXACT_DAYS = 36_500
 
 
 def encode(value: object, where: FieldPath = ()) -> Value:
@@ -160,7 +162,7 @@ def value_size(value: Value) -> int:
             return sum(map(value_size, value)) or 1
 
 
-def _check_map(fields: Fields, where: FieldPath, depth: int) -> int:
+def _check_map(fields: object, where: FieldPath, depth: int) -> int:
     if not isinstance(fields, Mapping):
         message = f"{_place(where)}: expected a map, got {type(fields).__name__}"
         raise InvalidValueError(message)
@@ -243,22 +245,27 @@ def _encode(value: Any, where: FieldPath, *, in_list: bool, above: tuple[int, ..
         return value
     if kind is int:
         return value if value in _INT64 else {"@int": _digits(value, where)}
-    if id(value) in above:
-        message = f"{_place(where)}: the value contains itself"
+    if id(value) in above or len(above) > _MAX_CONTAINERS:
+        what = "contains itself" if id(value) in above else f"is over {_MAX_CONTAINERS} deep"
+        message = f"{_place(where[:MAX_DEPTH])}: the value {what}"
         raise InvalidValueError(message)
+    above = (*above, id(value))
     if isinstance(value, Mapping):
-        return _encode_map(value, where, (*above, id(value)))
+        return _encode_map(value, where, above)
     if isinstance(value, list | tuple):
-        return _encode_list(value, where, in_list=in_list, above=(*above, id(value)))
+        return _encode_list(value, where, in_list=in_list, above=above)
     if isinstance(value, AbstractSet):
-        return _encode_list(_sorted(value), where, in_list=in_list, above=(*above, id(value)))
-    return _encode_special(value, where, in_list=in_list, above=above)
+        return _encode_list(_sorted(value), where, in_list=in_list, above=above)
+    tagged = _encode_tagged(value, where)
+    if tagged is not None:
+        return tagged
+    return _encode(_plain(value, where), where, in_list=in_list, above=above)
 
 
 def _encode_map(value: Mapping[Any, Any], where: FieldPath, above: tuple[int, ...]) -> Value:
     if all(is_key(key) and not key.startswith("@") for key in value):
         return {
-            key: _encode(inner, (*where, key), in_list=False, above=above)
+            str.__str__(key): _encode(inner, (*where, key), in_list=False, above=above)
             for key, inner in value.items()
         }
     return {
@@ -279,68 +286,79 @@ def _encode_list(
     return {"@list": items} if in_list else items
 
 
-def _encode_special(
-    value: Any, where: FieldPath, *, in_list: bool, above: tuple[int, ...]
-) -> Value:
-    """Encode what is neither JSON-like nor a container of Python's own."""
+def _encode_tagged(value: Any, where: FieldPath) -> Value:
+    """Return the form of what has a form of its own; None for all else."""
     match value:
         case dt.datetime():
             return _encode_datetime(value, where)
         case dt.date():
             return {"@date": value.isoformat()}
-        case dt.time():
+        case dt.time() if value.tzinfo is None or value.utcoffset() is not None:
             return {"@time": value.isoformat()}
         case dt.timedelta():
-            return {"@seconds": value.total_seconds()}
+            return _encode_timedelta(value, where)
         case decimal.Decimal():
             return {"@decimal": str(value)}
         case complex():
             return {"@complex": [value.real, value.imag]}
         case LongText():
             return {"@text": [value.digest, value.size, value.head]}
+        case _:
+            return None
+
+
+def _plain(value: Any, where: FieldPath) -> Any:
+    """Return a value of a kind that `_encode` knows for one that only resembles it."""
+    match value:
         case enum.Enum():
-            return _encode(value.value, where, in_list=in_list, above=above)
+            return value.value
         case PurePath() | uuid.UUID():
-            return _encode(str(value), where, in_list=in_list, above=above)
+            return str(value)
         case bytearray() | memoryview():
             return bytes(value)
         case str():
-            return _encode(str.__str__(value), where, in_list=in_list, above=above)
+            return str.__str__(value)
         case int():
-            return _encode(int(value), where, in_list=in_list, above=above)
+            return int(value)
         case float():
             return float(value)
-    plain = _plain_array_value(value)
+    try:
+        plain = plain_value(value)
+    except ValueError as error:
+        message = f"{_place(where)}: {error}"
+        raise InvalidValueError(message) from error
     if plain is value:
         message = (
             f"{_place(where)}: a {type(value).__module__}.{type(value).__qualname__} has no "
             "stored form: convert it, or add it as an artifact"
         )
         raise InvalidValueError(message)
-    return _encode(plain, where, in_list=in_list, above=above)
+    return plain
 
 
 def _encode_datetime(value: dt.datetime, where: FieldPath) -> Value:
     """Keep the instant of an aware datetime, the clock face of a naive one."""
-    if str(value) == "NaT" or getattr(value, "nanosecond", 0):  # pandas' own kinds of datetime
-        message = f"{_place(where)}: {value!r:.80} is no instant in whole microseconds: round it"
-        raise InvalidValueError(message)
-    if value.utcoffset() is None:
-        return {"@datetime": value.isoformat()}
-    plain = value.astimezone(dt.UTC)
-    return dt.datetime.fromisoformat(plain.isoformat())
+    try:
+        check_microseconds(value)
+        if value.utcoffset() is None:
+            return {"@datetime": value.isoformat()}
+        return dt.datetime.fromisoformat(value.astimezone(dt.UTC).isoformat())
+    except (ValueError, OverflowError) as error:
+        message = f"{_place(where)}: not a time that can be stored: {error}"
+        raise InvalidValueError(message) from error
 
 
-def _plain_array_value(value: Any) -> Any:
-    """Turn numpy, torch, jax or pandas scalars and arrays into Python's own, by their protocol."""
-    if type(value).__module__.split(".")[0] == "builtins":
-        return value
-    for name in ("to_pydatetime", "tolist", "item"):
-        convert = getattr(value, name, None)
-        if callable(convert) and not isinstance(value, type):
-            plain = convert()
-            return plain if type(plain) is not type(value) else value
-    return value
+def _encode_timedelta(value: dt.timedelta, where: FieldPath) -> Value:
+    try:
+        check_microseconds(value)
+    except ValueError as error:
+        message = f"{_place(where)}: {error}"
+        raise InvalidValueError(message) from error
+    seconds = value.total_seconds()
+    # Beyond some centuries a float of seconds has no room for the microseconds.
+    if abs(value.days) < _EXACT_DAYS:
+        return {"@seconds": seconds}
+    return {"@timedelta": [value.days, value.seconds, value.microseconds]}
 
 
 def _sorted(value: AbstractSet[Any]) -> list[Any]:
@@ -355,10 +373,6 @@ def _digits(value: int, where: FieldPath) -> str:
         message = f"{_place(where)}: an integer of {value.bit_length()} bits: store it as text"
         raise InvalidValueError(message)
     return str(value)
-
-
-def _timedelta(seconds: float) -> dt.timedelta:
-    return dt.timedelta(seconds=seconds)
 
 
 def _complex(parts: list[float]) -> complex:
@@ -380,7 +394,8 @@ _DECODERS: Mapping[str, Callable[[Any], Any]] = {
     "@datetime": dt.datetime.fromisoformat,
     "@date": dt.date.fromisoformat,
     "@time": dt.time.fromisoformat,
-    "@seconds": _timedelta,
+    "@seconds": lambda seconds: dt.timedelta(seconds=seconds),
+    "@timedelta": lambda parts: dt.timedelta(*parts),
     "@decimal": decimal.Decimal,
     "@complex": _complex,
     "@text": lambda parts: LongText(*parts),
@@ -393,7 +408,7 @@ def _decode_tagged(tag: str, inner: Value) -> Any:
         return {tag: decode(inner)}
     try:
         return decoder(inner)
-    except (ValueError, TypeError, KeyError, ArithmeticError):
+    except (ValueError, TypeError, LookupError, ArithmeticError):
         # Edited by hand in the console: show what is there rather than fail the whole document.
         return {tag: inner}
 
@@ -409,11 +424,14 @@ def _short(value: object) -> str:
 
 
 def equal(left: Any, right: Any) -> bool:
-    """Whether two storable values are the same, NaN equal to NaN and 1 unlike True or 1.0."""
+    """Whether two storable values are the same.
+
+    NaN is the same as NaN; 1 is not the same as True or 1.0, nor 0.0 as -0.0.
+    """
     if type(left) is not type(right):
         return False
     if isinstance(left, float):
-        return left == right or (math.isnan(left) and math.isnan(right))
+        return repr(left) == repr(right)
     if isinstance(left, list):
         return len(left) == len(right) and all(map(equal, left, right))
     if isinstance(left, dict):

@@ -253,15 +253,15 @@ class WriteSuite(DocumentStoreHooks):
         first, second = f"{base}/c/1", f"{base}/c/2"
         (stale,) = store.apply([Create(first, {"a": 1})])
         store.apply([Update(first, {("a",): 2}), Create(second, {"a": 1})])
-        failing: Write = {
+        writes: dict[str, Write] = {
             "create": Create(first, {}),
             "update": Update(f"{base}/c/missing", {("a",): 9}),
             "stale update": Update(first, {("a",): 9}, if_revision=stale),
             "stale delete": Delete(first, if_revision=stale),
-        }[kind]
+        }
 
         with pytest.raises((AlreadyExistsError, NotFoundError, ConflictError)):
-            store.apply([Create(f"{base}/c/3", {}), Update(second, {("a",): 9}), failing])
+            store.apply([Create(f"{base}/c/3", {}), Update(second, {("a",): 9}), writes[kind]])
 
         found = store.get_many([first, second, f"{base}/c/3"])
         assert [None if one is None else one.fields for one in found] == [

@@ -318,7 +318,7 @@ def test_a_run_document_never_outgrows_its_limit(exper):
     run = exper.start_run()
 
     with pytest.raises(al.InvalidValueError, match="artifacts"):
-        run.add_metrics({f"metric {number:06}": 0.5 for number in range(20_000)})
+        run.add_metrics({f"metric {number:060}": 0.5 for number in range(5_000)})
     run.add_metric("fine", 1)
     assert run.metrics == {"fine": 1}
 

@@ -1,0 +1,276 @@
+"""Blobs in Google Cloud Storage, `{prefix}/blobs/{digest[:2]}/{digest}`; alone knows its client.
+
+An upload creates or does nothing, checked by crc32c on the wire and hashed while it is sent; the
+client's own repetitions are off, because they hide for how long a call will block.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+
+from aletheia_like.adapters._clients import ForkGate, PerProcess
+from aletheia_like.adapters._verified import (
+    CHUNK_BYTES,
+    HashingReader,
+    check_file,
+    chunks,
+    verifying,
+    write_verified,
+    wrong_bytes,
+)
+from aletheia_like.errors import (
+    AccessDeniedError,
+    AletheiaError,
+    IntegrityError,
+    MissingExtraError,
+    NotFoundError,
+    SettingsError,
+    UnavailableError,
+)
+from aletheia_like.model.digests import check_digest
+from aletheia_like.ports.blobs import BlobStore, Progress
+
+T = TypeVar("T")
+
+_POOL = 32
+_RESUMABLE_BYTES = 8 << 20
+_READ_BYTES = 8 << 20
+
+
+class GcsBlobStore:
+    """Blobs in one bucket, or in an emulator's.
+
+    Args:
+        bucket: Its name.
+        prefix: Put before every object's name.
+        project: The Google Cloud project that pays; the credentials' own by default.
+        timeout: Seconds to connect, and between two packets.
+    """
+
+    def __init__(
+        self, bucket: str, prefix: str = "", *, project: str | None = None, timeout: float = 5.0
+    ) -> None:
+        self._bucket = bucket
+        self._prefix = f"{prefix.strip('/')}/blobs/" if prefix.strip("/") else "blobs/"
+        self._project = project
+        self._timeout = (timeout, timeout * 6)
+        self._gate = ForkGate()
+        self._clients: PerProcess[Any] = PerProcess(self._build)
+
+    def exists(self, digest: str) -> bool:
+        name = self._name(digest)
+        return self._call(lambda: self._at(name).exists(retry=None, timeout=self._timeout))
+
+    def upload(self, digest: str, path: Path, progress: Progress | None = None) -> bool:
+        name = self._name(digest)
+        check_file(path)
+        # Some emulators ignore the precondition of a resumable upload; looking first costs little
+        # beside what it may save.
+        if path.stat().st_size > _RESUMABLE_BYTES and self.exists(digest):
+            return False
+        return self._call(lambda: self._upload(name, digest, path, progress))
+
+    def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
+        what = f"gs://{self._bucket}/{self._name(digest)}"
+        stream = self._stream(digest)
+        try:
+            content = self._translating(chunks(stream), digest)
+            write_verified(path, content, digest, what, progress)
+        finally:
+            stream.close()
+
+    def open(self, digest: str) -> BinaryIO:
+        what = f"gs://{self._bucket}/{self._name(digest)}"
+        return verifying(self._stream(digest), digest, what)
+
+    def delete(self, digest: str) -> None:
+        from google.api_core.exceptions import NotFound
+
+        name = self._name(digest)
+
+        def request() -> None:
+            try:
+                self._at(name).delete(retry=None, timeout=self._timeout)
+            except NotFound as error:
+                if "bucket" in str(error).lower() and name not in str(error):
+                    raise
+
+        self._call(request)
+
+    def digests(self) -> Iterator[str]:
+        def request() -> list[str]:
+            listed = self._clients.get().list_blobs(
+                self._bucket,
+                prefix=self._prefix,
+                retry=None,
+                timeout=self._timeout,
+                fields="items(name),nextPageToken",
+            )
+            return [str(one.name).rpartition("/")[2] for one in listed]
+
+        yield from self._call(request)
+
+    def close(self) -> None:
+        client = self._clients.take()
+        if client is not None:
+            client.close()
+
+    def _name(self, digest: str) -> str:
+        return f"{self._prefix}{check_digest(digest)[:2]}/{digest}"
+
+    def _at(self, name: str) -> Any:
+        return self._clients.get().bucket(self._bucket).blob(name)
+
+    def _upload(self, name: str, digest: str, path: Path, progress: Progress | None) -> bool:
+        from google.api_core.exceptions import PreconditionFailed
+
+        blob = self._at(name)
+        reader = HashingReader(path, progress)
+        try:
+            with io.BufferedReader(reader, CHUNK_BYTES) as stream:
+                blob.upload_from_file(
+                    stream,
+                    size=path.stat().st_size,
+                    content_type="application/octet-stream",
+                    if_generation_match=0,
+                    checksum="crc32c",
+                    retry=None,
+                    timeout=self._timeout,
+                )
+                sent = reader.digest
+        except PreconditionFailed:
+            self._check_same(name, path)
+            return False
+        if sent != digest:
+            blob.delete(retry=None, timeout=self._timeout)
+            raise wrong_bytes(str(path), digest)
+        return True
+
+    def _check_same(self, name: str, path: Path) -> None:
+        """Make sure that what is there already is the same content, by size and checksum."""
+        blob = self._at(name)
+        blob.reload(retry=None, timeout=self._timeout)
+        if blob.size != path.stat().st_size or blob.crc32c != _crc32c(path):
+            message = f"gs://{self._bucket}/{name} holds other bytes than its name says: delete it"
+            raise IntegrityError(message)
+
+    def _stream(self, digest: str) -> Any:
+        from google.api_core.exceptions import NotFound
+
+        name = self._name(digest)
+
+        def request() -> Any:
+            blob = self._at(name)
+            try:
+                blob.reload(retry=None, timeout=self._timeout)
+            except NotFound as error:
+                if name not in str(error) and not self._has_bucket():
+                    raise
+                message = f"there is no blob {digest} in gs://{self._bucket}"
+                raise NotFoundError(message) from error
+            return blob.open(
+                "rb", chunk_size=_READ_BYTES, retry=None, timeout=self._timeout, raw_download=True
+            )
+
+        return self._call(request)
+
+    def _has_bucket(self) -> bool:
+        bucket = self._clients.get().bucket(self._bucket)
+        return bool(bucket.exists(retry=None, timeout=self._timeout))
+
+    def _translating(self, content: Iterator[bytes], digest: str) -> Iterator[bytes]:
+        """Yield chunks, each fetched as one request."""
+        ended = b""
+        while chunk := self._call(lambda: next(content, ended)):
+            yield chunk
+
+    def _build(self) -> Any:
+        try:
+            from google.auth.exceptions import DefaultCredentialsError
+            from google.cloud import storage
+        except ImportError as error:
+            message = "Cloud Storage needs a package: pip install google-cloud-storage"
+            raise MissingExtraError(message) from error
+        try:
+            client = self._client(storage)
+        except (DefaultCredentialsError, OSError, ValueError) as error:
+            message = (
+                f"no usable credentials for gs://{self._bucket}: set "
+                "GOOGLE_APPLICATION_CREDENTIALS to a key file, or run `gcloud auth "
+                "application-default login`, or set STORAGE_EMULATOR_HOST"
+            )
+            raise SettingsError(message) from error
+        _widen_pool(client)
+        return client
+
+    def _client(self, storage: Any) -> Any:
+        if os.environ.get("STORAGE_EMULATOR_HOST"):
+            from google.auth.credentials import AnonymousCredentials
+
+            return storage.Client(
+                project=self._project or "demo-aletheia", credentials=AnonymousCredentials()
+            )
+        return storage.Client(project=self._project) if self._project else storage.Client()
+
+    def _call(self, request: Callable[[], T]) -> T:
+        """Make a request, with errors in our words."""
+        with self._gate.request():
+            try:
+                return request()
+            except AletheiaError:
+                raise
+            except Exception as error:
+                raise self._translated(error) from error
+
+    def _translated(self, error: Exception) -> Exception:
+        """Return our error for one of the client's, or the error itself if it is none of these."""
+        import requests
+        from google.api_core import exceptions as api
+        from google.auth.exceptions import GoogleAuthError, TransportError
+
+        where = f"gs://{self._bucket}"
+        told = str(getattr(error, "message", error)).partition("\n")[0][:300]
+        match error:
+            case api.NotFound():
+                message = f"there is no bucket {where}: gcloud storage buckets create {where}"
+                return SettingsError(message)
+            case api.Forbidden() | api.Unauthorized():
+                message = f"{where}: the credentials do not allow this: {told}"
+                return AccessDeniedError(f"{message} (roles/storage.objectUser does)")
+            case TransportError():
+                return UnavailableError(f"{where} cannot be reached: {told}")
+            case GoogleAuthError():
+                return AccessDeniedError(f"{where}: the credentials are refused: {told}")
+            case api.GoogleAPIError() | requests.RequestException() | ConnectionError():
+                return UnavailableError(f"{where} cannot be reached: {told}")
+            case _ if type(error).__module__.startswith(("google.", "urllib3")):
+                return UnavailableError(f"{where}: a transfer broke off: {told}")
+        return error
+
+
+def _widen_pool(client: Any) -> None:
+    """Let as many threads as we use talk at once without waiting for a connection."""
+    from requests.adapters import HTTPAdapter
+
+    adapter = HTTPAdapter(pool_connections=_POOL, pool_maxsize=_POOL)
+    for scheme in ("https://", "http://"):
+        client._http.mount(scheme, adapter)  # noqa: SLF001 - the client offers no other way
+
+
+def _crc32c(path: Path) -> str:
+    import google_crc32c
+
+    checksum = google_crc32c.Checksum()
+    with path.open("rb") as stream:
+        for chunk in chunks(stream):
+            checksum.update(chunk)
+    return base64.b64encode(checksum.digest()).decode()
+
+
+if TYPE_CHECKING:
+    _: type[BlobStore] = GcsBlobStore

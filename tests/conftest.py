@@ -1,0 +1,35 @@
+"""What all tests share: clean settings, and a Firestore of their own."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from aletheia_like.ports.documents import DocumentStore
+
+hypothesis.settings.register_profile("tests", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("tests")
+
+
+@pytest.fixture(autouse=True)
+def settings_of_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the settings, stores and caches of whoever runs the tests out of them."""
+    for name in ("URL", "PROJECT", "BLOBS", "CACHE_DIR", "GIT", "OFFLINE", "HOME", "AUTHOR"):
+        monkeypatch.delenv(f"ALETHEIA_{name}", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg-config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg-data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg-cache"))
+
+
+@pytest.fixture
+def firestore_store(firestore_emulator: str) -> Iterator[DocumentStore]:
+    """An empty Firestore database."""
+    from aletheia_like.adapters.firestore import FirestoreDocumentStore
+
+    store = FirestoreDocumentStore(f"demo-{secrets.token_hex(6)}")
+    yield store
+    store.close()
