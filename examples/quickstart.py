@@ -12,11 +12,12 @@ import tempfile
 from importlib.resources import as_file, files
 from pathlib import Path
 
-import aletheia_like as al
 import pandas as pd
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 from sklearn.model_selection import StratifiedKFold
+
+import aletheia_like as al
 
 FEATURES = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]
 HYPER_PARAMS = {"n_estimators": 60, "max_depth": 4, "random_state": 7}
@@ -38,7 +39,10 @@ def register_penguins(ms: al.Metastore) -> None:
 
 def run_fold(exper: al.Experiment, fold: int) -> None:
     """Train on four fifths, test on the fifth, and record what came of it."""
-    with exper.start_run(fold=fold, tags=["quickstart"]) as run, tempfile.TemporaryDirectory() as tmp:
+    with (
+        exper.start_run(fold=fold, tags=["quickstart"]) as run,
+        tempfile.TemporaryDirectory() as tmp,
+    ):
         run.set_fold()
         path = run.get_dataset("palmer-penguins", download=True).local_path
         table = pd.read_csv(path).dropna(subset=FEATURES)

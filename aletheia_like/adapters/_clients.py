@@ -1,8 +1,8 @@
 """Network clients and `fork`: one client for each process, and no request in flight at a fork.
 
-gRPC's own fork handling was measured: an inherited client fails or hangs in the child; a fresh client
-works if no request was in flight when the process forked. So requests are counted, a fork waits for
-them, and a child builds its own client.
+gRPC's own fork handling was measured: an inherited client fails or hangs in the child; a fresh
+client works if no request was in flight when the process forked. So requests are counted, a fork
+waits for them, and a child builds its own client.
 """
 
 from __future__ import annotations

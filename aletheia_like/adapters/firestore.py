@@ -1,8 +1,8 @@
 """Documents in Firestore; the only module that knows its client.
 
 The client's own repetitions are off: by default they block for minutes, and its bulk writer loses
-data in silence. There are no transactions either: preconditions and commits of several writes do all
-that is needed, and do not stall under contention.
+data in silence. There are no transactions either: preconditions and commits of several writes do
+all that is needed, and do not stall under contention.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aletheia_like.adapters._clients import ForkGate, PerProcess
+from aletheia_like.adapters._matching import compiled, ordered
 from aletheia_like.errors import (
     AccessDeniedError,
     AletheiaError,
@@ -30,6 +31,8 @@ from aletheia_like.ports.documents import (
     Delete,
     Document,
     DocumentStore,
+    Filter,
+    Order,
     Query,
     Update,
     Write,
@@ -41,6 +44,7 @@ T = TypeVar("T")
 
 _PAGE = 500
 _GET_BATCH = 300
+_NAMED = 3
 _OPERATORS = {"contains": "array_contains"}
 
 
@@ -53,9 +57,7 @@ class FirestoreDocumentStore:
         timeout: Seconds for one request.
     """
 
-    def __init__(
-        self, project: str, database: str = "(default)", *, timeout: float = 5.0
-    ) -> None:
+    def __init__(self, project: str, database: str = "(default)", *, timeout: float = 5.0) -> None:
         self._project = project
         self._database = database
         self._timeout = timeout
@@ -81,6 +83,12 @@ class FirestoreDocumentStore:
         return [found.get(path) for path in paths]
 
     def query(self, query: Query) -> Iterator[Document]:
+        if not all(map(_is_speakable, [*query.filters, *query.order_by])):
+            everything = self.query(Query(query.collection))
+            matches = compiled(query.filters)
+            found = [document for document in everything if matches(document.fields)]
+            yield from ordered(found, query.order_by)[: query.limit]
+            return
         after: Any = None
         left = query.limit
         while left is None or left > 0:
@@ -152,7 +160,7 @@ class FirestoreDocumentStore:
         for order in query.order_by:
             direction = "DESCENDING" if order.descending else "ASCENDING"
             asked = asked.order_by(_quoted(order.path), direction=direction)
-        # Ties are broken by id in the direction of the last field, which needs no index of its own.
+        # Ties are broken by id in the direction of the last field: that needs no index.
         downwards = bool(query.order_by) and query.order_by[-1].descending
         asked = asked.order_by("__name__", direction="DESCENDING" if downwards else "ASCENDING")
         if after is not None:
@@ -189,32 +197,50 @@ class FirestoreDocumentStore:
         from google.auth.exceptions import GoogleAuthError
 
         where = f"Firestore project {self._project!r}, database {self._database!r}"
-        about = ", ".join(write.path for write in writes[:3])
-        first_line = str(getattr(error, "message", error)).partition("\n")[0][:300]
+        told = str(getattr(error, "message", error)).partition("\n")[0][:300]
+        if isinstance(error, api.AlreadyExists | api.FailedPrecondition | api.NotFound):
+            return self._translated_precondition(error, writes, where, told)
         match error:
-            case api.AlreadyExists():
-                return AlreadyExistsError(f"one of these exists: {about}")
-            case api.FailedPrecondition() if "index" in first_line:
-                return SettingsError(f"{where} lacks an index; deploy emulator/firestore.indexes.json: {first_line}")
-            case api.FailedPrecondition():
-                return ConflictError(f"changed meanwhile: {about}")
-            case api.NotFound() if any(getattr(one, "if_revision", None) for one in writes) and "database" not in first_line:
-                return ConflictError(f"changed or deleted meanwhile: {about}")
-            case api.NotFound() if writes and "database" not in first_line:
-                return NotFoundError(f"nothing to update at one of these: {about}")
-            case api.NotFound():
-                return SettingsError(f"{where} does not exist: gcloud firestore databases create --project={self._project}: {first_line}")
             case api.Forbidden() | api.Unauthenticated():
-                return AccessDeniedError(f"{where}: the credentials do not allow this (roles/datastore.user does): {first_line}")
-            case api.ResourceExhausted() | api.TooManyRequests() if "larger than max" in first_line or "exceeds" in first_line:
-                return InvalidValueError(f"too large for one request to {where}: {about}")
+                needed = "roles/datastore.user does"
+                return AccessDeniedError(f"{where}: not allowed ({needed}): {told}")
+            case api.ResourceExhausted() | api.TooManyRequests() if "larger than max" in told:
+                return InvalidValueError(f"too large for one request to {where}: {_named(writes)}")
             case api.InvalidArgument():
-                return InvalidValueError(f"{where} refuses {about or 'the query'}: {first_line}")
+                return InvalidValueError(f"{where} refuses {_named(writes)}: {told}")
             case GoogleAuthError():
-                return AccessDeniedError(f"{where}: the credentials are refused: {first_line}")
+                return AccessDeniedError(f"{where}: the credentials are refused: {told}")
             case api.GoogleAPIError() | OSError():
-                return UnavailableError(f"{where} cannot be reached: {first_line}")
+                return UnavailableError(f"{where} cannot be reached: {told}")
         return error
+
+    def _translated_precondition(
+        self, error: Exception, writes: Sequence[Write], where: str, told: str
+    ) -> Exception:
+        from google.api_core import exceptions as api
+
+        about = _named(writes)
+        if isinstance(error, api.AlreadyExists):
+            return AlreadyExistsError(f"one of these exists: {about}")
+        if isinstance(error, api.NotFound) and (not writes or "database" in told):
+            create = f"gcloud firestore databases create --project={self._project}"
+            return SettingsError(f"{where} does not exist: {create}: {told}")
+        if "index" in told:
+            deploy = "deploy emulator/firestore.indexes.json"
+            return SettingsError(f"{where} lacks an index: {deploy}: {told}")
+        if any(getattr(write, "if_revision", None) for write in writes):
+            return ConflictError(f"changed or deleted meanwhile: {about}")
+        return NotFoundError(f"nothing to update at one of these: {about}")
+
+
+def _is_speakable(part: Filter | Order) -> bool:
+    """Whether the client can parse the quoted field path; it stumbles over some escapes."""
+    return not any("`" in key or "\\" in key for key in part.path)
+
+
+def _named(writes: Sequence[Write]) -> str:
+    more = f" and {len(writes) - _NAMED} more" if len(writes) > _NAMED else ""
+    return (", ".join(write.path for write in writes[:_NAMED]) or "the query") + more
 
 
 def _option(client: Any, revision: str | None) -> Any:

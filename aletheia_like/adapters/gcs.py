@@ -79,7 +79,7 @@ class GcsBlobStore:
         what = f"gs://{self._bucket}/{self._name(digest)}"
         stream = self._stream(digest)
         try:
-            content = self._translating(chunks(stream), digest)
+            content = self._translating(chunks(stream))
             write_verified(path, content, digest, what, progress)
         finally:
             stream.close()
@@ -183,7 +183,7 @@ class GcsBlobStore:
         bucket = self._clients.get().bucket(self._bucket)
         return bool(bucket.exists(retry=None, timeout=self._timeout))
 
-    def _translating(self, content: Iterator[bytes], digest: str) -> Iterator[bytes]:
+    def _translating(self, content: Iterator[bytes]) -> Iterator[bytes]:
         """Yield chunks, each fetched as one request."""
         ended = b""
         while chunk := self._call(lambda: next(content, ended)):

@@ -102,3 +102,14 @@ def human_name(number: int) -> str:
     adjective = _ADJECTIVES[number % len(_ADJECTIVES)]
     noun = _NOUNS[number // len(_ADJECTIVES) % len(_NOUNS)]
     return f"{adjective}-{noun}"
+
+
+def split_reference(reference: str) -> list[str]:
+    r"""Return the names in `PROJECT/EXPERIMENT/RUN`; a slash inside a name is written `\/`.
+
+    Examples:
+        >>> split_reference("p/which species/1"), split_reference(r"a\/b/1")
+        (['p', 'which species', '1'], ['a/b', '1'])
+    """
+    parts = re.split(r"(?<!\\)/", reference)
+    return [part.replace("\\/", "/") for part in parts]

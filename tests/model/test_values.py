@@ -230,7 +230,9 @@ def equal_instants(left, right):
         dt.datetime(1, 1, 1, tzinfo=EAST),
         dt.time(12, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin")),
     ],
-    ids=lambda value: f"{type(value).__module__}.{value!r:.30}".encode("ascii", "replace").decode(),
+    ids=lambda value: f"{type(value).__module__}.{value!r:.30}".encode(
+        "ascii", "replace"
+    ).decode(),
 )
 def test_what_has_no_exact_form_is_refused_by_name(value):
     with pytest.raises(InvalidValueError, match=r"params\.lr"):
@@ -324,7 +326,9 @@ def test_index_entries_are_limited():
         check_fields({"l": list(range(39_999))})
 
 
-@pytest.mark.parametrize("fields", [None, [], "x", {"a": Shade.DARK}, {"a": True, "b": np.int8(1)}])
+@pytest.mark.parametrize(
+    "fields", [None, [], "x", {"a": Shade.DARK}, {"a": True, "b": np.int8(1)}]
+)
 def test_fields_are_a_map_of_plain_values(fields):
     with pytest.raises(InvalidValueError):
         check_fields(fields)

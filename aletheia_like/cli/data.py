@@ -1,0 +1,123 @@
+"""`aletheia data`: add, get and list data sets."""
+
+from __future__ import annotations
+
+import click
+
+from aletheia_like.cli.output import print_json, print_table, say, shown_bytes, store_options
+from aletheia_like.connect import Metastore
+from aletheia_like.metastore.datasets import DatasetVersion
+
+
+@click.group()
+def data() -> None:
+    """Add, get and list data sets."""
+
+
+@data.command()
+@click.argument("name")
+@click.argument("location")
+@click.option("--type", "kind", help="What kind of data it is.")
+@click.option("--desc", help="Where it is from and what is in it.")
+@click.option("--source", help="What it was made from.")
+@click.option("--no-upload", is_flag=True, help="Record path, size and hash only.")
+@store_options
+def add(
+    name: str,
+    location: str,
+    *,
+    kind: str | None,
+    desc: str | None,
+    source: str | None,
+    no_upload: bool,
+    project: str | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Add a file, directory or URL as the next version of a data set.
+
+    Example: aletheia data add mnist ./mnist --desc "handwritten digits"
+    """
+    with Metastore(project, url=url) as ms:
+        version = ms.add_dataset(
+            name, location, type=kind, desc=desc, source=source, upload=not no_upload
+        )
+        if as_json:
+            print_json(_row(version))
+        else:
+            say(f"{version}: {version.record.files} files, {shown_bytes(version.size)}")
+            click.echo(version.digest)
+
+
+@data.command()
+@click.argument("name")
+@click.argument("dest", required=False)
+@click.option("--version", type=int, help="Which version; the newest by default.")
+@click.option("--partition", help="Only this part.")
+@click.option("--verify", is_flag=True, help="Hash local files anew.")
+@store_options
+def get(
+    name: str,
+    dest: str | None,
+    *,
+    version: int | None,
+    partition: str | None,
+    verify: bool,
+    project: str | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Download a data set and print where it is; copy it below DEST if that is given.
+
+    Example: cd "$(aletheia data get mnist)"
+    """
+    with Metastore(project, url=url) as ms:
+        found = ms.get_dataset(name, version, download=True, partition=partition, verify=verify)
+        path = found.local_path if dest is None else found.download(dest)
+        if as_json:
+            print_json({**_row(found), "local_path": path})
+        else:
+            click.echo(path)
+
+
+@data.command("ls")
+@click.argument("name", required=False)
+@store_options
+def list_(name: str | None, *, project: str | None, url: str | None, as_json: bool) -> None:
+    """List the data sets of a project, or the versions of one.
+
+    Example: aletheia data ls mnist
+    """
+    with Metastore(project, url=url) as ms:
+        found = ms.datasets() if name is None else ms.dataset_versions(name)
+        rows = [_row(version) for version in found]
+    if as_json:
+        print_json(rows)
+    elif rows:
+        shown = [
+            {**row, "size": shown_bytes(row["size"]), "digest": (row["digest"] or "")[:12]}
+            for row in rows
+        ]
+        columns = {"name": "data set", "version": "version", "type": "type", "files": "files"}
+        columns |= {"size": "size", "digest": "sha-256", "created_at": "added"}
+        print_table(shown, columns | {"desc": "description"})
+    else:
+        say("no data sets yet: aletheia data add NAME LOCATION")
+
+
+def _row(version: DatasetVersion) -> dict[str, object]:
+    record = version.record
+    return {
+        "name": record.name,
+        "version": record.version,
+        "type": record.type,
+        "kind": record.kind,
+        "files": record.files,
+        "size": record.size,
+        "digest": record.digest,
+        "created_at": record.created_at,
+        "created_by": record.created_by,
+        "location": record.location,
+        "uploaded": record.uploaded,
+        "desc": record.desc,
+    }

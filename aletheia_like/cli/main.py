@@ -1,0 +1,101 @@
+"""The command `aletheia`: verbs are loaded when they are called, errors become exit codes.
+
+0 ok, 1 failure, 2 usage, 3 not found, 4 dirty tree, 5 conflict, 6 verification failed,
+7 store unavailable
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import click
+
+from aletheia_like import errors
+
+_VERBS: Mapping[str, str] = {
+    "cache": "aletheia_like.cli.cache:cache",
+    "completion": "aletheia_like.cli.settings:completion",
+    "config": "aletheia_like.cli.settings:config",
+    "data": "aletheia_like.cli.data:data",
+    "demo": "aletheia_like.cli.demo:demo",
+    "doctor": "aletheia_like.cli.doctor:doctor",
+    "emulator": "aletheia_like.cli.emulator:emulator",
+    "ls": "aletheia_like.cli.browse:ls",
+    "show": "aletheia_like.cli.browse:show",
+    "version": "aletheia_like.cli.settings:version",
+}
+
+_EXIT_CODES: Sequence[tuple[type[Exception], int]] = (
+    (errors.NotFoundError, 3),
+    (errors.DirtyTreeError, 4),
+    (errors.ConflictError, 5),
+    (errors.AlreadyExistsError, 5),
+    (errors.IntegrityError, 6),
+    (errors.UnavailableError, 7),
+    (errors.SettingsError, 2),
+    (errors.InvalidValueError, 2),
+)
+_INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group whose verbs are imported only when they are called or asked for help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs."""
+        del ctx
+        return sorted(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one verb."""
+        del ctx
+        if cmd_name not in _VERBS:
+            return None
+        module, _, name = _VERBS[cmd_name].partition(":")
+        command = getattr(importlib.import_module(module), name)
+        return command if isinstance(command, click.Command) else None
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(context: click.Context, *, debug: bool) -> None:
+    """Experiments, runs, artifacts and data sets, in Firestore or on this machine.
+
+    A run is named EXPERIMENT/RUN or PROJECT/EXPERIMENT/RUN.
+    """
+    context.obj = {"debug": debug}
+
+
+def exit_code(error: Exception) -> int:
+    """Return the exit code that tells scripts what kind of error it was."""
+    return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 1)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and exit."""
+    try:
+        status: Any = cli.main(args=arguments, prog_name="aletheia", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.Abort:
+        sys.exit(_INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader has seen enough; a second failure while closing would print a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except errors.AletheiaError as error:
+        if "--debug" in (arguments or sys.argv) or os.environ.get("ALETHEIA_DEBUG"):
+            traceback.print_exc()
+        click.echo(f"aletheia: {error}", err=True)
+        sys.exit(exit_code(error))
+    sys.exit(status if isinstance(status, int) else 0)

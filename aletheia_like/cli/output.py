@@ -1,0 +1,164 @@
+"""How verbs print: tables that fit the terminal, or JSON; data on stdout, chatter on stderr."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+_UNIT = 1024
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+
+
+def store_options(command: F) -> F:
+    """Add the options that every verb takes: `--project`, `--url` and `--json`."""
+    options = (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        click.option("--url", help="The store; else from the settings."),
+        click.option("-p", "--project", help="The project; else from the settings."),
+    )
+    for option in options:
+        command = option(command)
+    return command
+
+
+def say(text: str) -> None:
+    """Tell a person something that is not the answer."""
+    click.echo(text, err=True)
+
+
+def print_json(value: Any) -> None:
+    """Print valid JSON; infinities and NaN become text, moments ISO 8601."""
+    click.echo(json.dumps(_jsonable(value), ensure_ascii=False, indent=2))
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> None:
+    """Print rows as a table.
+
+    Args:
+        rows: What to print.
+        columns: Heading of each column by its key, in their order.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for key, heading in columns.items():
+        numeric = any(isinstance(row.get(key), int | float) for row in rows)
+        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(shown(row.get(key))) for key in columns))
+    Console(highlight=False, width=None if _is_terminal() else _WIDE).print(table)
+
+
+def print_fields(fields: Mapping[str, Any], title: str | None = None) -> None:
+    """Print names and values, one a line; nested mappings are indented."""
+    if title:
+        click.echo(title)
+    for line in _lines(fields, 2 if title else 0):
+        click.echo(line)
+
+
+def shown(value: Any) -> str:
+    """Return a value as people read it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.6g}"
+        case dt.datetime():
+            return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        case list() | tuple():
+            return ", ".join(map(shown, value))
+        case Mapping():
+            return ", ".join(f"{key}={shown(inner)}" for key, inner in value.items())
+    return str(value)
+
+
+def shown_bytes(count: int | None) -> str:
+    """Return a number of bytes with a unit.
+
+    Examples:
+        >>> shown_bytes(512), shown_bytes(1536), shown_bytes(5 * 1024**3)
+        ('512 B', '1.5 KiB', '5.0 GiB')
+    """
+    if count is None:
+        return ""
+    size = float(count)
+    for unit in _UNITS[:-1]:
+        if size < _UNIT:
+            return f"{count} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= _UNIT
+    return f"{size:.1f} {_UNITS[-1]}"
+
+
+def shown_seconds(seconds: float | None) -> str:
+    """Return a duration, coarser the longer it is.
+
+    Examples:
+        >>> shown_seconds(0.25), shown_seconds(75), shown_seconds(7260)
+        ('0.25 s', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds is None:
+        return ""
+    if seconds < _MINUTE:
+        return f"{seconds:.2g} s" if seconds < 1 else f"{seconds:.0f} s"
+    whole = int(seconds)
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
+    if whole < _DAY:
+        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
+    return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
+
+
+_WIDE = 10_000
+
+
+def _is_terminal() -> bool:
+    return bool(click.get_text_stream("stdout").isatty())
+
+
+def _lines(fields: Mapping[str, Any], indent: int) -> list[str]:
+    width = max((len(str(key)) for key in fields), default=0)
+    lines: list[str] = []
+    for key, value in fields.items():
+        label = " " * indent + str(key).ljust(width)
+        if isinstance(value, Mapping) and value:
+            lines += [label.rstrip(), *_lines(value, indent + 2)]
+        elif value not in (None, "", [], (), {}):
+            first, *rest = shown(value).split("\n")
+            lines += [f"{label}  {first}", *(" " * (indent + width + 2) + line for line in rest)]
+    return lines
+
+
+def _jsonable(value: Any) -> Any:
+    match value:
+        case float() if not math.isfinite(value):
+            return str(value)
+        case None | bool() | int() | float() | str():
+            return value
+        case dt.datetime():
+            return value.isoformat()
+        case Mapping():
+            return {str(key): _jsonable(inner) for key, inner in value.items()}
+        case Path():
+            return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = (one.name for one in dataclasses.fields(value))
+        return {name: _jsonable(getattr(value, name)) for name in names}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_jsonable(item) for item in value]
+    return str(value)
