@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 Action = Callable[[sqlite3.Connection], T]
 
+_PROBE: Final = "SELECT 1 FROM documents LIMIT 1"
 _MAX_IDLE: Final = 8
 _FORK_SECONDS: Final = 30.0
 _IMMUTABLE_TRIES: Final = 3
@@ -105,14 +106,15 @@ class Connections:
             AletheiaError: What `action` raises, or see `_sqlitefile.translate`.
         """
         if not self._shared.may_write:
-            # Another program's database is found out before it is opened for writing.
-            self.read(lambda _: None, None)
+            # Another program's database, or a damaged one, is found out before it is touched.
+            self.read(lambda connection: connection.execute(_PROBE).fetchone(), None)
         if not self._shared.writing.acquire(timeout=self._timeout):
             raise file.still_locked(self._path)
         try:
             with self._translated(), self._lend("write") as connection:
+                connection.execute("BEGIN IMMEDIATE")
                 self._shared.may_write = True
-                return _in_transaction(connection, action)
+                return _committed(connection, action)
         finally:
             self._shared.writing.release()
 
@@ -233,8 +235,7 @@ class Connections:
         self._shared = _Shared(cut_off=self._shared.lent > 0)
 
 
-def _in_transaction(connection: sqlite3.Connection, action: Action[T]) -> T:
-    connection.execute("BEGIN IMMEDIATE")
+def _committed(connection: sqlite3.Connection, action: Action[T]) -> T:
     try:
         outcome = action(connection)
         connection.execute("COMMIT")

@@ -138,7 +138,7 @@ def translate(error: Exception, path: Path) -> Exception:
             f"{path} is damaged ({error}): put a backup in its place, or save what can be read "
             f"by `sqlite3 '{path}' .recover | sqlite3 recovered.db`"
         )
-    if code == sqlite3.SQLITE_CANTOPEN and path.is_dir():
+    if path.is_dir():
         return SettingsError(f"{path} is a directory: name a file for the metastore")
     if code == sqlite3.SQLITE_FULL:
         return _full(path)

@@ -240,10 +240,10 @@ class QuerySuite(DocumentStoreHooks):
 
         assert found == expected
 
-    @pytest.mark.parametrize("key", ["a.b", "a/b", "é `x`", "\\", "@list", "0", "a b"])
+    @pytest.mark.parametrize("key", ["a.b", "a/b", "é `x`", "\\", "`\\", "@list", "0", "a b"])
     def test_fields_of_any_name_are_found(self, store: DocumentStore, runs: str, key: str) -> None:
-        path: FieldPath = ("m", key)
-        _fill(store, runs, {"1": {"m": {key: 2}}, "2": {"m": {key: 1}}, "3": {"m": {"x": 1}}})
+        path: FieldPath = (key, key)
+        _fill(store, runs, {"1": {key: {key: 2}}, "2": {key: {key: 1}}, "3": {key: {"x": 1}}})
 
         equal = _ids(store, runs, filters=(Filter(path, "==", 1),))
         sorted_ = _ids(store, runs, order_by=(Order(path),))

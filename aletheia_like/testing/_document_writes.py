@@ -32,6 +32,8 @@ ODD_KEYS = (
     "`quoted`",
     'a "b"',
     "back\\slash",
+    "at the end\\",
+    "`\\",
     "two words",
     "0",
     "line\nbreak",

@@ -13,9 +13,11 @@ Every test works below a path of its own, so the stores of several tests may sha
 from __future__ import annotations
 
 from aletheia_like.testing._document_queries import QuerySuite
-from aletheia_like.testing._document_sharing import SharingSuite
+from aletheia_like.testing._document_sharing import SharingSuite, in_child, increment
 from aletheia_like.testing._document_values import ValueSuite
 from aletheia_like.testing._document_writes import WriteSuite
+
+__all__ = ["DocumentStoreSuite", "in_child", "increment"]
 
 
 class DocumentStoreSuite(WriteSuite, ValueSuite, QuerySuite, SharingSuite):

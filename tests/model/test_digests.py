@@ -121,8 +121,10 @@ def test_names_that_files_have_are_allowed(path):
 
 @pytest.mark.parametrize(
     "path",
-    ["", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/./b", "a\\b", "a\0b", "a\nb"]
-    + ["\ud800", None],
+    [
+        *["", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/./b"],
+        *["a\\b", "a\0b", "a\nb", "\ud800", None],
+    ],
 )
 def test_paths_that_lead_elsewhere_are_refused(path):
     with pytest.raises(InvalidValueError, match="must be relative"):

@@ -57,7 +57,7 @@ def test_other_writes_are_refused_with_the_reason(writes, reason):
 def test_a_document_over_the_limit_is_refused():
     fields = {"a": "x" * (MAX_DOCUMENT_BYTES // 2), "b": "x" * (MAX_DOCUMENT_BYTES // 2)}
 
-    with pytest.raises(InvalidValueError, match="c/a would be .* add large values as artifacts"):
+    with pytest.raises(InvalidValueError, match=r"c/a would be .* add large values as artifacts"):
         check_writes([Create("c/a", fields)])
 
 

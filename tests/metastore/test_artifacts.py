@@ -1,0 +1,164 @@
+"""Artifacts: files and directories that runs and experiments make."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import aletheia_like as al
+from aletheia_like.ports.documents import Query
+
+
+@pytest.fixture
+def run(ms):
+    return ms.exper("e").start_run()
+
+
+def documents_of(ms):
+    return [one.path for one in ms.session.documents.query(Query("files"))]
+
+
+def test_a_file_is_stored_once_and_comes_back_equal(ms, run, tmp_path):  # V1
+    path = tmp_path / "model.pt"
+    path.write_bytes(os.urandom(100_000))
+
+    version = run.add_artifact("weights", path)
+    run.finish()
+
+    assert (version.name, version.version, version.size) == ("weights", 0, 100_000)
+    assert version.download().read_bytes() == path.read_bytes()
+    assert version.download(tmp_path / "out").name == "model.pt"
+    assert version.open().read() == path.read_bytes()
+    assert version.run == run.id
+    use = ms.experiment("e").run(run.id).artifacts["weights"]
+    assert (use.version, use.digest) == (0, version.digest)
+
+
+def test_equal_content_is_not_uploaded_again(ms, run, tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"x" * 1000)
+    first = run.add_artifact("a", path)
+    before = ms.usage
+
+    again = run.add_artifact("a", path)
+    other = run.add_artifact("b", path)
+    later = ms.exper("e").start_run().add_artifact("a", path)
+
+    assert (again.version, other.version, later.version) == (0, 0, 1)
+    assert first.digest == again.digest == other.digest == later.digest
+    assert (ms.usage - before).bytes_up == 0
+
+
+def test_versions_count_up_by_content(run, tmp_path):  # V11
+    path = tmp_path / "a.txt"
+    versions = []
+    for number in range(3):
+        path.write_text(str(number))
+        versions.append(run.add_artifact("a", path))
+
+    assert [version.version for version in versions] == [0, 1, 2]
+    assert [version.open().read() for version in versions] == [b"0", b"1", b"2"]
+
+
+def test_a_directory_is_a_whole_tree(ms, run, tmp_path):  # V1
+    tree = tmp_path / "tree"
+    (tree / "deep" / "er").mkdir(parents=True)
+    (tree / "a.txt").write_text("a")
+    (tree / "deep" / "er" / "b ü.txt").write_text("b")
+    (tree / "deep" / "same.txt").write_text("a")
+
+    version = run.add_artifact("tree", tree, is_dir=True)
+
+    assert [file.path for file in version.files()] == ["a.txt", "deep/er/b ü.txt", "deep/same.txt"]
+    copy = version.download(tmp_path / "out")
+    assert (copy / "deep" / "er" / "b ü.txt").read_text() == "b"
+    assert version.open("deep/same.txt").read() == b"a"
+    with pytest.raises(al.NotFoundError, match=r"deep/same\.txt"):
+        version.open("none")
+    path = f"projects/p/experiments/e/artifacts/tree/versions/{version.version}/files"
+    stored = list(ms.session.documents.query(Query(path)))
+    assert sorted(one.fields["path"] for one in stored) == [file.path for file in version.files()]
+
+
+def test_only_the_hash_may_be_recorded(run, tmp_path):  # V1
+    path = tmp_path / "big.bin"
+    path.write_bytes(b"123")
+
+    version = run.add_artifact("big", path, upload_file=False)
+
+    assert version.size == 3
+    assert version.record.location == str(path)
+    with pytest.raises(al.NotFoundError, match="not in the store"):
+        version.download()
+
+
+def test_a_uri_may_be_referenced(run):  # V1
+    version = run.add_artifact("remote", "gs://bucket/model.pt", is_local=False)
+
+    assert version.location == "gs://bucket/model.pt"
+    assert version.digest is None
+    with pytest.raises(al.InvalidValueError, match="URI"):
+        run.add_artifact("remote", "model.pt", is_local=False)
+
+
+@pytest.mark.parametrize("options", [{}, {"is_dir": True}, {"upload_file": False}])
+def test_a_missing_path_fails_before_anything_is_written(ms, run, tmp_path, options):  # V1
+    before = ms.usage
+    with pytest.raises(al.NotFoundError, match="nothing at"):
+        run.add_artifact("a", tmp_path / "none", **options)
+
+    used = ms.usage - before
+    assert used.document_writes == 0
+    assert used.blob_writes == 0
+
+
+def test_the_kind_must_be_as_asked(run, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(al.InvalidValueError, match="is a file"):
+        run.add_artifact("a", tmp_path / "file", is_dir=True)
+    with pytest.raises(al.InvalidValueError, match="is a directory"):
+        run.add_artifact("a", tmp_path, is_dir=False)
+
+
+def test_an_object_is_refused_with_advice(run):
+    with pytest.raises(al.InvalidValueError, match="save it to a file"):
+        run.add_artifact("a", object())
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "ünï", "a b.c"])
+def test_odd_artifact_names(ms, run, tmp_path, name):
+    (tmp_path / "f").write_text("x")
+    run.add_artifact(name, tmp_path / "f")
+    run.finish()
+
+    assert list(ms.experiment("e").run(run.id).artifacts) == [name]
+
+
+def test_an_experiment_has_artifacts_too(ms, tmp_path):
+    (tmp_path / "f").write_text("x")
+    version = ms.exper("e").add_artifact("notes", tmp_path / "f")
+
+    assert (version.version, version.run, version.experiment) == (0, None, "e")
+
+
+def test_two_processes_lose_no_version(open_ms, store_url, tmp_path):  # V18
+    exper = open_ms().exper("e")
+    program = (
+        "import sys, pathlib, aletheia_like as al\n"
+        "url, folder, who = sys.argv[1:]\n"
+        "path = pathlib.Path(folder, who)\n"
+        "with al.Metastore('p', url=url, cache_dir=folder + '/c', git='off') as ms:\n"
+        "    for number in range(6):\n"
+        "        path.write_text(f'{who} {number}')\n"
+        "        ms.exper('e').add_artifact('a', path)\n"
+    )
+    command = [sys.executable, "-c", program, store_url, str(tmp_path)]
+    started = [subprocess.Popen([*command, who]) for who in "ab"]
+
+    assert [process.wait(timeout=60) for process in started] == [0, 0]
+    path = f"{exper.path}/artifacts/a/versions"
+    found = [one.id for one in open_ms().session.documents.query(Query(path))]
+    assert sorted(found, key=int) == [str(number) for number in range(12)]

@@ -1,0 +1,271 @@
+"""Datasets: added once, fetched into the cache, recorded where used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import aletheia_like as al
+from aletheia_like.ports.documents import Query
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("a,b\n1,2\n")
+    return path
+
+
+@pytest.fixture
+def tree(tmp_path):
+    root = tmp_path / "digits"
+    for part in ("train", "test"):
+        (root / part).mkdir(parents=True)
+        for number in range(3):
+            (root / part / f"{number}.txt").write_text(f"{part} {number}")
+    return root
+
+
+def test_the_seed_s_call(ms, table):  # A10, D4
+    ms.add_dataset("table", table)
+    with ms.exper("e").start_run() as run:
+        path = run.get_dataset("table", download=True).local_path
+
+    assert path.name == "table.csv"
+    assert path.read_text() == table.read_text()
+
+
+def test_unchanged_content_gives_the_existing_version(ms, open_ms, table):  # D1, D7
+    first = ms.add_dataset("table", table, desc="d", type="table")
+    again = open_ms().add_dataset("table", table)
+    table.write_text("changed")
+    changed = ms.add_dataset("table", table)
+
+    assert (first.version, again.version, changed.version) == (0, 0, 1)
+    assert again.desc == "d"
+    assert ms.get_dataset("table", download=True).local_path.read_text() == "changed"
+    assert ms.get_dataset("table", 0, download=True).local_path.read_text() == "a,b\n1,2\n"
+
+
+def test_every_field_of_a_dataset_comes_back(ms, open_ms, tree):  # D2, D16, M17
+    ms.add_dataset(
+        "digits",
+        tree,
+        type="text",
+        desc="six files",
+        source={"dataset": "raw", "version": 3},
+        partitions={"train": "train/*", "test": ["test/0.txt", "test/1.txt"]},
+        features={"image": {"dtype": "uint8", "shape": [8, 8]}},
+    )
+
+    record = open_ms().get_dataset("digits").record
+    assert (record.type, record.desc, record.kind, record.files) == (
+        "text",
+        "six files",
+        "directory",
+        6,
+    )
+    assert record.source == {"dataset": "raw", "version": 3}
+    assert record.features == {"image": {"dtype": "uint8", "shape": [8, 8]}}
+    assert record.location == str(tree)
+    assert record.created_at is not None
+
+
+def test_use_is_recorded_once(ms, open_ms, table):  # D3
+    ms.add_dataset("table", table)
+    with ms.exper("e").start_run() as run:
+        run.get_dataset("table")
+        run.get_dataset("table", download=True)
+
+    uses = open_ms().experiment("e").run(run.id).datasets
+    assert {name: use.version for name, use in uses.items()} == {"table": 0}
+
+
+def test_two_versions_in_one_run_are_both_recorded(ms, table):
+    ms.add_dataset("table", table)
+    table.write_text("new")
+    ms.add_dataset("table", table)
+    run = ms.exper("e").start_run()
+    run.get_dataset("table", 0)
+    run.get_dataset("table", 1)
+    run.get_dataset("table", 1)
+
+    assert [use.version for use in run.datasets.values()] == [0, 1]
+
+
+def test_an_unknown_dataset_is_an_error_and_nothing_is_recorded(ms, table):  # D3
+    ms.add_dataset("table", table)
+    run = ms.exper("e").start_run()
+
+    with pytest.raises(al.NotFoundError, match="'table'"):
+        run.get_dataset("tabel")
+    with pytest.raises(al.NotFoundError, match="version 7"):
+        run.get_dataset("table", 7)
+    assert run.datasets == {}
+
+
+def test_local_path_is_none_until_downloaded(ms, table):
+    ms.add_dataset("table", table)
+
+    assert ms.get_dataset("table").local_path is None
+
+
+def test_files_land_below_the_downloader_s_folder(ms, table, tmp_path):  # D5
+    ms.add_dataset("table", table)
+    ms.set_downloader(tmp_path / "elsewhere")
+
+    path = ms.get_dataset("table", download=True).local_path
+    assert path.is_relative_to(tmp_path / "elsewhere")
+
+
+def test_a_hit_reads_one_document_and_no_blob(ms, open_ms, table, tree):  # D6, B12
+    ms.add_dataset("table", table)
+    ms.add_dataset("digits", tree)
+    for name in ("table", "digits"):
+        ms.get_dataset(name, download=True)
+
+    other = open_ms()
+    for name in ("table", "digits"):
+        before = other.usage
+        other.get_dataset(name, download=True)
+        used = other.usage - before
+        assert (used.document_reads, used.blob_reads, used.bytes_down) == (1, 0, 0)
+
+
+def test_a_directory_has_a_document_for_each_file(ms, open_ms, tree):  # D11
+    ms.add_dataset("digits", tree)
+
+    path = open_ms().get_dataset("digits", download=True).local_path
+    assert sorted(one.relative_to(path).as_posix() for one in path.rglob("*.txt")) == [
+        f"{part}/{number}.txt" for part in ("test", "train") for number in range(3)
+    ]
+    stored = ms.session.documents.query(Query("projects/p/datasets/digits/versions/0/files"))
+    assert len(list(stored)) == 6
+
+
+def test_one_partition_fetches_only_its_files(ms, open_ms, tree):  # D12
+    ms.add_dataset("digits", tree, partitions={"train": "train/*"})
+    other = open_ms()
+
+    dataset = other.get_dataset("digits", download=True, partition="train")
+    found = [one.name for one in dataset.local_path.rglob("*.txt")]
+    assert sorted(found) == ["0.txt", "1.txt", "2.txt"]
+    assert [file.path for file in dataset.files()] == [
+        f"train/{number}.txt" for number in range(3)
+    ]
+    with pytest.raises(al.NotFoundError, match="'train'"):
+        other.get_dataset("digits", partition="valid")
+
+
+def test_one_file_of_many_opens_without_the_rest(ms, open_ms, tree, tmp_path):
+    ms.add_dataset("digits", tree)
+    other = open_ms(cache_dir=tmp_path / "fresh")
+
+    with other.get_dataset("digits").open("train/1.txt") as stream:
+        assert stream.read() == b"train 1"
+    assert len(other.cache.ls()) == 2
+
+
+def test_a_changed_cached_file_is_noticed_and_fetched_anew(ms, table):  # D10
+    ms.add_dataset("table", table)
+    path = ms.get_dataset("table", download=True).local_path
+    path.chmod(0o644)
+    path.write_text("changed!!")
+
+    assert ms.get_dataset("table", download=True).local_path.read_text() == "a,b\n1,2\n"
+
+
+def test_verify_finds_what_the_stat_record_cannot(ms, table):
+    import os
+
+    ms.add_dataset("table", table)
+    path = ms.get_dataset("table", download=True).local_path
+    status = path.stat()
+    path.chmod(0o644)
+    path.write_text("a,b\n9,9\n")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    again = ms.get_dataset("table", download=True, verify=True)
+    assert again.local_path.read_text() == "a,b\n1,2\n"
+
+
+def test_a_dataset_may_stay_where_it_is(ms, table):
+    ms.add_dataset("table", table, upload=False)
+
+    assert ms.get_dataset("table", download=True).local_path == table
+    table.write_text("changed")
+    with pytest.raises(al.NotFoundError, match="has changed"):
+        ms.get_dataset("table", download=True)
+
+
+def test_a_missing_location_fails_before_any_write(ms, tmp_path):
+    with pytest.raises(al.NotFoundError, match="nothing at"):
+        ms.add_dataset("d", tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(al.InvalidValueError, match="no files"):
+        ms.add_dataset("d", tmp_path / "empty")
+
+    assert ms.projects() == []
+
+
+def test_a_url_is_copied_in(ms, table):  # D14
+    import fsspec
+
+    with fsspec.open("memory://shop/table.csv", "wb") as stream:
+        stream.write(b"from afar")
+
+    version = ms.add_dataset("remote", "memory://shop/table.csv")
+    assert version.record.location == "memory://shop/table.csv"
+    assert ms.get_dataset("remote", download=True).local_path.read_bytes() == b"from afar"
+    with pytest.raises(al.NotFoundError, match="nothing at"):
+        ms.add_dataset("remote", "memory://shop/none.csv")
+    with pytest.raises(al.InvalidValueError, match="nowhere"):
+        ms.add_dataset("remote", "nowhere://x/y")
+
+
+def test_lists_of_datasets_and_versions(ms, table, tree):
+    ms.add_dataset("table", table)
+    table.write_text("2")
+    ms.add_dataset("table", table)
+    ms.add_dataset("digits", tree)
+
+    assert [(one.name, one.version) for one in ms.datasets()] == [("digits", 0), ("table", 1)]
+    assert [one.version for one in ms.dataset_versions("table")] == [0, 1]
+    with pytest.raises(al.NotFoundError):
+        ms.dataset_versions("none")
+
+
+def test_a_race_of_eight_adds_one_version(open_ms, store_url, table, tmp_path):  # D1
+    program = (
+        "import sys, aletheia_like as al\n"
+        "url, path, cache = sys.argv[1:]\n"
+        "with al.Metastore('p', url=url, cache_dir=cache) as ms:\n"
+        "    print(ms.add_dataset('table', path).version)\n"
+    )
+    command = [sys.executable, "-c", program, store_url, str(table), str(tmp_path / "c")]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(8)]
+
+    assert [process.communicate(timeout=120)[0] for process in started] == ["0\n"] * 8
+    assert len(open_ms().dataset_versions("table")) == 1
+
+
+def test_ten_thousand_files(ms, open_ms, tmp_path):
+    root = tmp_path / "many"
+    for folder in range(100):
+        (root / f"{folder:02}").mkdir(parents=True)
+        for number in range(100):
+            (root / f"{folder:02}" / f"{number:02}.txt").write_text(f"{folder} {number}")
+
+    version = ms.add_dataset("many", root)
+    before = ms.usage
+    assert ms.add_dataset("many", root).version == version.version
+    assert (ms.usage - before).document_writes == 0
+
+    other = open_ms(cache_dir=tmp_path / "fresh")
+    path = other.get_dataset("many", download=True).local_path
+    assert sum(1 for _ in path.rglob("*.txt")) == 10_000
+    assert (path / "42" / "17.txt").read_text() == "42 17"
+    stored = ms.session.documents.query(Query("projects/p/datasets/many/versions/0/files"))
+    assert sum(1 for _ in stored) == 10_000
