@@ -37,6 +37,7 @@ from aletheia_like.model.digests import (
 from aletheia_like.ports.blobs import BlobStore, Progress
 
 _DOWNLOAD_THREADS = 16
+_THREADED_FILES = 4
 _LOCK_SECONDS = 600.0
 _TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
@@ -111,7 +112,9 @@ class LocalCache:
             return blob
         with self._locked(digest):
             if not self._is_intact(blob, digest, record):
-                self._download(digest, blob, record, progress)
+                self._download(digest, blob, progress)
+                with _translated(record):
+                    _write_record(record, _stat_record(blob))
         return blob
 
     def fetch_file(
@@ -128,6 +131,22 @@ class LocalCache:
     ) -> Path:
         """Return a directory with the files of a manifest, downloading what is missing."""
         return self._materialise(manifest.digest, manifest.entries, progress, verify=verify)
+
+    def tree(self, digest: str, files: int) -> Path | None:
+        """Return a directory that is here whole and unchanged, or None; never downloads.
+
+        Args:
+            digest: Of its manifest.
+            files: How many files it has.
+        """
+        folder = self._root / "trees" / check_digest(digest)
+        record = self._root / "records" / "trees" / f"{digest}.json"
+        known = _read_records(record)
+        below = f"{folder}/"
+        if len(known) != files or not all(_matches(below + name, known[name]) for name in known):
+            return None
+        _touch(record)
+        return folder
 
     def ls(self) -> list[CachedBlob]:
         """Return every blob here, the most recently used first."""
@@ -164,16 +183,17 @@ class LocalCache:
         folder = self._root / "trees" / check_digest(digest)
         record = self._root / "records" / "trees" / f"{digest}.json"
         known = _read_records(record)
+        below = f"{folder}/"
         stale = [
             entry
             for entry in entries
-            if verify or not _matches(folder / entry.path, known.get(entry.path))
+            if verify or not _matches(below + entry.path, known.get(entry.path))
         ]
         if not stale:
             _touch(record)
             return folder
-        self._fetch_all(stale, progress, verify=verify)
-        with self._locked(f"tree-{digest}"), _translated(folder):
+        with self._locked(digest), _translated(folder):
+            self._fetch_all(stale, progress, verify=verify)
             for entry in stale:
                 self._place(entry, folder / entry.path)
             # Only now: every further link to a blob changes the ctime of the earlier ones.
@@ -184,12 +204,16 @@ class LocalCache:
     def _fetch_all(
         self, entries: list[ManifestEntry], progress: Progress | None, *, verify: bool
     ) -> None:
+        """Fetch blobs; the caller holds a lock for all of them."""
         digests = list(dict.fromkeys(entry.digest for entry in entries))
-        if len(digests) == 1:
-            self.fetch(digests[0], progress, verify=verify)
+        if len(digests) < _THREADED_FILES:
+            for digest in digests:
+                self._fetch_unlocked(digest, progress, verify=verify)
             return
         with ThreadPoolExecutor(_DOWNLOAD_THREADS, thread_name_prefix="aletheia-fetch") as pool:
-            futures = [pool.submit(self.fetch, one, progress, verify=verify) for one in digests]
+            futures = [
+                pool.submit(self._fetch_unlocked, one, progress, verify=verify) for one in digests
+            ]
             try:
                 for future in futures:
                     future.result()
@@ -197,34 +221,38 @@ class LocalCache:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
+    def _fetch_unlocked(self, digest: str, progress: Progress | None, *, verify: bool) -> None:
+        blob, record = self._blob(digest), self._record(digest)
+        if not self._is_intact(blob, digest, record, trust=not verify):
+            self._download(digest, blob, progress)
+
     def _place(self, entry: ManifestEntry, target: Path) -> None:
         """Put a blob at its place in a tree, whole."""
         blob = self._blob(entry.digest)
-        if target.exists() and target.samefile(blob):
-            return
+        with contextlib.suppress(FileNotFoundError):
+            if target.samefile(blob):
+                return
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{secrets.token_hex(8)}.part")
+        temporary = f"{target.parent}/.{secrets.token_hex(8)}.part"
         try:
-            try:
-                temporary.hardlink_to(blob)
-            except OSError:
-                # Another file system, or too many links to one file.
-                shutil.copyfile(blob, temporary)
-                temporary.chmod(0o444)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-        # A new link changes the blob's ctime, which its record holds too.
-        _write_record(self._record(entry.digest), _stat_record(blob))
+            _link_or_copy(blob, temporary)
+            os.replace(temporary, target)  # noqa: PTH105 - once a file, for speed
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)  # noqa: PTH108
+            raise
+        record = self._record(entry.digest)
+        if record.exists():
+            # A new link changes the blob's ctime, which its record holds too.
+            _write_record(record, _stat_record(blob))
 
-    def _download(self, digest: str, blob: Path, record: Path, progress: Progress | None) -> None:
+    def _download(self, digest: str, blob: Path, progress: Progress | None) -> None:
         with _translated(blob):
             self._make_root()
             blob.parent.mkdir(parents=True, exist_ok=True)
         self._origin.download(digest, blob, progress)
         with _translated(blob):
             blob.chmod(0o444)
-            _write_record(record, _stat_record(blob))
 
     def _is_intact(self, blob: Path, digest: str, record: Path, *, trust: bool = True) -> bool:
         """Whether a file has its content; one that does not is set aside."""
@@ -291,21 +319,30 @@ class LocalCache:
         return f"<LocalCache {self._root}>"
 
 
+def _link_or_copy(blob: Path, target: str) -> None:
+    try:
+        os.link(blob, target)  # once a file, so not by way of Path
+    except OSError:
+        # Another file system, or too many links to one file.
+        shutil.copyfile(blob, target)
+        os.chmod(target, 0o444)  # noqa: PTH101
+
+
 def _digest(path: Path) -> str:
     with path.open("rb", buffering=0) as stream:
         return digest_stream(stream)
 
 
-def _stat_record(path: Path) -> StatRecord | None:
+def _stat_record(path: str | Path) -> StatRecord | None:
     """Return what tells a file from a changed one: size, times, inode."""
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116 - paths of trees are texts, for speed
     except (FileNotFoundError, NotADirectoryError):
         return None
     return [status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns]
 
 
-def _matches(path: Path, record: StatRecord | None) -> bool:
+def _matches(path: str, record: StatRecord | None) -> bool:
     return record is not None and record == _stat_record(path)
 
 

@@ -10,9 +10,16 @@ import hypothesis
 import pytest
 
 from aletheia_like.ports.documents import DocumentStore
+from aletheia_like.testing import plugin
 
 hypothesis.settings.register_profile("tests", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Load our plugin as an installed package has it, also from a mere source tree."""
+    if not config.pluginmanager.is_registered(plugin):
+        config.pluginmanager.register(plugin)
 
 
 @pytest.fixture(autouse=True)

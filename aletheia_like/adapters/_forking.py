@@ -9,11 +9,11 @@ from weakref import WeakMethod
 Hook = Callable[[], None]
 
 
-def watch_forks(before: Hook, in_parent: Hook, in_child: Hook) -> None:
-    """Call three bound methods around each fork, for as long as their object lives.
+def watch_forks(before: Hook | None, in_parent: Hook | None, in_child: Hook) -> None:
+    """Call bound methods around each fork, for as long as their object lives.
 
     A lock that another thread holds at a fork stays locked in the child for ever, so an object
-    with a lock takes it `before` and gives it back on both sides.
+    with a lock takes it `before` and gives it back on both sides, or makes a new one in the child.
     """
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(
@@ -23,8 +23,8 @@ def watch_forks(before: Hook, in_parent: Hook, in_child: Hook) -> None:
         )
 
 
-def _weakly(hook: Hook) -> Hook:
-    reference = WeakMethod(hook)
+def _weakly(hook: Hook | None) -> Hook:
+    reference = WeakMethod(hook) if hook is not None else _nothing
 
     def call() -> None:
         alive = reference()
@@ -32,3 +32,7 @@ def _weakly(hook: Hook) -> Hook:
             alive()
 
     return call
+
+
+def _nothing() -> None:
+    """Stand for the method of an object that is gone."""

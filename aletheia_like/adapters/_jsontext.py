@@ -42,9 +42,14 @@ def from_text(text: str) -> dict[str, Value]:
     return fields
 
 
+def key_text(key: str) -> str:
+    """Return what the text of every map with this key holds, up to the value."""
+    return f"{_ENCODER.encode(key)}:"
+
+
 def member_text(key: str, value: Value) -> str:
     """Return what the text of every map holds in which `key` has this value."""
-    return f"{_ENCODER.encode(key)}:{_ENCODER.encode(value)}"
+    return key_text(key) + _ENCODER.encode(value)
 
 
 def _tag(value: object) -> dict[str, str]:
@@ -68,7 +73,7 @@ def _without_odd_floats(value: Value) -> Value:
 
 _READERS: Mapping[str, Callable[[str], Value]] = {
     "__datetime__": dt.datetime.fromisoformat,
-    "__bytes__": base64.b64decode,
+    "__bytes__": lambda text: base64.b64decode(text, validate=True),
     "__float__": float,
 }
 

@@ -100,8 +100,11 @@ def is_ours(connection: sqlite3.Connection, path: Path) -> bool:
     Raises:
         SettingsError: It belongs to another program, or to a later version of this one.
     """
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    # One statement, so that a store that is being created beside us is seen whole or not at all.
+    application, version, tables = connection.execute(
+        "SELECT (SELECT application_id FROM pragma_application_id),"
+        " (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_master)"
+    ).fetchone()
     if application == APPLICATION_ID:
         if version > SCHEMA_VERSION:
             message = (
@@ -110,7 +113,6 @@ def is_ours(connection: sqlite3.Connection, path: Path) -> bool:
             )
             raise SettingsError(message)
         return True
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application or version or tables:
         message = (
             f"{path} is a database of another program: it was left as it is; "

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1 << 20
 
+SYNCED_BYTES = 1 << 20
+"""A larger file is forced to disk before it gets its name; of a smaller one a read tells."""
+
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -63,21 +66,69 @@ def write_verified(
         UnavailableError: The disk is full.
         AccessDeniedError: The folder may not be written.
     """
+    with verified_sink(path, digest, what, progress) as sink:
+        for chunk in content:
+            sink.write(chunk)
+
+
+@contextmanager
+def verified_sink(
+    path: Path, digest: str, what: str, progress: Progress | None
+) -> Iterator[VerifiedSink]:
+    """Yield something to write to; what was written is verified, then put in place."""
     temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(8)}.part")
-    hasher = hashlib.sha256()
     try:
-        with translated(path), temporary.open("xb") as stream:
-            for chunk in content:
-                hasher.update(chunk)
-                stream.write(chunk)
-                if progress is not None:
-                    progress(len(chunk))
-        if hasher.hexdigest() != digest:
+        with translated(path):
+            stream = temporary.open("xb", buffering=0)
+        with stream:
+            sink = VerifiedSink(stream, path, progress)
+            yield sink
+            if sink.size > SYNCED_BYTES:
+                os.fsync(stream.fileno())
+        if sink.digest != digest:
             raise wrong_bytes(what, digest)
         with translated(path):
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+class VerifiedSink:
+    """Hashes what is written, and tells the progress.
+
+    Args:
+        stream: Where the bytes go.
+        path: Named in errors.
+        progress: Told of each chunk.
+    """
+
+    def __init__(self, stream: IO[bytes], path: Path, progress: Progress | None) -> None:
+        self._stream = stream
+        self._path = path
+        self._progress = progress
+        self._hasher = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def digest(self) -> str:
+        """sha-256 of what was written."""
+        return self._hasher.hexdigest()
+
+    def write(self, chunk: bytes) -> int:
+        """Write one chunk.
+
+        Raises:
+            UnavailableError: The disk is full.
+        """
+        view = memoryview(chunk)
+        self._hasher.update(view)
+        with translated(self._path):
+            while view:
+                view = view[self._stream.write(view) :]
+        self.size += len(chunk)
+        if self._progress is not None:
+            self._progress(len(chunk))
+        return len(chunk)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from aletheia_like.adapters._verified import (
+    SYNCED_BYTES,
     check_file,
     chunks,
     raise_translated,
@@ -27,7 +28,6 @@ from aletheia_like.errors import IntegrityError, NotFoundError
 from aletheia_like.model.digests import check_digest, digest_stream
 from aletheia_like.ports.blobs import BlobStore, Progress
 
-_SYNCED_BYTES = 1 << 20
 _STALE_SECONDS = 24 * 3600.0
 
 
@@ -113,7 +113,7 @@ def _copy_verified(source: Path, target: Path, digest: str) -> None:
             message = f"{source} changed while it was stored: wait until it is complete"
             raise IntegrityError(message)
         temporary.chmod(0o444)
-        if copied > _SYNCED_BYTES:
+        if copied > SYNCED_BYTES:
             _sync(temporary)
         temporary.replace(target)
     finally:

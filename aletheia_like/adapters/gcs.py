@@ -10,6 +10,7 @@ import base64
 import io
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -17,10 +18,11 @@ from aletheia_like.adapters._clients import ForkGate, PerProcess
 from aletheia_like.adapters._verified import (
     CHUNK_BYTES,
     HashingReader,
+    VerifiedSink,
     check_file,
     chunks,
+    verified_sink,
     verifying,
-    write_verified,
     wrong_bytes,
 )
 from aletheia_like.errors import (
@@ -64,7 +66,7 @@ class GcsBlobStore:
 
     def exists(self, digest: str) -> bool:
         name = self._name(digest)
-        return self._call(lambda: self._at(name).exists(retry=None, timeout=self._timeout))
+        return bool(self._call(lambda: self._at(name).exists(retry=None, timeout=self._timeout)))
 
     def upload(self, digest: str, path: Path, progress: Progress | None = None) -> bool:
         name = self._name(digest)
@@ -76,13 +78,10 @@ class GcsBlobStore:
         return self._call(lambda: self._upload(name, digest, path, progress))
 
     def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
-        what = f"gs://{self._bucket}/{self._name(digest)}"
-        stream = self._stream(digest)
-        try:
-            content = self._translating(chunks(stream))
-            write_verified(path, content, digest, what, progress)
-        finally:
-            stream.close()
+        name = self._name(digest)
+        what = f"gs://{self._bucket}/{name}"
+        with verified_sink(path, digest, what, progress) as sink:
+            self._call(lambda: self._receive(name, digest, sink))
 
     def open(self, digest: str) -> BinaryIO:
         what = f"gs://{self._bucket}/{self._name(digest)}"
@@ -159,20 +158,33 @@ class GcsBlobStore:
             message = f"gs://{self._bucket}/{name} holds other bytes than its name says: delete it"
             raise IntegrityError(message)
 
-    def _stream(self, digest: str) -> Any:
+    def _receive(self, name: str, digest: str, sink: VerifiedSink) -> None:
+        """Copy a blob into a sink, in one request."""
+        with self._missing(digest):
+            self._at(name).download_to_file(
+                sink, raw_download=True, checksum="crc32c", retry=None, timeout=self._timeout
+            )
+
+    @contextmanager
+    def _missing(self, digest: str) -> Iterator[None]:
+        """Tell a blob that is not there from a bucket that is not there."""
         from google.api_core.exceptions import NotFound
 
+        try:
+            yield
+        except NotFound as error:
+            if not self._has_bucket():
+                raise
+            message = f"there is no blob {digest} in gs://{self._bucket}"
+            raise NotFoundError(message) from error
+
+    def _stream(self, digest: str) -> Any:
         name = self._name(digest)
 
         def request() -> Any:
             blob = self._at(name)
-            try:
+            with self._missing(digest):
                 blob.reload(retry=None, timeout=self._timeout)
-            except NotFound as error:
-                if name not in str(error) and not self._has_bucket():
-                    raise
-                message = f"there is no blob {digest} in gs://{self._bucket}"
-                raise NotFoundError(message) from error
             return blob.open(
                 "rb", chunk_size=_READ_BYTES, retry=None, timeout=self._timeout, raw_download=True
             )
@@ -182,12 +194,6 @@ class GcsBlobStore:
     def _has_bucket(self) -> bool:
         bucket = self._clients.get().bucket(self._bucket)
         return bool(bucket.exists(retry=None, timeout=self._timeout))
-
-    def _translating(self, content: Iterator[bytes]) -> Iterator[bytes]:
-        """Yield chunks, each fetched as one request."""
-        ended = b""
-        while chunk := self._call(lambda: next(content, ended)):
-            yield chunk
 
     def _build(self) -> Any:
         try:

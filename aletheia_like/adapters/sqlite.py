@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from aletheia_like.adapters._connections import Connections
-from aletheia_like.adapters._jsontext import from_text, member_text, to_text
+from aletheia_like.adapters._jsontext import from_text, to_text
 from aletheia_like.adapters._matching import (
     changes_nothing,
     check_precondition,
     compiled,
     ordered,
 )
+from aletheia_like.adapters._prefilter import text_tests
 from aletheia_like.errors import IntegrityError
 from aletheia_like.model.values import Fields, Value, check_fields
 from aletheia_like.ports.documents import (
@@ -33,7 +34,6 @@ from aletheia_like.ports.documents import (
     Delete,
     Document,
     DocumentStore,
-    Filter,
     Query,
     Update,
     Write,
@@ -188,10 +188,10 @@ class SqliteDocumentStore:
 
     def _filtered(self, rows: Iterable[_Row], query: Query) -> Iterator[_Found]:
         matches = compiled(query.filters)
-        needles = _needles(query.filters)
+        tests = text_tests(query.filters)
         for row in rows:
             text = row[3]
-            if all(needle in text for needle in needles):
+            if all(test(text) for test in tests):
                 fields = self._fields(f"{query.collection}/{row[0]}", text)
                 if matches(fields):
                     yield row, fields
@@ -246,15 +246,6 @@ def _check_outcome(path: str, fields: Fields, text: str) -> None:
     if len(text) > _SAFE_CHARACTERS:
         check_fields(fields)
         check_size(path, fields)
-
-
-def _needles(filters: Sequence[Filter]) -> list[str]:
-    """Return texts without which a document cannot match; to look for them is cheap."""
-    return [
-        member_text(one.path[-1], one.value)
-        for one in filters
-        if one.operator == "==" and isinstance(one.value, str | bool | None)
-    ]
 
 
 def _kept(found: Iterable[_Found]) -> Iterator[_Found]:

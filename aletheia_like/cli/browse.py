@@ -174,11 +174,11 @@ def _run_fields(run: Run) -> dict[str, Any]:
         "metrics": dict(record.metrics),
         "hyper parameters": run.hyper_params,
         "data sets": {
-            name: f"version {use.version}, sha-256 {use.digest[:12]}"
+            name: f"version {use.version}, {use.digest[:12]}"
             for name, use in record.datasets.items()
         },
         "artifacts": {
-            name: f"version {use.version}, {shown_bytes(use.size)}, sha-256 {(use.digest or '')[:12]}"
+            name: f"version {use.version}, {shown_bytes(use.size)}, {(use.digest or '')[:12]}"
             for name, use in record.artifacts.items()
         },
         "code": {

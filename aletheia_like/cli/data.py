@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from aletheia_like.cli.output import print_json, print_table, say, shown_bytes, store_options
@@ -105,7 +107,7 @@ def list_(name: str | None, *, project: str | None, url: str | None, as_json: bo
         say("no data sets yet: aletheia data add NAME LOCATION")
 
 
-def _row(version: DatasetVersion) -> dict[str, object]:
+def _row(version: DatasetVersion) -> dict[str, Any]:
     record = version.record
     return {
         "name": record.name,

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -143,6 +144,10 @@ def _cache(settings: Settings) -> Finding:
     return Finding("cache", "ok", f"{folder}, {free} free")
 
 
+def _named(find: Callable[[], object]) -> str:
+    return str(find())
+
+
 def _emulator_tools() -> Iterator[Finding]:
     from aletheia_like.testing import emulators
 
@@ -152,6 +157,6 @@ def _emulator_tools() -> Iterator[Finding]:
         ("fake-gcs-server", emulators.find_fake_gcs_server),
     )
     for what, find in tools:
-        finding = _tried(what, lambda find=find: str(find()))
+        finding = _tried(what, partial(_named, find))
         # Only tests need them.
         yield Finding(what, "warn", finding.found) if finding.status == "fail" else finding

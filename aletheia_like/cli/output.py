@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import json
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _UNIT = 1024
+_WIDE = 10_000
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
@@ -124,11 +126,8 @@ def shown_seconds(seconds: float | None) -> str:
     return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
 
 
-_WIDE = 10_000
-
-
 def _is_terminal() -> bool:
-    return bool(click.get_text_stream("stdout").isatty())
+    return sys.stdout.isatty()
 
 
 def _lines(fields: Mapping[str, Any], indent: int) -> list[str]:

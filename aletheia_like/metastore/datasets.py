@@ -85,6 +85,10 @@ class DatasetVersion(StoredVersion):
             self.local_path = self._unchanged_origin()
         return self.local_path
 
+    @property
+    def _is_whole(self) -> bool:
+        return self._partition is None
+
     def _manifest(self) -> Manifest:
         whole = super()._manifest()
         if self._partition is None:

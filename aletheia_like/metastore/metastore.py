@@ -128,7 +128,7 @@ class OpenMetastore:
         self,
         name: str,
         mapping: Mapping[str, Any],
-        overwrite: bool = False,  # noqa: FBT001, FBT002
+        overwrite: bool = False,  # noqa: FBT002
     ) -> bool:
         """Store a named mapping in the project.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -61,6 +62,7 @@ class Run(DocumentHandle):
         self._read_at = document.read_at
         self._updated_at = document.updated_at
         self._resumed = False
+        self._pid = os.getpid()
 
     @property
     def experiment(self) -> Experiment:
@@ -333,14 +335,20 @@ class Run(DocumentHandle):
         if status not in ENDED:
             message = f"a run ends as finished, failed or killed, not {status!r}"
             raise InvalidValueError(message)
-        if not self._live or self._fields.get("status") in ENDED:
-            return
-        self._end(status, None, timeout)
+        if self._is_open():
+            self._end(status, None, timeout)
 
     def fail(self, error: BaseException, timeout: float = 60.0) -> None:
         """End the run as failed, with the type, message and traceback of an exception."""
-        if self._live and self._fields.get("status") not in ENDED:
+        if self._is_open():
             self._end("failed", error, timeout)
+
+    def _is_open(self) -> bool:
+        """Whether this process is to end the run; a forked child leaves that to its parent."""
+        if self._pid != os.getpid():
+            self.flush()
+            return False
+        return self._live and self._fields.get("status") not in ENDED
 
     def _end(self, status: Status, error: BaseException | None, timeout: float) -> None:
         self._session.surroundings.wait(self._path, timeout)

@@ -258,6 +258,11 @@ class StoredVersion:
         filename = record.filename or record.name
         return Manifest((ManifestEntry(filename, str(record.digest), record.size or 0),))
 
+    @property
+    def _is_whole(self) -> bool:
+        """Whether all its files are meant."""
+        return True
+
     def _check_stored(self) -> None:
         if not self._record.uploaded or self._record.digest is None:
             message = (
@@ -269,6 +274,10 @@ class StoredVersion:
     def _fetch(self, *, verify: bool = False) -> Path:
         self._check_stored()
         record, cache = self._record, self._session.cache
+        if record.kind == "directory" and not verify and self._is_whole:
+            warm = cache.tree(str(record.digest), record.files)
+            if warm is not None:
+                return warm
         with transfer_progress(
             f"fetching {self.name}",
             size=record.size or 0,

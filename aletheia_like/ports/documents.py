@@ -5,7 +5,8 @@ A path alternates collection and id, `projects/p/experiments/e`. Fields are plai
 `aletheia_like.testing.documents.DocumentStoreSuite`; the contract in short:
 
 * `apply` is all or nothing, also under concurrency, and seen by every later read.
-* What one store refuses all refuse, by the same error, before it writes (`check_writes`).
+* What one store refuses all refuse, by the same error, before it writes (`check_writes`); every
+  method refuses a path that no document can have.
 * A revision changes with every write that changes the document, and is opaque otherwise.
 * Queries order as Firestore does: null, booleans, numbers (NaN first), timestamps, text by its
   UTF-8 bytes, bytes, lists, maps; a comparison never crosses these types; a document without

@@ -10,16 +10,15 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from aletheia_like.connect import Metastore
     from aletheia_like.testing.emulators import Server
-
-S = TypeVar("S", bound="Server")
 
 
 @pytest.fixture
@@ -47,47 +46,49 @@ def firestore_metastore(
 @pytest.fixture(scope="session")
 def firestore_emulator() -> Iterator[str]:
     """Host and port of a Firestore emulator; `FIRESTORE_EMULATOR_HOST` is set to it."""
-    given = os.environ.get("FIRESTORE_EMULATOR_HOST")
-    if given:
-        yield given
-        return
     from aletheia_like.testing.emulators import FirestoreEmulator
 
-    server = _started(FirestoreEmulator(), "firestore")
-    os.environ.update(server.environment)
-    try:
-        yield server.host
-    finally:
-        os.environ.pop("FIRESTORE_EMULATOR_HOST", None)
-        server.stop()
+    with _running(FirestoreEmulator(), "firestore") as environment:
+        yield environment["FIRESTORE_EMULATOR_HOST"]
 
 
 @pytest.fixture(scope="session")
 def gcs_emulator() -> Iterator[str]:
     """Address of a Cloud Storage emulator with a bucket; `STORAGE_EMULATOR_HOST` is set to it."""
-    given = os.environ.get("STORAGE_EMULATOR_HOST")
+    from aletheia_like.testing.emulators import GcsEmulator, create_bucket
+
+    with _running(GcsEmulator(), "gcs") as environment:
+        create_bucket(environment["STORAGE_EMULATOR_HOST"])
+        yield environment["STORAGE_EMULATOR_HOST"]
+
+
+@contextmanager
+def _running(server: Server, kind: str) -> Iterator[dict[str, str]]:
+    """Use the server that the environment names, or start one and name it there."""
+    from aletheia_like.errors import AletheiaError
+    from aletheia_like.testing.emulators import answering
+
+    given = {name: os.environ[name] for name in server.environment if os.environ.get(name)}
     if given:
+        if not answering(given):
+            _go_without(kind, f"no emulator answers at {given}: start it, or unset the variable")
         yield given
         return
-    from aletheia_like.testing.emulators import GcsEmulator
-
-    server = _started(GcsEmulator(), "gcs")
-    os.environ.update(server.environment)
-    try:
-        server.create_bucket()
-        yield server.url
-    finally:
-        os.environ.pop("STORAGE_EMULATOR_HOST", None)
-        server.stop()
-
-
-def _started(server: S, kind: str) -> S:
-    from aletheia_like.errors import AletheiaError
-
     try:
         server.start()
     except AletheiaError as error:
-        if kind in os.environ.get("ALETHEIA_REQUIRE", "").split(","):
-            pytest.fail(f"ALETHEIA_REQUIRE names {kind}: {error}", pytrace=False)
-        pytest.skip(str(error))
-    return server
+        _go_without(kind, str(error))
+    try:
+        os.environ.update(server.environment)
+        yield dict(server.environment)
+    finally:
+        for name in server.environment:
+            os.environ.pop(name, None)
+        server.stop()
+
+
+def _go_without(kind: str, why: str) -> None:
+    """Skip the test, or let it fail if the emulator is required."""
+    if kind in os.environ.get("ALETHEIA_REQUIRE", "").split(","):
+        pytest.fail(f"ALETHEIA_REQUIRE names {kind}: {why}", pytrace=False)
+    pytest.skip(why)

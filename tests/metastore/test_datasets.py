@@ -251,9 +251,11 @@ def test_a_race_of_eight_adds_one_version(open_ms, store_url, table, tmp_path): 
     assert len(open_ms().dataset_versions("table")) == 1
 
 
-def test_ten_thousand_files(ms, open_ms, tmp_path):
+def test_a_directory_of_many_files(ms, open_ms, store_url, tmp_path):
+    # The storage emulator looks through all its objects for each request, so fewer there.
+    folders = 100 if store_url.startswith("file:") else 10
     root = tmp_path / "many"
-    for folder in range(100):
+    for folder in range(folders):
         (root / f"{folder:02}").mkdir(parents=True)
         for number in range(100):
             (root / f"{folder:02}" / f"{number:02}.txt").write_text(f"{folder} {number}")
@@ -265,7 +267,7 @@ def test_ten_thousand_files(ms, open_ms, tmp_path):
 
     other = open_ms(cache_dir=tmp_path / "fresh")
     path = other.get_dataset("many", download=True).local_path
-    assert sum(1 for _ in path.rglob("*.txt")) == 10_000
-    assert (path / "42" / "17.txt").read_text() == "42 17"
+    assert sum(1 for _ in path.rglob("*.txt")) == folders * 100
+    assert (path / "07" / "17.txt").read_text() == "7 17"
     stored = ms.session.documents.query(Query("projects/p/datasets/many/versions/0/files"))
-    assert sum(1 for _ in stored) == 10_000
+    assert sum(1 for _ in stored) == folders * 100

@@ -150,7 +150,7 @@ def test_an_instant_survives_its_zone(moment, zone):
         (dt.timedelta.min, dt.timedelta.min),
         (LongText("d" * 64, 9, "head"), LongText("d" * 64, 9, "head")),
     ],
-    ids=lambda value: f"{value!r:.40}",
+    ids=lambda value: type(value).__name__,
 )
 def test_values_like_pythons_become_pythons(value, expected):
     assert equal(decode(encode(value)), expected)
@@ -194,7 +194,7 @@ def test_keys_become_plain_text():
         (pd.Series(pd.to_datetime(["2026-01-31T12"])), [NOON]),
         (pd.Categorical(["a", "b"]), ["a", "b"]),
     ],
-    ids=lambda value: f"{value!r:.40}",
+    ids=lambda value: type(value).__name__,
 )
 def test_values_of_numpy_and_pandas_become_pythons(value, expected):
     assert equal_instants(decode(encode(value)), expected)
@@ -230,9 +230,7 @@ def equal_instants(left, right):
         dt.datetime(1, 1, 1, tzinfo=EAST),
         dt.time(12, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin")),
     ],
-    ids=lambda value: f"{type(value).__module__}.{value!r:.30}".encode(
-        "ascii", "replace"
-    ).decode(),
+    ids=lambda value: f"{type(value).__module__}.{type(value).__name__}",
 )
 def test_what_has_no_exact_form_is_refused_by_name(value):
     with pytest.raises(InvalidValueError, match=r"params\.lr"):

@@ -1,0 +1,98 @@
+"""What each call costs in billed operations, exactly."""  # B12
+
+from __future__ import annotations
+
+import pytest
+
+from aletheia_like.ports.usage import UsageRecord
+
+
+@pytest.fixture
+def counted(ms):
+    """Return what an action costs: document reads, writes, blob uploads, blob reads."""
+
+    def count(action):
+        before = ms.usage
+        action()
+        used = ms.usage - before
+        return used.document_reads, used.document_writes, used.blob_writes, used.blob_reads
+
+    return count
+
+
+@pytest.fixture
+def warm(ms):
+    """An experiment whose process has stored its list of packages with an earlier run."""
+    exper = ms.exper("e")
+    exper.start_run().finish()
+    return exper
+
+
+def test_opening_a_metastore_costs_nothing(ms):
+    assert ms.usage == UsageRecord()
+
+
+def test_the_first_experiment_of_a_project(ms, counted):
+    # Reads: is there the experiment, is there the project. Writes: both.
+    assert counted(lambda: ms.exper("e")) == (2, 2, 0, 0)
+    assert counted(lambda: ms.exper("e")) == (1, 0, 0, 0)
+
+
+def test_a_run_with_three_metrics_and_one_artifact(warm, counted, tmp_path):
+    path = tmp_path / "model.pt"
+    path.write_text("weights")
+
+    def record():
+        with warm.start_run(hyper_params={"lr": 0.1}) as run:
+            for number in range(3):
+                run.add_metric(f"metric {number}", number)
+            run.add_artifact("weights", path)
+
+    # Reads: the index of the file, the artifact's document. Writes: the experiment's counter and
+    # the run; the file's index; artifact, version and its file; the run's end and its line in the
+    # leaderboard. One upload.
+    assert counted(record) == (2, 8, 1, 0)
+    # The same content again: a version of the new run, but no file and no upload.
+    assert counted(record) == (1, 7, 0, 0)
+
+
+def test_a_hundred_changes_within_a_second_are_two_writes(warm, counted):  # M24
+    run = warm.start_run()
+
+    def change():
+        for number in range(100):
+            run.add_metric("a", number)
+        run.finish()
+
+    reads, writes, *_ = counted(change)
+    assert reads == 0
+    assert writes <= 3  # at most one in the background, then the end and the leaderboard
+
+
+def test_the_table_costs_one_read_a_run(ms, warm, counted):
+    for _ in range(9):
+        warm.start_run().finish()
+
+    assert counted(warm.runs) == (10, 0, 0, 0)
+    assert counted(warm.results) == (10, 0, 0, 0)
+    assert counted(lambda: warm.run(1)) == (1, 0, 0, 0)
+
+
+def test_a_dataset(ms, open_ms, counted, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("1")
+    ms.exper("e")
+
+    # Reads: the index of the file, the dataset's document. Writes: the file's index; dataset,
+    # version and its file.
+    assert counted(lambda: ms.add_dataset("table", path)) == (2, 4, 1, 0)
+    assert counted(lambda: ms.add_dataset("table", path)) == (1, 0, 0, 0)
+    assert counted(lambda: ms.get_dataset("table")) == (1, 0, 0, 0)
+    assert counted(lambda: ms.get_dataset("table", download=True)) == (1, 0, 0, 1)
+    assert counted(lambda: ms.get_dataset("table", download=True)) == (1, 0, 0, 0)
+
+
+def test_usage_prices_itself_as_an_estimate(ms):
+    ms.exper("e")
+
+    assert 0 < ms.usage.estimate() < 0.001
