@@ -29,19 +29,27 @@ if TYPE_CHECKING:
         UnavailableError,
         UntrustedArtifactError,
     )
+    from aletheia_like.metastore.artifacts import ArtifactVersion
+    from aletheia_like.metastore.datasets import DatasetVersion
+    from aletheia_like.metastore.experiment import Experiment
+    from aletheia_like.metastore.run import Run
 
 __all__ = [
     "AccessDeniedError",
     "AletheiaError",
     "AlreadyExistsError",
+    "ArtifactVersion",
     "ConflictError",
+    "DatasetVersion",
     "DirtyTreeError",
+    "Experiment",
     "IntegrityError",
     "InvalidValueError",
     "Metastore",
     "MissingExtraError",
     "NotFoundError",
     "ReadOnlyError",
+    "Run",
     "RunStateError",
     "SettingsError",
     "UnavailableError",
@@ -49,7 +57,14 @@ __all__ = [
     "__version__",
 ]
 
-_HOMES = {"Metastore": "aletheia_like.connect", "__version__": "aletheia_like.version"}
+_HOMES = {
+    "ArtifactVersion": "aletheia_like.metastore.artifacts",
+    "DatasetVersion": "aletheia_like.metastore.datasets",
+    "Experiment": "aletheia_like.metastore.experiment",
+    "Metastore": "aletheia_like.connect",
+    "Run": "aletheia_like.metastore.run",
+    "__version__": "aletheia_like.version",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from aletheia_like.errors import (
     AccessDeniedError,
@@ -24,18 +25,33 @@ _OVERSIZE = re.compile(r"exceeds maximum|larger than max|too (big|large)", re.IG
 _NO_TOKEN = re.compile(r"invalid_grant|RefreshError|reauthenticat|unauthorized_client")
 
 
-def translated(
-    error: Exception, project: str, database: str, writes: Sequence[Write] = ()
-) -> Exception:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which database, and where.
+
+    Attributes:
+        project: The Google Cloud project.
+        database: The database in it.
+        emulator: Host and port, if it is an emulator.
+    """
+
+    project: str
+    database: str
+    emulator: str | None = None
+
+    def __str__(self) -> str:
+        at = f" at the emulator {self.emulator}" if self.emulator else ""
+        return f"Firestore project {self.project!r}, database {self.database!r}{at}"
+
+
+def translated(error: Exception, where: Place, writes: Sequence[Write] = ()) -> Exception:
     """Return our error for one of the client's, or the error itself if it is none of these.
 
     Args:
         error: What was raised by a request.
-        project: The Google Cloud project.
-        database: The database in it.
+        where: Whom the request was for.
         writes: What the request was to do, if it was to write.
     """
-    where = f"Firestore project {project!r}, database {database!r}"
     told = str(getattr(error, "message", error))[:_TOLD].strip()
     match _code(error):
         case "":
@@ -44,7 +60,7 @@ def translated(
             creates = [write for write in writes if isinstance(write, Create)]
             return AlreadyExistsError(f"there is a document already: {_which(creates, told)}")
         case "NOT_FOUND" | "FAILED_PRECONDITION" as code:
-            return _refused(code, told, where, project, writes)
+            return _refused(code, told, where, writes)
         case "PERMISSION_DENIED" | "UNAUTHENTICATED":
             needed = "roles/datastore.user allows it"
             return AccessDeniedError(
@@ -52,12 +68,15 @@ def translated(
             )
         case "RESOURCE_EXHAUSTED" if _OVERSIZE.search(told):
             return InvalidValueError(f"too large for one request to {where}: {told}")
-        case "INVALID_ARGUMENT" | "OUT_OF_RANGE" | "UNIMPLEMENTED":
+        case "UNIMPLEMENTED":
+            return SettingsError(f"{where}: this is no Firestore, or cannot do this: {told}")
+        case "INVALID_ARGUMENT" | "OUT_OF_RANGE":
             return InvalidValueError(f"{where} refuses {_which(writes, told)}: {told}")
         case "UNAVAILABLE" | "INTERNAL" | "UNKNOWN" if _NO_TOKEN.search(told):
             login = "gcloud auth application-default login"
             return AccessDeniedError(f"{where}: the credentials give no token: {told}; {login}")
-    return UnavailableError(f"{where} cannot be reached: {told}")
+    remedy = "is it running?" if where.emulator else "check the network, then try again"
+    return UnavailableError(f"{where} cannot be reached: {told}; {remedy}")
 
 
 def _code(error: Exception) -> str:
@@ -72,10 +91,10 @@ def _code(error: Exception) -> str:
     return "UNAVAILABLE" if lost or "closed channel" in str(error) else ""
 
 
-def _refused(code: str, told: str, where: str, project: str, writes: Sequence[Write]) -> Exception:
+def _refused(code: str, told: str, where: Place, writes: Sequence[Write]) -> Exception:
     """Return what it means that something is missing, or not as it was expected."""
     if code == "NOT_FOUND" and (not writes or _NO_DATABASE.search(told)):
-        create = f"gcloud firestore databases create --project={project}"
+        create = f"gcloud firestore databases create --project={where.project}"
         return SettingsError(f"{where} does not exist: {told}; {create}")
     if not writes and "index" in told:
         deploy = "deploy emulator/firestore.indexes.json, or open the link"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aletheia_like.adapters._clients import ForkGate, PerProcess
-from aletheia_like.adapters._firestoreerrors import translated
+from aletheia_like.adapters._firestoreerrors import Place, translated
 from aletheia_like.adapters._firestoremessages import document, revision, set_query, set_write
 from aletheia_like.errors import (
     AletheiaError,
@@ -147,7 +147,10 @@ class FirestoreDocumentStore:
             except AletheiaError:
                 raise
             except Exception as error:
-                raise translated(error, self._project, self._database, writes) from error
+                raise translated(error, self._place(), writes) from error
+
+    def _place(self) -> Place:
+        return Place(self._project, self._database, os.environ.get("FIRESTORE_EMULATOR_HOST"))
 
     def _read(self, paths: Sequence[str], read_time: Any) -> _Page:
         from google.cloud.firestore_v1.types import BatchGetDocumentsRequest as Request
@@ -221,7 +224,7 @@ class FirestoreDocumentStore:
         except (GoogleAuthError, OSError, ValueError) as error:
             message = (
                 f"no usable credentials for Firestore project {self._project!r}: "
-                f"{str(error).partition('. ')[0]}; set GOOGLE_APPLICATION_CREDENTIALS to a key "
+                f"{_reason(error)}; set GOOGLE_APPLICATION_CREDENTIALS to a key "
                 "file, run `gcloud auth application-default login`, or set FIRESTORE_EMULATOR_HOST"
             )
             raise SettingsError(message) from error
@@ -229,6 +232,12 @@ class FirestoreDocumentStore:
         host = f"firestore.{universe}"
         options = list(_CHANNEL.items())
         return host, transport.create_channel(host, credentials=credentials, options=options)
+
+
+def _reason(error: Exception) -> str:
+    """Return the first sentence of an error, which may have further errors for arguments."""
+    told = str(error.args[0] if error.args else error)
+    return told.partition(". ")[0].rstrip(".")
 
 
 def _plain_channel(host: str) -> Any:

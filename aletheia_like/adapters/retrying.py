@@ -7,6 +7,7 @@ equality means success, because whatever is created carries a random token.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
@@ -38,19 +39,22 @@ _LONGEST_PAUSE = 1.5
 
 def _persist(action: Callable[[], T], deadline: float) -> T:
     """Return `action()`, repeated with growing, jittered pauses while the store is unavailable."""
+    begun = time.monotonic()
     try:
         return action()
     except UnavailableError:
-        return _repeat(action, deadline)
+        return _repeat(action, deadline, begun)
 
 
-def _repeat(action: Callable[[], T], deadline: float) -> T:
+def _repeat(action: Callable[[], T], deadline: float, begun: float) -> T:
     import tenacity
 
+    # What the first attempt took counts too: it may have waited for its own timeout.
+    left = deadline - (time.monotonic() - begun)
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(UnavailableError),
         wait=tenacity.wait_random_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE),
-        stop=tenacity.stop_before_delay(deadline),
+        stop=tenacity.stop_before_delay(left),
         reraise=False,
     )
     try:
@@ -94,10 +98,11 @@ class RetryingDocumentStore:
         yield from rest
 
     def apply(self, writes: Sequence[Write]) -> list[str | None]:
+        begun = time.monotonic()
         try:
             return self._inner.apply(writes)
         except UnavailableError:
-            return _repeat(lambda: self._apply_again(writes), self._deadline)
+            return _repeat(lambda: self._apply_again(writes), self._deadline, begun)
 
     def close(self) -> None:
         self._inner.close()

@@ -1,0 +1,82 @@
+"""Every Python block of the documentation runs; every verb is in the reference."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+
+
+def blocks(page):
+    return BLOCK.findall(page.read_text(encoding="utf-8"))
+
+
+def name(page):
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=name)
+def test_the_blocks_of_a_page_run_in_order(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ALETHEIA_HOME", str(tmp_path / "home"))
+    (tmp_path / "README.md").write_text("some words\n")
+    found = blocks(page)
+    runs_in_pytest = any("def test_" in block or "class Test" in block for block in found)
+    program = tmp_path / ("test_page.py" if runs_in_pytest else "page.py")
+    program.write_text("\n".join(found))
+    command = [sys.executable, str(program)]
+    if runs_in_pytest:
+        plugin = ["-p", "aletheia_like.testing.plugin"] if not is_installed() else []
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin]
+        command.append(str(program))
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def is_installed():
+    from importlib.metadata import entry_points
+
+    return any(one.name == "aletheia" for one in entry_points(group="pytest11"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_link_leads_to_a_file(page):
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_verb_and_option_is_in_the_reference():
+    import click
+
+    from aletheia_like.cli.main import cli
+
+    text = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    everywhere = {"--json", "--project", "--url", "--help"}
+    context = click.Context(cli)
+    for verb in cli.list_commands(context):
+        assert f"aletheia {verb}" in text
+        command = cli.get_command(context, verb)
+        commands = command.commands.values() if isinstance(command, click.Group) else [command]
+        for one in commands:
+            for option in one.params:
+                if isinstance(option, click.Option) and not option.hidden:
+                    assert set(option.opts) & everywhere or option.opts[-1] in text, option
+
+
+def test_every_setting_is_in_the_reference():
+    from aletheia_like.settings import load_settings
+
+    text = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
+    for setting, _, _ in load_settings(project="p", url="memory://").items():
+        assert f"`{setting}`" in text
+        assert f"`ALETHEIA_{setting.upper()}`" in text
