@@ -114,7 +114,7 @@ def _raw_table(folder: Path, count: int) -> float:
     connection.execute(f"CREATE TABLE runs ({columns})")
     values = ", ".join("?" * 20)
     rows = [tuple(float(number * key) for key in range(20)) for number in range(count)]
-    connection.executemany(f"INSERT INTO runs VALUES ({values})", rows)  # noqa: S608 - fixed
+    connection.executemany(f"INSERT INTO runs VALUES ({values})", rows)
     connection.commit()
     return statistics.median(
         timed(lambda: connection.execute("SELECT * FROM runs").fetchall()) for _ in range(REPEATS)

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+WAIT = "print('ready', flush=True)\n[time.sleep(0.1) for _ in range(300)]"
+
 HEAD = """
 import sys, time, os, signal
 import aletheia_like as al
@@ -54,7 +56,7 @@ def test_without_with_an_uncaught_exception_makes_it_failed(run_program, read_ru
 
 
 def test_without_with_an_interrupt_makes_it_killed(run_program, read_run):
-    body = "run = exper.start_run()\nprint('ready', flush=True)\n[time.sleep(0.1) for _ in range(300)]"
+    body = f"run = exper.start_run()\n{WAIT}"
     run_program(body, send=signal.SIGINT)
 
     assert read_run().status == "killed"
@@ -65,7 +67,8 @@ def test_without_with_an_interrupt_makes_it_killed(run_program, read_run):
     "opening", ["with exper.start_run() as run:", "run = exper.start_run()\nif True:"]
 )
 def test_a_signal_makes_it_killed(run_program, read_run, sent, opening):
-    body = f"{opening}\n    run.add_metric('a', 1)\n    print('ready', flush=True)\n    [time.sleep(0.1) for _ in range(300)]"
+    wait = WAIT.replace("\n", "\n    ")
+    body = f"{opening}\n    run.add_metric('a', 1)\n    {wait}"
     assert run_program(body, send=sent) != 0
 
     assert read_run().status == "killed"
@@ -93,7 +96,7 @@ def test_sys_exit_inside_with_makes_it_killed(run_program, read_run):
 def test_a_vanished_process_leaves_a_run_that_is_lost_once_it_is_stale(
     run_program, read_run, monkeypatch
 ):  # R4
-    body = "run = exper.start_run()\nprint('ready', flush=True)\n[time.sleep(0.1) for _ in range(300)]"
+    body = f"run = exper.start_run()\n{WAIT}"
     run_program(body, send=signal.SIGKILL)
     assert read_run().status == "running"
 

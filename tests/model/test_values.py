@@ -30,7 +30,7 @@ from aletheia_like.model.values import (
     value_size,
 )
 
-NOON = dt.datetime(2026, 1, 31, 12)  # noqa: DTZ001 - the clock face alone
+NOON = dt.datetime(2026, 1, 31, 12)
 EAST = dt.timezone(dt.timedelta(hours=5, minutes=45))
 
 
