@@ -44,6 +44,8 @@ _REVISION = re.compile(r"\d{1,12}\.\d{9}")
 _CHANNEL = {
     "grpc.max_receive_message_length": -1,
     "grpc.keepalive_time_ms": 30_000,
+    # Else the first request of a child meets the connection that its parent had.
+    "grpc.use_local_subchannel_pool": 1,
     # Found again soon after an outage; the default grows to two minutes.
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.max_reconnect_backoff_ms": 2_000,
