@@ -12,6 +12,7 @@ from aletheia_like.adapters.retrying import RetryingBlobStore, RetryingDocumentS
 from aletheia_like.cache import LocalCache
 from aletheia_like.metastore.metastore import OpenMetastore
 from aletheia_like.metastore.session import Session, utc_now
+from aletheia_like.model.digests import digest_bytes
 from aletheia_like.model.names import check_name
 from aletheia_like.ports.blobs import BlobStore
 from aletheia_like.ports.documents import DocumentStore
@@ -41,7 +42,8 @@ class Metastore(OpenMetastore):
         blobs: Where bytes go, if not beside the documents: `gs://b/p`, `file:///d`, `s3://b/p`.
         cache_dir: Folder for local copies of blobs.
         git: What to do about a dirty tree: `refuse`, `snapshot`, `warn`, `off`, `require`.
-        offline: Touch no network.
+        offline: Touch no network: data sets and artifacts that were opened on this machine before
+            still open, nothing can be written.
 
     Raises:
         SettingsError: A setting is missing or makes no sense; the message names it.
@@ -84,10 +86,8 @@ def open_session(settings: Settings) -> Session:
     project = check_name(settings.project, "project")
     stores = _choose(settings)
     usage = Usage()
-    documents = RetryingDocumentStore(
-        CountingDocumentStore(stores.documents, usage), deadline=settings.timeout
-    )
-    blobs = RetryingBlobStore(CountingBlobStore(stores.blobs, usage), deadline=settings.timeout)
+    documents = _documents(stores, settings, usage)
+    blobs = _counted_blobs(stores, settings, usage)
     return Session(
         project=project,
         settings=settings,
@@ -104,6 +104,32 @@ def open_session(settings: Settings) -> Session:
         ),
         description=f"{settings.url} ({settings.origin('url')})",
     )
+
+
+def _documents(stores: _Stores, settings: Settings, usage: Usage) -> DocumentStore:
+    """Wrap the document store: counted, retried, and remembered for offline work if it is away."""
+    counted = CountingDocumentStore(stores.documents, usage)
+    if not isinstance(parse_url(settings.url), FirestoreUrl):
+        return RetryingDocumentStore(counted, deadline=settings.timeout)
+    from aletheia_like.adapters.mirroring import MirroringDocumentStore, OfflineDocumentStore
+    from aletheia_like.adapters.sqlite import SqliteDocumentStore
+
+    name = f"{digest_bytes(settings.url.encode())[:16]}.sqlite"
+    mirror = SqliteDocumentStore(Path(settings.cache_dir) / "documents" / name)
+    if settings.offline:
+        return OfflineDocumentStore(mirror)
+    return MirroringDocumentStore(
+        RetryingDocumentStore(counted, deadline=settings.timeout), mirror
+    )
+
+
+def _counted_blobs(stores: _Stores, settings: Settings, usage: Usage) -> BlobStore:
+    """Wrap the blob store: counted and retried, or cut off when offline."""
+    if settings.offline and not stores.blobs_url.startswith(("file:", "memory:")):
+        from aletheia_like.adapters.mirroring import OfflineBlobStore
+
+        return OfflineBlobStore()
+    return RetryingBlobStore(CountingBlobStore(stores.blobs, usage), deadline=settings.timeout)
 
 
 def _choose(settings: Settings) -> _Stores:
