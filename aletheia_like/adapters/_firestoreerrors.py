@@ -15,7 +15,7 @@ from aletheia_like.errors import (
     SettingsError,
     UnavailableError,
 )
-from aletheia_like.ports.documents import Create, Delete, Update, Write
+from aletheia_like.ports.documents import Create, Update, Write
 
 _NAMED = 3
 _TOLD = 400
@@ -93,20 +93,20 @@ def _code(error: Exception) -> str:
 
 def _refused(code: str, told: str, where: Place, writes: Sequence[Write]) -> Exception:
     """Return what it means that something is missing, or not as it was expected."""
-    if code == "NOT_FOUND" and (not writes or _NO_DATABASE.search(told)):
+    about = [write for write in writes if f"/documents/{write.path}" in told]
+    if code == "NOT_FOUND" and not about and (not writes or _NO_DATABASE.search(told)):
         create = f"gcloud firestore databases create --project={where.project}"
         return SettingsError(f"{where} does not exist: {told}; {create}")
     if not writes and "index" in told:
         deploy = "deploy emulator/firestore.indexes.json, or open the link"
         return SettingsError(f"{where} lacks an index: {told}; {deploy}")
-    if "too old" in told:
-        return UnavailableError(f"{where}: reading took too long: {told}")
-    expecting = [
-        write for write in writes if isinstance(write, Update | Delete) and write.if_revision
-    ]
-    missing = [write for write in writes if isinstance(write, Update) and not write.if_revision]
-    about = [write for write in writes if f"/documents/{write.path}" in told]
-    if code == "NOT_FOUND" and missing and not set(map(id, about)) & set(map(id, expecting)):
+    if not writes and "too old" in told:
+        return UnavailableError(f"{where}: reading took too long: {told}; read again")
+    expecting = [write for write in about or writes if not isinstance(write, Create)]
+    expecting = [write for write in expecting if write.if_revision]
+    missing = [write for write in about or writes if isinstance(write, Update)]
+    missing = [write for write in missing if not write.if_revision]
+    if code == "NOT_FOUND" and missing:
         return NotFoundError(f"no document to update: {_which(missing, told)}")
     if expecting:
         found = _which(expecting, told)

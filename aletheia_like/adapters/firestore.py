@@ -12,7 +12,8 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from aletheia_like.adapters._clients import ForkGate, PerProcess
 from aletheia_like.adapters._firestoreerrors import Place, translated
@@ -40,6 +41,7 @@ _GET_DOCUMENTS = 300
 _PAGE_DOCUMENTS = 500
 _PAGE_BYTES = 8_000_000
 _SLOWEST_BYTES_PER_SECOND = 200_000
+_PATIENCE = 4
 _REVISION = re.compile(r"\d{1,12}\.\d{9}")
 _CHANNEL = {
     "grpc.max_receive_message_length": -1,
@@ -67,12 +69,12 @@ class _Page:
     Attributes:
         found: The messages of the documents.
         read_time: When they were read.
-        complete: Whether it ends as the request wanted, not because time or space ran out.
+        cut: Whether time or space ran out before it was complete.
     """
 
     found: list[Any]
     read_time: Any
-    complete: bool
+    cut: Literal["no", "time", "space"] = "no"
 
 
 class FirestoreDocumentStore:
@@ -81,7 +83,7 @@ class FirestoreDocumentStore:
     Args:
         project: The Google Cloud project.
         database: The database in it.
-        timeout: Seconds for one request; large ones get more.
+        timeout: Seconds for one request; large ones, and a line that proved slow, get more.
     """
 
     def __init__(self, project: str, database: str = "(default)", *, timeout: float = 4.0) -> None:
@@ -100,10 +102,13 @@ class FirestoreDocumentStore:
         left = list(dict.fromkeys(check_path(path) for path in paths))
         found: dict[str, Document | None] = {}
         read_time: Any = None
+        timeout = self._timeout
         while left:
             # Everything at the moment of the first answer.
-            page = self._call(lambda: self._read(left[:_GET_DOCUMENTS], read_time))  # noqa: B023
+            ask = partial(self._read, left[:_GET_DOCUMENTS], read_time, timeout)
+            page = self._call(ask)
             read_time = page.read_time
+            timeout = self._next_timeout(timeout, page)
             for answer in page.found:
                 if answer.HasField("found"):
                     one = document(answer.found, self._prefix, answer.read_time)
@@ -118,16 +123,18 @@ class FirestoreDocumentStore:
         read_time: Any = None
         left = query.limit
         size = _PAGE_DOCUMENTS
+        timeout = self._timeout
         while left is None or left > 0:
             wanted = size if left is None else min(size, left)
-            page = self._call(lambda: self._page(query, wanted, after, read_time))  # noqa: B023
+            page = self._call(partial(self._page, query, wanted, after, read_time, timeout))
             for answer in page.found:
                 yield document(answer.document, self._prefix, answer.read_time)
-            if page.complete and len(page.found) < wanted:
+            if page.cut == "no" and len(page.found) < wanted:
                 return
             after, read_time = page.found[-1].document, page.read_time
             left = None if left is None else left - len(page.found)
             size = min(2 * len(page.found), _PAGE_DOCUMENTS)
+            timeout = self._next_timeout(timeout, page)
 
     def apply(self, writes: Sequence[Write]) -> list[str | None]:
         check_writes(writes)
@@ -154,18 +161,22 @@ class FirestoreDocumentStore:
     def _place(self) -> Place:
         return Place(self._project, self._database, os.environ.get("FIRESTORE_EMULATOR_HOST"))
 
-    def _read(self, paths: Sequence[str], read_time: Any) -> _Page:
+    def _next_timeout(self, timeout: float, page: _Page) -> float:
+        """Return more time if the last page came late: the line is slow, and alive."""
+        return min(2 * timeout, _PATIENCE * self._timeout) if page.cut == "time" else timeout
+
+    def _read(self, paths: Sequence[str], read_time: Any, timeout: float) -> _Page:
         from google.cloud.firestore_v1.types import BatchGetDocumentsRequest as Request
 
         names = [f"{self._prefix}{path}" for path in paths]
         message = Request.pb()(database=self._name, documents=names, read_time=read_time)
         connection = self._connections.get()
         answers = connection.client.batch_get_documents(
-            Request.wrap(message), retry=None, timeout=self._timeout, metadata=connection.metadata
+            Request.wrap(message), retry=None, timeout=timeout, metadata=connection.metadata
         )
         return _received(answers, lambda answer: answer.WhichOneof("result") is not None)
 
-    def _page(self, query: Query, size: int, after: Any, read_time: Any) -> _Page:
+    def _page(self, query: Query, size: int, after: Any, read_time: Any, timeout: float) -> _Page:
         from google.cloud.firestore_v1.types import RunQueryRequest as Request
 
         parent = f"{self._prefix}{query.collection}".rpartition("/")[0]
@@ -173,7 +184,7 @@ class FirestoreDocumentStore:
         set_query(message.structured_query, query, size, after)
         connection = self._connections.get()
         answers = connection.client.run_query(
-            Request.wrap(message), retry=None, timeout=self._timeout, metadata=connection.metadata
+            Request.wrap(message), retry=None, timeout=timeout, metadata=connection.metadata
         )
         return _received(answers, lambda answer: answer.HasField("document"))
 
@@ -272,12 +283,12 @@ def _received(answers: Any, is_found: Callable[[Any], bool]) -> _Page:
             size += message.ByteSize()
             if size > _PAGE_BYTES:
                 answers.cancel()
-                return _Page(found, read_time, complete=False)
+                return _Page(found, read_time, "space")
     except DeadlineExceeded:
         if not found:
             raise
-        return _Page(found, read_time, complete=False)
-    return _Page(found, read_time, complete=True)
+        return _Page(found, read_time, "time")
+    return _Page(found, read_time)
 
 
 def _check_revision(path: str, expected: str | None) -> None:

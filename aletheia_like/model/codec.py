@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -107,22 +108,27 @@ def file_record(fields: Fields) -> FileRecord:
 
 
 def _read(cls: type[R], fields: Fields, **known: Any) -> R:
-    names = {one.name for one in dataclasses.fields(cast("Any", cls))}
+    readers = _readers_of(cast("Any", cls))
     values: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     for key, stored in fields.items():
+        reader = readers.get(key)
         if key in known or key == "schema_version":
             continue
-        if key in names and key != "extra":
-            reader = _READERS.get((cls, key), _READERS.get(key, decode))
-            value = reader(stored)
-            if value is not None:
-                values[key] = value
-        else:
+        if reader is None:
             extra[key] = decode(stored)
-    if "extra" in names:
+        elif (value := reader(stored)) is not None:
+            values[key] = value
+    if extra and hasattr(cls, "extra"):
         values["extra"] = extra
     return cls(**values, **known)
+
+
+@functools.cache
+def _readers_of(cls: type) -> Mapping[str, Callable[[Value], Any]]:
+    """Return how to read each field of a record; whatever else there is goes to `extra`."""
+    names = (one.name for one in dataclasses.fields(cls) if one.name != "extra")
+    return {name: _READERS.get((cls, name), _READERS.get(name, decode)) for name in names}
 
 
 def _nested(cls: type[R]) -> Callable[[Value], R | None]:

@@ -10,6 +10,9 @@ from typing import Any
 
 from aletheia_like.errors import InvalidValueError
 
+_LEAVES = frozenset({bool, int, float, str, type(None)})
+"""Types that are surely no mapping: asking about every number of a table takes time."""
+
 
 def to_mapping(parameters: object) -> dict[Any, Any]:
     """Return parameters as nested dictionaries.
@@ -39,7 +42,7 @@ def flatten(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, 
         {'hyper_params.lr': 0.1, 'hyper_params.opt.name': 'adam'}
     """
     for key, value in values.items():
-        if isinstance(value, Mapping) and value:
+        if type(value) not in _LEAVES and isinstance(value, Mapping) and value:
             yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

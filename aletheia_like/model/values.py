@@ -59,6 +59,7 @@ MAX_VALUE_BYTES = 1_048_487
 MAX_KEY_BYTES = 1_500
 MAX_DEPTH = 20
 MAX_INDEX_ENTRIES = 40_000
+_NESTED = frozenset({dict, list})
 _INT64 = range(-(2**63), 2**63)
 _DOCUMENT_OVERHEAD = 32
 _RESERVED_KEY = re.compile(r"__.*__", re.DOTALL)
@@ -82,14 +83,17 @@ def encode(value: object, where: FieldPath = ()) -> Value:
 
 def decode(value: Value) -> Any:
     """Return the user's value for a storable one; the inverse of `encode` for tagged values."""
-    if isinstance(value, list):
+    kind = type(value)
+    if kind is list:
         return [decode(item) for item in value]
-    if isinstance(value, dict):
+    if kind is dict:
         if len(value) == 1:
             ((key, inner),) = value.items()
             if key.startswith("@"):
                 return _decode_tagged(key, inner)
-        return {key: decode(inner) for key, inner in value.items()}
+        return {
+            key: decode(inner) if type(inner) in _NESTED else inner for key, inner in value.items()
+        }
     return value
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -57,16 +58,21 @@ def new_store(**options):
 
 def check_fails_soon(store):
     store = RetryingDocumentStore(store)
-    for action in (
+    actions = (
         lambda: store.get("c/d"),
         lambda: store.get_many(["c/d", "c/e"]),
         lambda: list(store.query(Query("c"))),
         lambda: store.apply([Create("c/d", {})]),
-    ):
+    )
+
+    def check(action):
         begun = time.monotonic()
         with pytest.raises(UnavailableError, match="cannot be reached"):
             action()
-        assert time.monotonic() - begun < SECONDS
+        return time.monotonic() - begun
+
+    with ThreadPoolExecutor(len(actions)) as pool:
+        assert max(pool.map(check, actions)) < SECONDS
 
 
 def test_a_dead_emulator_fails_soon(server):
@@ -119,7 +125,7 @@ def test_the_server_is_found_again_soon_after_a_long_outage(server):
     with new_store() as store:
         store.get("c/d")
         server.kill()
-        until = time.monotonic() + 15
+        until = time.monotonic() + 8
         while time.monotonic() < until:
             with pytest.raises(UnavailableError):
                 store.get("c/d")
@@ -183,7 +189,7 @@ def test_unusable_credentials_are_told_and_not_shown(content, monkeypatch, tmp_p
         path.write_text(content)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
 
-    with new_store() as store, pytest.raises(SettingsError, match="key.json") as caught:
+    with new_store() as store, pytest.raises(SettingsError, match=r"key\.json") as caught:
         store.get("c/d")
 
     assert "do not show" not in str(caught.value)
@@ -292,14 +298,16 @@ def test_large_documents_come_in_small_pages(firestore_store):
 
 
 def test_a_slow_line_makes_an_answer_late_not_impossible(firestore_emulator, monkeypatch):
-    with slow_line(firestore_emulator, bytes_per_second=2_000_000) as host:
-        with new_store() as direct:
-            for number in range(6):
-                direct.apply([Create(f"c/{number}", {"text": "x" * 900_000})])
-            monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", host)
-            with closing(FirestoreDocumentStore(direct._project, timeout=1.5)) as slow:
-                queried = [one.id for one in slow.query(Query("c"))]
-                read = slow.get_many([f"c/{number}" for number in range(6)])
+    with (
+        slow_line(firestore_emulator, bytes_per_second=2_000_000) as host,
+        new_store() as direct,
+    ):
+        for number in range(6):
+            direct.apply([Create(f"c/{number}", {"text": "x" * 900_000})])
+        monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", host)
+        with closing(FirestoreDocumentStore(direct._project, timeout=1.5)) as slow:
+            queried = [one.id for one in slow.query(Query("c"))]
+            read = slow.get_many([f"c/{number}" for number in range(6)])
 
     assert queried == list("012345")
     assert [one.id for one in read] == queried
