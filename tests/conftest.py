@@ -9,8 +9,13 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from aletheia_like.ports.documents import DocumentStore
+from aletheia_like import connect
+from aletheia_like.adapters.counting import CountingDocumentStore
+from aletheia_like.ports.documents import Document, DocumentStore, Query
 from aletheia_like.testing import plugin
+from aletheia_like.testing.indexes import missing_index, read_indexes
+
+INDEXES = read_indexes(Path(__file__).parents[1] / "emulator" / "firestore.indexes.json")
 
 hypothesis.settings.register_profile("tests", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("tests")
@@ -30,6 +35,19 @@ def settings_of_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg-config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg-data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg-cache"))
+
+
+@pytest.fixture(autouse=True)
+def queries_have_indexes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse every query of a metastore that Firestore could not answer: the emulator does not."""
+
+    class CheckedDocumentStore(CountingDocumentStore):
+        def query(self, query: Query) -> Iterator[Document]:
+            missing = missing_index(query, INDEXES)
+            assert missing is None, missing
+            return super().query(query)
+
+    monkeypatch.setattr(connect, "CountingDocumentStore", CheckedDocumentStore)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from aletheia_like.errors import UnavailableError
+from aletheia_like.errors import NotFoundError, UnavailableError
 from aletheia_like.testing._programs import (
     JAR_BYTES,
     cache_folder,
@@ -61,8 +61,9 @@ PROJECT = "demo-aletheia"
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
-_ATTEMPTS = 4
+_ATTEMPTS = 3
 _POLL_SECONDS = 0.05
+_FREE_SECONDS = 0.3
 _TAIL_BYTES = 2_000
 _MAIN_CLASS = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
 _GUARD = Path(__file__).with_name("_guard.py")
@@ -128,6 +129,7 @@ class Server:
             self.stop()
             if "in use" not in told:
                 break
+            time.sleep(_FREE_SECONDS)
         message = f"the {self.name} did not start at {self.host}: {told}"
         raise UnavailableError(message)
 
@@ -226,7 +228,10 @@ class FirestoreEmulator(Server):
         command += ["-Duser.language=en", "-cp", str(find_firestore_jar()), _MAIN_CLASS, "start"]
         command += ["--host=127.0.0.1", f"--port={self.port}"]
         if self._rules is not None:
-            command.append(f"--rules={self._rules}")
+            if not self._rules.is_file():
+                message = f"there are no security rules at {self._rules}"
+                raise NotFoundError(message)
+            command.append(f"--rules={self._rules.resolve()}")
         return command
 
 

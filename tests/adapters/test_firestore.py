@@ -22,7 +22,6 @@ from aletheia_like.adapters import firestore as adapter
 from aletheia_like.adapters.firestore import FirestoreDocumentStore
 from aletheia_like.adapters.retrying import RetryingDocumentStore
 from aletheia_like.errors import (
-    AccessDeniedError,
     ConflictError,
     SettingsError,
     UnavailableError,
@@ -147,17 +146,6 @@ def test_what_is_no_firestore_is_said_to_be_none(gcs_emulator, monkeypatch):
 
     with new_store() as store, pytest.raises((SettingsError, UnavailableError)):
         store.get("c/d")
-
-
-def test_a_refused_token_is_told(firestore_emulator):
-    with new_store() as store:
-        client = store._connections.get().client
-        unauthorized = adapter._Connection(client, (("authorization", "Bearer owner-not"),))
-        store._connections._client = unauthorized
-
-        # The emulator says InvalidArgument, production Unauthenticated.
-        with pytest.raises((AccessDeniedError, ValueError)):
-            store.get("c/d")
 
 
 @pytest.mark.usefixtures("production")

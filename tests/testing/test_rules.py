@@ -49,13 +49,8 @@ def token(**claims):
     now = int(time.time())
     fields = {"sub": "somebody", "user_id": "somebody", "aud": PROJECT, "iat": now, **claims}
     parts = ({"alg": "none", "typ": "JWT"}, {"exp": now + 3600, **fields})
-    return ".".join(
-        [
-            base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
-            for part in parts
-        ]
-        + [""]
-    )
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode() for part in parts]
+    return ".".join([*(part.rstrip("=") for part in encoded), ""])
 
 
 VIEWER = {"viewer": True}
