@@ -27,6 +27,9 @@ def name(page):
 def test_the_blocks_of_a_page_run_in_order(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ALETHEIA_HOME", str(tmp_path / "home"))
+    # A reader of the pages starts with the embedded store.
+    for variable in ("FIRESTORE_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS"):
+        monkeypatch.delenv(variable, raising=False)
     (tmp_path / "README.md").write_text("some words\n")
     found = blocks(page)
     runs_in_pytest = any("def test_" in block or "class Test" in block for block in found)
