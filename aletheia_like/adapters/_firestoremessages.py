@@ -99,10 +99,15 @@ def revision(stamp: Any) -> str:
     return f"{stamp.seconds}.{stamp.nanos:09}"
 
 
-def document(message: Any, prefix: str, read_time: Any) -> Document:
-    """Return a document that was read; `prefix` is what its name has before the path."""
+def path_of(name: str) -> str:
+    """Return the path in a document's full name, which may not say the project as we do."""
+    return name.partition("/documents/")[2]
+
+
+def document(message: Any, read_time: Any) -> Document:
+    """Return a document that was read."""
     return Document(
-        message.name.removeprefix(prefix),
+        path_of(message.name),
         {key: value_of(inner) for key, inner in message.fields.items()},
         revision(message.update_time),
         moment(message.update_time),

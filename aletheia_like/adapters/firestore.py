@@ -17,12 +17,19 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from aletheia_like.adapters._clients import ForkGate, PerProcess
 from aletheia_like.adapters._firestoreerrors import Place, translated
-from aletheia_like.adapters._firestoremessages import document, revision, set_query, set_write
+from aletheia_like.adapters._firestoremessages import (
+    document,
+    path_of,
+    revision,
+    set_query,
+    set_write,
+)
 from aletheia_like.errors import (
     AletheiaError,
     ConflictError,
     MissingExtraError,
     SettingsError,
+    UnavailableError,
 )
 from aletheia_like.ports.documents import (
     Create,
@@ -107,14 +114,17 @@ class FirestoreDocumentStore:
             # Everything at the moment of the first answer.
             ask = partial(self._read, left[:_GET_DOCUMENTS], read_time, timeout)
             page = self._call(ask)
+            if not page.found:
+                message = f"{self._place()} gave no answer about {left[0]}"
+                raise UnavailableError(message)
             read_time = page.read_time
             timeout = self._next_timeout(timeout, page)
             for answer in page.found:
                 if answer.HasField("found"):
-                    one = document(answer.found, self._prefix, answer.read_time)
+                    one = document(answer.found, answer.read_time)
                     found[one.path] = one
                 else:
-                    found[answer.missing.removeprefix(self._prefix)] = None
+                    found[path_of(answer.missing)] = None
             left = [path for path in left if path not in found]
         return [found[path] for path in paths]
 
@@ -128,7 +138,7 @@ class FirestoreDocumentStore:
             wanted = size if left is None else min(size, left)
             page = self._call(partial(self._page, query, wanted, after, read_time, timeout))
             for answer in page.found:
-                yield document(answer.document, self._prefix, answer.read_time)
+                yield document(answer.document, answer.read_time)
             if page.cut == "no" and len(page.found) < wanted:
                 return
             after, read_time = page.found[-1].document, page.read_time
