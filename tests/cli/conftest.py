@@ -1,0 +1,80 @@
+"""The real command, as a process, over an embedded store."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+import aletheia_like as al
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """Variables that lead to an empty embedded store."""
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("FIRESTORE_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS")
+        and not key.startswith("ALETHEIA_")
+    }
+    return {
+        **kept,
+        "ALETHEIA_HOME": str(tmp_path / "home"),
+        "ALETHEIA_CACHE_DIR": str(tmp_path / "cache"),
+        "ALETHEIA_GIT": "off",
+        "COLUMNS": "120",
+    }
+
+
+@pytest.fixture
+def aletheia(environment, tmp_path):
+    """Run the command and return its exit code and what it printed."""
+
+    def run(*arguments, **variables):
+        done = subprocess.run(
+            [sys.executable, "-m", "aletheia_like", *map(str, arguments)],
+            env={**environment, **variables},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr or "--debug" in arguments, done.stderr
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """Three runs, two data sets and an artifact in project `p`."""
+    (tmp_path / "table.csv").write_text("a,b\n1,2\n")
+    url = (tmp_path / "home").as_uri()
+    with al.Metastore("p", url=url, cache_dir=tmp_path / "cache", git="off") as ms:
+        ms.add_dataset("table", tmp_path / "table.csv", type="table", desc="two columns")
+        exper = ms.exper("which/one", desc="why")
+        for number in range(3):
+            with exper.start_run(name=f"run {number}", fold=number) as run:
+                run.get_dataset("table", download=True)
+                run.set_hyper_params({"lr": 0.1 * number, "opt": {"name": "adam"}})
+                run.add_metrics({"acc": [0.5, 0.9, float("nan")][number]})
+                run.add_artifact("table", tmp_path / "table.csv")
+        ms.exper("trial", debug=True)
+    return ms

@@ -1,0 +1,191 @@
+"""Every verb, as people and scripts call it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def test_nothing_yet(aletheia, tmp_path):
+    assert "no projects yet" in aletheia("ls").err
+    assert "no experiments" in aletheia("ls", "-p", "p").err
+    assert "no data sets" in aletheia("data", "ls", "-p", "p").err
+    assert not (tmp_path / "home").exists()
+
+
+def test_from_projects_to_one_run(aletheia, recorded):  # C10
+    assert "p " in aletheia("ls").out
+    experiments = aletheia("ls", "-p", "p")
+    assert "which/one" in experiments.out
+    assert "trial" not in experiments.out
+    assert "trial" in aletheia("ls", "-p", "p", "--debug").out
+    runs = aletheia("ls", r"p/which\/one")
+    assert runs.out.count("finished") == 3
+    shown = aletheia("show", r"p/which\/one/2").out
+    for text in ("acc", "0.9", "lr", "adam", "table", "version 0", "run 1", "python"):
+        assert text in shown
+    assert aletheia("show", r"which\/one/2", "-p", "p").out == shown
+
+
+def test_json_is_data_and_chatter_is_not(aletheia, recorded):
+    assert [one["name"] for one in aletheia("ls", "--json").json] == ["p"]
+    runs = aletheia("ls", r"p/which\/one", "--json", "--order-by=-metrics.acc", "--limit=2").json
+    assert [run["id"] for run in runs] == ["2", "1"]
+    shown = aletheia("show", r"p/which\/one/3", "--json").json
+    assert shown["metrics"] == {"acc": "nan"}
+    assert shown["hyper_params"] == {"lr": 0.2, "opt": {"name": "adam"}}
+    assert shown["status"] == "finished"
+
+
+def test_looking_writes_nothing(aletheia, recorded, tmp_path):
+    database = tmp_path / "home" / "metastore.sqlite"
+    before = database.read_bytes()
+    aletheia("ls", r"p/which\/one")
+    aletheia("show", r"p/which\/one/1")
+
+    assert database.read_bytes() == before
+
+
+def test_data_is_added_listed_and_fetched(aletheia, tmp_path):
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "a.txt").write_text("a")
+    added = aletheia("data", "add", "tree", tmp_path / "tree", "-p", "p", "--desc", "one file")
+    assert (added.code, len(added.out.strip())) == (0, 64)
+    listed = aletheia("data", "ls", "-p", "p", "--json").json
+    assert [(one["name"], one["version"], one["files"]) for one in listed] == [("tree", 0, 1)]
+    assert "one file" in aletheia("data", "ls", "tree", "-p", "p").out
+
+    path = aletheia("data", "get", "tree", "-p", "p").out.strip()
+    assert [one.name for one in Path(path).iterdir()] == ["a.txt"]
+    copied = aletheia("data", "get", "tree", tmp_path / "out", "-p", "p").out.strip()
+    assert copied == str(tmp_path / "out" / "tree")
+
+
+def test_exit_codes_tell_what_went_wrong(aletheia, recorded, tmp_path):
+    assert aletheia("nonsense").code == 2
+    assert aletheia("show", "one", "-p", "p").code == 2
+    assert aletheia("ls", "--url", "ftp://x").code == 2
+    missing = aletheia("show", r"p/which\/one/99")
+    assert (missing.code, missing.out) == (3, "")
+    assert "'99'" in missing.err
+    assert aletheia("data", "add", "x", tmp_path / "none", "-p", "p").code == 3
+    assert aletheia("data", "get", "x", "-p", "p").code == 3
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "table.csv").write_text("there")
+    assert aletheia("data", "get", "table", tmp_path / "out", "-p", "p").code == 5
+    away = {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:1", "ALETHEIA_TIMEOUT": "1"}
+    assert aletheia("ls", "-p", "p", "--url", "firestore://demo-x", **away).code == 7
+
+
+def test_a_damaged_cache_file_is_exit_code_6(aletheia, recorded, tmp_path):
+    assert aletheia("cache", "verify").code == 0
+    blob = next(path for path in (tmp_path / "cache" / "blobs").rglob("*") if path.is_file())
+    blob.chmod(0o644)
+    blob.write_text("damaged")
+
+    found = aletheia("cache", "verify")
+    assert (found.code, found.out.strip()) == (6, str(blob))
+    assert aletheia("cache", "verify", "--repair").code == 0
+    assert aletheia("cache", "verify", "--json").json["wrong"] == []
+
+
+def test_the_cache_is_listed(aletheia, recorded):
+    listed = aletheia("cache", "ls", "--json").json
+    assert [one["size"] for one in listed] == [8]
+    assert "sha-256" in aletheia("cache", "ls").out
+
+
+def test_config_says_where_settings_come_from(aletheia, tmp_path):
+    settings = aletheia("config", "-p", "p", "--json").json
+    assert settings["project"] == {"value": "p", "origin": "argument"}
+    assert settings["git"] == {"value": "off", "origin": "ALETHEIA_GIT"}
+    printed = aletheia("config")
+    assert printed.code == 0
+    assert "no project is named" in printed.err
+    (tmp_path / "aletheia.toml").write_text('git = "maybe"')
+    broken = aletheia("config", "-p", "p", ALETHEIA_GIT="")
+    assert (broken.code, "aletheia.toml" in broken.err) == (2, True)
+
+
+def test_the_doctor_finds_what_is_wrong(aletheia, tmp_path):
+    well = aletheia("doctor", "--json")
+    assert well.code == 0
+    assert {one["what"]: one["status"] for one in well.json}["documents"] == "ok"
+
+    away = {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:1", "ALETHEIA_TIMEOUT": "1"}
+    ill = aletheia("doctor", "--json", **away)
+    found = {one["what"]: one for one in ill.json}
+    assert ill.code == 7
+    assert found["documents"]["status"] == "fail"
+    assert "cannot be reached" in found["documents"]["found"]
+    assert "ALETHEIA_BLOBS" in found["blobs"]["found"]
+
+    nobody = aletheia("doctor", "--json", GOOGLE_APPLICATION_CREDENTIALS=str(tmp_path / "no.json"))
+    assert nobody.code == 7
+    assert "no.json" in {one["what"]: one for one in nobody.json}["credentials"]["found"]
+
+
+def test_the_demo_records_five_runs(aletheia):
+    pytest.importorskip("sklearn")
+    first = aletheia("demo")
+    assert first.code == 0, first.err
+    assert "mean accuracy 0.9" in first.out
+    aletheia("demo")
+
+    runs = aletheia("ls", "penguins/which species", "--json").json
+    assert [run["status"] for run in runs] == ["finished"] * 10
+    assert len(aletheia("data", "ls", "palmer-penguins", "-p", "penguins", "--json").json) == 1
+
+
+def test_version_and_help(aletheia):  # C12
+    from aletheia_like.version import __version__
+
+    assert aletheia("version").out.strip() == __version__
+    assert aletheia("version", "--json").json == {"version": __version__}
+    for verb in aletheia("--help").out.partition("Commands:")[2].split("\n"):
+        if verb.startswith("  ") and not verb.startswith("   "):
+            told = aletheia(verb.split()[0], "--help")
+            assert (told.code, "Usage:" in told.out) == (0, True)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_code_for_the_shell(aletheia, shell):
+    code = aletheia("completion", shell).out
+
+    assert "_ALETHEIA_COMPLETE" in code
+    if shell == "bash":
+        subprocess.run(["bash", "-n"], input=code, text=True, check=True)
+
+
+def test_a_reader_that_stops_early_is_no_error(environment, recorded):  # C13
+    command = f"{sys.executable} -m aletheia_like ls --json | head -c 1"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_debug_shows_the_traceback(aletheia, recorded):
+    assert "Traceback" in aletheia("--debug", "show", r"p/which\/one/99").err
+
+
+def test_an_interruption_is_exit_code_130(environment):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "aletheia_like", "emulator", "exec", "--", "sleep", "0.1"],
+        env={**environment, "PATH": "/nonexistent", "JAVA_HOME": "/nonexistent"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+
+    assert process.returncode != 0
