@@ -15,28 +15,38 @@ import sys
 import threading
 import weakref
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from aletheia_like.errors import AletheiaError
-
-if TYPE_CHECKING:
-    from aletheia_like.metastore.run import Run
+from aletheia_like.model.records import Status
 
 _log = logging.getLogger("aletheia")
 _EXIT_SECONDS = 10.0
+
+
+class Endable(Protocol):
+    """What can be ended: a run."""
+
+    def finish(self, status: Status = "finished", timeout: float = 60.0) -> None:
+        """End it with this status."""
+        ...
+
+    def fail(self, error: BaseException, timeout: float = 60.0) -> None:
+        """End it as failed."""
+        ...
 
 
 class LiveRuns:
     """The runs of one metastore that this process has started and not yet ended."""
 
     def __init__(self) -> None:
-        self._runs: dict[int, Run] = {}
+        self._runs: dict[int, Endable] = {}
         self._pid = os.getpid()
         self._hooked = False
         self._terminated = False
         self._uncaught: BaseException | None = None
 
-    def add(self, run: Run) -> None:
+    def add(self, run: Endable) -> None:
         """Take care of a run's end from now on."""
         if self._pid != os.getpid():
             # After a fork the runs are the parent's to end.
@@ -46,7 +56,7 @@ class LiveRuns:
             self._hooked = True
             _hook(self)
 
-    def remove(self, run: Run) -> None:
+    def remove(self, run: Endable) -> None:
         """A run has ended by itself."""
         self._runs.pop(id(run), None)
 

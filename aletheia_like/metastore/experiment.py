@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,7 @@ from aletheia_like.metastore.session import Session, author
 from aletheia_like.metastore.starting import check_request, start
 from aletheia_like.metastore.tables import Runs, Table, run_row
 from aletheia_like.model import codec, paths
-from aletheia_like.model.names import check_name
 from aletheia_like.model.records import ExperimentRecord, RunRecord, seen_status
-from aletheia_like.model.values import check_key
 from aletheia_like.ports.documents import Create, Document, Query
 
 _KNOWN = frozenset(ExperimentRecord.__dataclass_fields__) - {"extra"} | {"schema_version"}
@@ -187,16 +185,6 @@ class Experiment(DocumentHandle):
         """Return the leaderboard: one flat row for each finished run; one read each."""
         shown = self._debug if debug is None else debug
         return read_results(self._session, self._path, debug=shown)
-
-    def add_metric(self, name: str, value: Any) -> None:
-        """Set a number of the experiment as a whole; the last value wins."""
-        self.add_metrics({name: value})
-
-    def add_metrics(self, metrics: Mapping[str, Any]) -> None:
-        """Set several numbers of the experiment as a whole."""
-        checked = {check_key(check_name(name, "metric")): metrics[name] for name in metrics}
-        if checked:
-            self._change({("metrics", name): value for name, value in checked.items()})
 
     def add_artifact(
         self,

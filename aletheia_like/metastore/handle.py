@@ -14,6 +14,7 @@ from aletheia_like.model.values import (
     FieldPath,
     Value,
     check_fields,
+    check_key,
     decode,
     document_size,
     encode,
@@ -76,6 +77,16 @@ class DocumentHandle:
         """Add tags to those there are, or replace them."""
         kept = () if overwrite else self.tags
         self.tags = tuple(dict.fromkeys((*kept, *tags)))
+
+    def add_metric(self, name: str, value: Any) -> None:
+        """Set one of its headline numbers; the last value wins."""
+        self.add_metrics({name: value})
+
+    def add_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Set several headline numbers at once."""
+        checked = {check_key(check_name(name, "metric")): metrics[name] for name in metrics}
+        if checked:
+            self._change({("metrics", name): value for name, value in checked.items()})
 
     def flush(self, timeout: float = 60.0) -> None:
         """Return when everything that was changed so far is in the store.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +17,7 @@ from aletheia_like.metastore.handle import DocumentHandle
 from aletheia_like.metastore.leaderboard import result_write
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.storing import lengthen
+from aletheia_like.metastore.surroundings import wait_for_surroundings
 from aletheia_like.model import codec
 from aletheia_like.model.names import check_name, to_id
 from aletheia_like.model.parameters import to_mapping
@@ -30,7 +31,7 @@ from aletheia_like.model.records import (
     Status,
     seen_status,
 )
-from aletheia_like.model.values import FieldPath, check_key
+from aletheia_like.model.values import FieldPath
 from aletheia_like.ports.documents import REMOVE, Document, changed_fields
 
 if TYPE_CHECKING:
@@ -216,16 +217,6 @@ class Run(DocumentHandle):
         """
         self._change({("hyper_params",): to_mapping(parameters)})
 
-    def add_metric(self, name: str, value: Any) -> None:
-        """Set one of the headline numbers; the last value wins."""
-        self.add_metrics({name: value})
-
-    def add_metrics(self, metrics: Mapping[str, Any]) -> None:
-        """Set several headline numbers at once."""
-        checked = {check_key(check_name(name, "metric")): metrics[name] for name in metrics}
-        if checked:
-            self._change({("metrics", name): value for name, value in checked.items()})
-
     def add_artifact(
         self,
         name: str,
@@ -351,7 +342,7 @@ class Run(DocumentHandle):
         return self._live and self._fields.get("status") not in ENDED
 
     def _end(self, status: Status, error: BaseException | None, timeout: float) -> None:
-        self._session.surroundings.wait(self._path, timeout)
+        wait_for_surroundings(self._session, self._path, timeout)
         changes: dict[FieldPath, Any] = {
             ("status",): status,
             ("ended_at",): self._session.clock(),

@@ -7,6 +7,7 @@ import getpass
 import os
 import random
 import secrets
+import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -16,11 +17,11 @@ from typing import TypeVar
 from aletheia_like.cache import LocalCache
 from aletheia_like.errors import AlreadyExistsError, ConflictError
 from aletheia_like.metastore.ending import LiveRuns
-from aletheia_like.metastore.surroundings import Surroundings
 from aletheia_like.model import paths
 from aletheia_like.model.codec import to_fields
 from aletheia_like.model.names import human_name
 from aletheia_like.model.records import ProjectRecord
+from aletheia_like.model.values import FieldPath, Value
 from aletheia_like.ports.blobs import BlobStore
 from aletheia_like.ports.documents import Create, Document, DocumentStore, Write
 from aletheia_like.ports.usage import Usage
@@ -51,6 +52,8 @@ class Session:
         cache: Local copies of blobs.
         document_url: Where a person can look at the document of a path.
         description: Which store this is and why, for people.
+        surroundings: Packages, lock files and GPUs of this process, once they are known.
+        captures: Threads that are learning them, by the run that waits for them.
         known_files: Digests that this process has seen in the index of files.
     """
 
@@ -65,7 +68,8 @@ class Session:
     document_url: Callable[[str], str]
     description: str
     clock: Callable[[], dt.datetime] = utc_now
-    surroundings: Surroundings = field(default_factory=Surroundings)
+    surroundings: dict[FieldPath, Value] | None = None
+    captures: dict[str, threading.Thread] = field(default_factory=dict)
     live_runs: LiveRuns = field(default_factory=LiveRuns)
     warned: set[str] = field(default_factory=set)
     known_files: set[str] = field(default_factory=set)

@@ -20,6 +20,7 @@ from aletheia_like.metastore.handle import check_tags
 from aletheia_like.metastore.run import Run
 from aletheia_like.metastore.session import Session, author, new_id, new_name, new_token
 from aletheia_like.metastore.storing import shorten, store_bytes
+from aletheia_like.metastore.surroundings import note_surroundings
 from aletheia_like.model import codec, paths
 from aletheia_like.model.names import check_name
 from aletheia_like.model.parameters import to_mapping
@@ -105,7 +106,7 @@ def start(experiment: Experiment, request: RunRequest) -> Run:
         run = _create(session, experiment, request, code)
     session.recorder.watch(run.path)
     session.live_runs.add(run)
-    session.surroundings.note(session, run.path, code.root)
+    note_surroundings(session, run.path, code.root)
     if session.settings.tag_runs and code.root and code.state and code.state.commit:
         _tag(run, code.root, code.state.commit)
     return run
