@@ -49,7 +49,8 @@ def transfer_progress(
         TimeRemainingColumn(),
     )
     lock = threading.Lock()
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True, force_terminal=show)
+    with Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=size)
 
         def advance(count: int) -> None:

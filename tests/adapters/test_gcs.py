@@ -1,0 +1,101 @@
+"""What is Cloud Storage's own: buckets, credentials, outages, and who wrote first."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+import pytest
+
+from aletheia_like.adapters.gcs import GcsBlobStore
+from aletheia_like.adapters.retrying import RetryingBlobStore
+from aletheia_like.errors import IntegrityError, SettingsError, UnavailableError
+from aletheia_like.model.digests import digest_bytes
+from aletheia_like.testing.emulators import BUCKET, GcsEmulator, create_bucket
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(secrets.token_bytes(1_000))
+    return digest_bytes(path.read_bytes()), path
+
+
+@pytest.fixture
+def store(gcs_emulator):
+    store = GcsBlobStore(BUCKET, f"tests/{secrets.token_hex(4)}")
+    yield store
+    store.close()
+
+
+def test_a_missing_bucket_says_how_to_make_it(gcs_emulator, file, tmp_path):
+    store = GcsBlobStore("no-such-bucket")
+    for action in (
+        lambda: store.upload(*file),
+        lambda: store.download(file[0], tmp_path / "copy"),
+        lambda: store.open(file[0]),
+        lambda: list(store.digests()),
+    ):
+        with pytest.raises(SettingsError, match=r"buckets create gs://no-such-bucket"):
+            action()
+
+
+def test_a_server_that_is_gone_fails_in_bounded_time(file, monkeypatch, tmp_path):
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:1")
+    store = RetryingBlobStore(GcsBlobStore(BUCKET), deadline=2.0)
+    begun = time.monotonic()
+    with pytest.raises(UnavailableError, match=f"gs://{BUCKET}"):
+        store.upload(*file)
+    with pytest.raises(UnavailableError, match=f"gs://{BUCKET}"):
+        store.download(file[0], tmp_path / "copy")
+
+    assert time.monotonic() - begun < 8
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_server_that_comes_back_is_used_again(gcs_emulator, file, tmp_path, monkeypatch):
+    with GcsEmulator() as server:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        create_bucket(server.url)
+        store = RetryingBlobStore(GcsBlobStore(BUCKET), deadline=8.0)
+        assert store.upload(*file)
+        server.kill()
+        with pytest.raises(UnavailableError):
+            GcsBlobStore(BUCKET).exists(file[0])
+        server.start()
+        create_bucket(server.url)
+
+        assert store.upload(*file)
+        store.download(file[0], tmp_path / "copy")
+
+
+def test_other_bytes_under_that_name_are_noticed(store, file):
+    digest, path = file
+    store._at(store._name(digest)).upload_from_string(b"other bytes")
+
+    with pytest.raises(IntegrityError, match="delete it"):
+        store.upload(digest, path)
+
+
+def test_a_large_file_is_stored_once(store, tmp_path):
+    path = tmp_path / "large"
+    path.write_bytes(secrets.token_bytes(20 << 20))
+    digest = digest_bytes(path.read_bytes())
+    told = []
+
+    assert store.upload(digest, path, told.append)
+    assert not store.upload(digest, path)
+    assert sum(told) == 20 << 20
+
+
+def test_no_credentials_name_the_variable(monkeypatch, tmp_path, file):  # M2
+    for name in ("STORAGE_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    with pytest.raises(SettingsError, match="GOOGLE_APPLICATION_CREDENTIALS"):
+        GcsBlobStore(BUCKET).upload(*file)
+
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    with pytest.raises(SettingsError, match="GOOGLE_APPLICATION_CREDENTIALS"):
+        GcsBlobStore(BUCKET).upload(*file)
