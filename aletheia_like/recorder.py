@@ -69,6 +69,17 @@ class _Notes:
     sending: threading.RLock = field(default_factory=threading.RLock)
 
 
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """The end of a document: its last changes, and writes that must come with them."""
+
+    changes: Changes = field(default_factory=dict)
+    also: tuple[Write, ...] = ()
+
+
+_NOTHING = _Last()
+
+
 class Recorder:
     """Sends changes of documents in the background; safe for threads, and for a child after fork.
 
@@ -121,16 +132,17 @@ class Recorder:
         with self._here():
             paths = [path] if path is not None else list(self._notes)
         for one in paths:
-            self._send_until(one, (), deadline)
+            self._send_until(one, _NOTHING, deadline)
 
     def finish(self, path: str, changes: Changes, also: Sequence[Write], timeout: float) -> None:
         """Send the last changes of a document together with `also`, in one apply, and forget it.
 
         Raises:
-            UnavailableError: The store stayed away; the notes are kept and still tried.
+            UnavailableError: The store stayed away. What was noted before is kept and still tried;
+                the last changes are not, so that the document does not end without `also`.
         """
-        self._note(path, changes, quiet=True)
-        self._send_until(path, also, time.monotonic() + timeout)
+        self._note(path, {}, quiet=True)
+        self._send_until(path, _Last(changes, tuple(also)), time.monotonic() + timeout)
         self.forget(path)
 
     def forget(self, path: str) -> None:
@@ -178,10 +190,10 @@ class Recorder:
                 self._thread.start()
         self._wake.set()
 
-    def _send_until(self, path: str, also: Sequence[Write], deadline: float) -> None:
+    def _send_until(self, path: str, last: _Last, deadline: float) -> None:
         while True:
             try:
-                self._send(path, also, wait=max(0.0, deadline - time.monotonic()))
+                self._send(path, last, wait=max(0.0, deadline - time.monotonic()))
             except UnavailableError:
                 if time.monotonic() + _RETRY_PAUSE >= deadline:
                     raise
@@ -189,7 +201,7 @@ class Recorder:
             else:
                 return
 
-    def _send(self, path: str, also: Sequence[Write] = (), wait: float = 60.0) -> None:
+    def _send(self, path: str, last: _Last = _NOTHING, wait: float = 60.0) -> None:
         with self._here():
             notes = self._notes.get(path)
         if notes is None:
@@ -198,22 +210,24 @@ class Recorder:
             message = f"the store does not answer: changes of {path} are still being sent"
             raise UnavailableError(message)
         try:
-            self._send_notes(path, notes, also)
+            self._send_notes(path, notes, last)
         finally:
             notes.sending.release()
 
-    def _send_notes(self, path: str, notes: _Notes, also: Sequence[Write]) -> None:
+    def _send_notes(self, path: str, notes: _Notes, last: _Last) -> None:
         with self._here():
-            changes, notes.pending = notes.pending, {}
-            if notes.beats and (changes or also or self._is_beat_due(notes)):
+            noted, notes.pending = notes.pending, {}
+            changes = fold(noted, last.changes)
+            if notes.beats and (changes or self._is_beat_due(notes)):
                 changes = fold({("heartbeat_at",): self._clock()}, changes)
-        if not changes and not also:
+        if not changes:
             return
         try:
-            self._documents.apply([Update(path, changes), *also] if changes else list(also))
-        except UnavailableError:
-            with self._here():
-                notes.pending = fold(changes, notes.pending)
+            self._documents.apply([Update(path, changes), *last.also])
+        except AletheiaError as error:
+            if isinstance(error, UnavailableError) or last.changes:
+                with self._here():
+                    notes.pending = fold(noted, notes.pending)
             raise
         notes.sent_at = time.monotonic()
 

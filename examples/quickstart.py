@@ -81,7 +81,9 @@ def main() -> None:
         board = exper.results().to_pandas().tail(5)
         board = board.sort_values("metrics.accuracy", ascending=False)
         columns = ["run", "fold", "metrics.accuracy", "metrics.f1", "metrics.test_rows", "commit"]
-        print(board.reindex(columns=columns).to_string(index=False, float_format="{:.4f}".format))
+        board = board.reindex(columns=columns)
+        board["commit"] = board["commit"].astype("string").str[:8]
+        print(board.to_string(index=False, float_format="{:.4f}".format))
         print(f"mean accuracy {board['metrics.accuracy'].mean():.4f}")
 
 

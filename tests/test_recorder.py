@@ -195,3 +195,18 @@ def test_closing_ends_the_thread_and_using_it_starts_another(store, recorder):
 
     recorder.set(PATH, {("a",): 2})
     assert wait_until(lambda: store.fields["a"] == 2)
+
+
+def test_an_end_that_could_not_be_stored_can_be_tried_again(store, recorder):
+    recorder.set(PATH, {("a",): 1})
+    store.away = True
+    with pytest.raises(UnavailableError):
+        recorder.finish(PATH, {("status",): "finished"}, [Create("projects/q", {})], timeout=0.3)
+    store.away = False
+    recorder.flush()
+    assert store.fields["a"] == 1
+    assert "status" not in store.fields
+
+    recorder.finish(PATH, {("status",): "finished"}, [Create("projects/q", {})], timeout=5)
+    assert store.fields["status"] == "finished"
+    assert store.inner.get("projects/q") is not None

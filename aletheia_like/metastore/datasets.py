@@ -193,11 +193,20 @@ def _add_local(
         uploaded=upload,
     )
     published = publish(session, owner_path, Draft(record, tree), _is_unchanged)
+    for word in ("type", "desc", "source", "features"):
+        given, kept = getattr(described, word), getattr(published, word)
+        if given is not None and given != kept:
+            session.warn_once(
+                f"{described.name}@{published.version} has this content already and keeps its "
+                f"{word}: {kept!r:.80}"
+            )
     return DatasetVersion(session, published)
 
 
 def _is_unchanged(newest: VersionRecord, draft: VersionRecord) -> bool:
-    return newest.digest == draft.digest and newest.uploaded >= draft.uploaded
+    """Equal content is no new version, unless it is divided differently."""
+    parted = draft.partitions is None or draft.partitions == newest.partitions
+    return newest.digest == draft.digest and newest.uploaded >= draft.uploaded and parted
 
 
 def _fetch_url(url: str, folder: Path) -> Path:

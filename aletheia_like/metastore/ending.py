@@ -114,14 +114,31 @@ def _hook_termination(reference: weakref.ref[LiveRuns]) -> None:
     """Turn SIGTERM into `SystemExit`, so that `with` blocks and `atexit` get their turn."""
     if threading.current_thread() is not threading.main_thread():
         return
-    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+    present = signal.getsignal(signal.SIGTERM)
+    if isinstance(present, Terminator):
+        present.watched.append(reference)
+        return
+    if present is not signal.SIG_DFL:
         return
 
-    def terminate(number: int, frame: FrameType | None) -> None:
-        del frame
-        runs = reference()
-        if runs is not None:
-            runs.note_terminated()
-        sys.exit(128 + number)
+    signal.signal(signal.SIGTERM, Terminator([reference]))
 
-    signal.signal(signal.SIGTERM, terminate)
+
+class Terminator:
+    """A handler for SIGTERM that every metastore of the process shares.
+
+    Args:
+        watched: Whose runs are to know that they were terminated.
+    """
+
+    def __init__(self, watched: list[weakref.ref[LiveRuns]]) -> None:
+        self.watched = watched
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Tell them, and end the program as `sys.exit` does."""
+        del frame
+        for reference in self.watched:
+            runs = reference()
+            if runs is not None:
+                runs.note_terminated()
+        sys.exit(128 + number)

@@ -321,7 +321,8 @@ class Run(DocumentHandle):
             timeout: Seconds to wait for a store that is away.
 
         Raises:
-            UnavailableError: The store stayed away; this process goes on trying while it lives.
+            UnavailableError: The store stayed away; the run is still open, and ending it may be
+                tried again, as the end of the program does.
         """
         if status not in ENDED:
             message = f"a run ends as finished, failed or killed, not {status!r}"
@@ -350,12 +351,14 @@ class Run(DocumentHandle):
         }
         with self._lock:
             encoded = {path: self._encoded(path, value) for path, value in changes.items()}
-            self._fields = changed_fields(self._fields, encoded)
-        self._session.live_runs.remove(self)
+            ended = changed_fields(self._fields, encoded)
         also = []
         if status == "finished":
-            also = [result_write(self._session, self.record, resumed=self._resumed)]
+            record = codec.run_record(self._path, ended, self._updated_at)
+            also = [result_write(self._session, record, resumed=self._resumed)]
         self._session.recorder.finish(self._path, encoded, also, timeout)
+        self._fields = ended
+        self._session.live_runs.remove(self)
 
     def _refuse(self) -> str | None:
         if not self._live:

@@ -49,6 +49,22 @@ def test_unchanged_content_gives_the_existing_version(ms, open_ms, table):  # D1
     assert ms.get_dataset("table", 0, download=True).local_path.read_text() == "a,b\n1,2\n"
 
 
+def test_new_partitions_of_the_same_content_are_a_new_version(ms, tree):
+    ms.add_dataset("digits", tree)
+    parted = ms.add_dataset("digits", tree, partitions={"train": "train/*"})
+
+    assert parted.version == 1
+    assert ms.add_dataset("digits", tree, partitions={"train": "train/*"}).version == 1
+    assert ms.add_dataset("digits", tree).version == 1
+
+
+def test_a_description_that_is_not_kept_is_told(ms, table):
+    ms.add_dataset("table", table, desc="first")
+
+    with pytest.warns(UserWarning, match="keeps its desc: 'first'"):
+        ms.add_dataset("table", table, desc="second")
+
+
 def test_every_field_of_a_dataset_comes_back(ms, open_ms, tree):  # D2, D16, M17
     ms.add_dataset(
         "digits",

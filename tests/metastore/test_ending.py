@@ -87,6 +87,17 @@ def test_a_program_s_own_sigterm_handler_is_left_alone(run_program, read_run):
     assert read_run().status == "finished"
 
 
+def test_every_metastore_of_a_process_learns_of_a_signal(run_program, open_ms):
+    body = (
+        "other = al.Metastore('q', url=sys.argv[1], cache_dir=sys.argv[2], git='off')\n"
+        "run = exper.start_run()\nsecond = other.exper('e').start_run()\n" + WAIT
+    )
+    run_program(body, send=signal.SIGTERM)
+
+    assert open_ms().experiment("e").run(1).status == "killed"
+    assert open_ms("q").experiment("e").run(1).status == "killed"
+
+
 def test_sys_exit_inside_with_makes_it_killed(run_program, read_run):
     assert run_program("with exper.start_run() as run:\n    sys.exit(3)") == 3
 
