@@ -7,7 +7,7 @@ import hashlib
 import io
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, NoReturn, cast
@@ -23,6 +23,8 @@ from aletheia_like.ports.blobs import Progress
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+
+Call = Callable[[Callable[[], bytes]], bytes]
 
 CHUNK_BYTES = 1 << 20
 
@@ -63,6 +65,7 @@ def write_verified(
 
     Raises:
         IntegrityError: The content does not have the digest; `path` is untouched.
+        InvalidValueError: There is no folder for it.
         UnavailableError: The disk is full.
         AccessDeniedError: The folder may not be written.
     """
@@ -79,7 +82,7 @@ def verified_sink(
     temporary = path.with_name(f".{path.name[:80]}.{secrets.token_hex(8)}.part")
     try:
         with translated(path):
-            stream = temporary.open("xb", buffering=0)
+            stream = _created(temporary)
         with stream:
             sink = VerifiedSink(stream, path, progress)
             yield sink
@@ -91,6 +94,14 @@ def verified_sink(
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _created(path: Path) -> IO[bytes]:
+    try:
+        return path.open("xb", buffering=0)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        message = f"there is no folder {path.parent} to download to: create it first"
+        raise InvalidValueError(message) from error
 
 
 class VerifiedSink:
@@ -161,10 +172,14 @@ class VerifyingReader(io.RawIOBase):
         stream: Where the bytes come from; closed with this one.
         digest: What they must hash to.
         what: Named in the error.
+        call: Makes each request, with errors in our words.
     """
 
-    def __init__(self, stream: IO[bytes], digest: str, what: str) -> None:
+    def __init__(
+        self, stream: IO[bytes], digest: str, what: str, call: Call | None = None
+    ) -> None:
         self._stream = stream
+        self._call = call
         self._digest = digest
         self._what = what
         self._hasher = hashlib.sha256()
@@ -174,7 +189,7 @@ class VerifyingReader(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         view = memoryview(buffer).cast("B")
-        chunk = self._stream.read(len(view))
+        chunk = self._next(len(view))
         view[: len(chunk)] = chunk
         self._hasher.update(chunk)
         if not chunk and self._hasher.hexdigest() != self._digest:
@@ -186,25 +201,41 @@ class VerifyingReader(io.RawIOBase):
             self._stream.close()
         super().close()
 
+    def _next(self, size: int) -> bytes:
+        if self._call is None:
+            return self._stream.read(size)
+        return self._call(lambda: self._stream.read(size))
 
-def verifying(stream: IO[bytes], digest: str, what: str) -> BinaryIO:
+
+def verifying(stream: IO[bytes], digest: str, what: str, call: Call | None = None) -> BinaryIO:
     """Return a buffered `VerifyingReader`."""
-    return cast("BinaryIO", io.BufferedReader(VerifyingReader(stream, digest, what), CHUNK_BYTES))
+    reader = VerifyingReader(stream, digest, what, call)
+    return cast("BinaryIO", io.BufferedReader(reader, CHUNK_BYTES))
 
 
 class HashingReader(io.RawIOBase):
-    """A file that is hashed, and its progress told, while somebody else reads it."""
+    """A file that is hashed, and its progress told, while somebody else reads it.
 
-    def __init__(self, path: Path, progress: Progress | None) -> None:
+    At the end of a file that does not have the digest it raises `IntegrityError`, so that whoever
+    sends it breaks off before anything is stored.
+
+    Args:
+        path: The file.
+        digest: What it must hash to.
+        progress: Told of each chunk when it is read for the first time.
+    """
+
+    def __init__(self, path: Path, digest: str, progress: Progress | None) -> None:
+        self._path = path
         self._file = path.open("rb", buffering=0)
+        self._digest = digest
         self._progress = progress
         self._hasher = hashlib.sha256()
         self._hashed = 0
-
-    @property
-    def digest(self) -> str:
-        """sha-256 of what was read so far."""
-        return self._hasher.hexdigest()
+        self.size = os.fstat(self._file.fileno()).st_size
+        if not self.size:
+            # Nobody may ever read it.
+            self._check()
 
     def readable(self) -> bool:
         return True
@@ -227,10 +258,17 @@ class HashingReader(io.RawIOBase):
         if fresh:
             self._hasher.update(view[count - fresh : count])
             self._hashed += fresh
-            if self._progress is not None:
-                self._progress(fresh)
+        if self._hashed >= self.size or not count:
+            self._check()
+        if fresh and self._progress is not None:
+            self._progress(fresh)
         return count
 
     def close(self) -> None:
         self._file.close()
         super().close()
+
+    def _check(self) -> None:
+        if self._hasher.hexdigest() != self._digest:
+            self.close()
+            raise wrong_bytes(str(self._path), self._digest)

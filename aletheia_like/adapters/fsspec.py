@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from aletheia_like.adapters._clients import PerProcess
 from aletheia_like.adapters._verified import (
     CHUNK_BYTES,
+    HashingReader,
     check_file,
     chunks,
+    translated,
     verifying,
     write_verified,
-    wrong_bytes,
 )
 from aletheia_like.errors import (
     AccessDeniedError,
@@ -25,7 +27,7 @@ from aletheia_like.errors import (
     SettingsError,
     UnavailableError,
 )
-from aletheia_like.model.digests import check_digest, digest_stream
+from aletheia_like.model.digests import check_digest
 from aletheia_like.ports.blobs import BlobStore, Progress
 
 T = TypeVar("T")
@@ -47,7 +49,6 @@ class FsspecBlobStore:
         self._scheme = url.partition("://")[0]
         self._options = options
         self._systems: PerProcess[Any] = PerProcess(self._build)
-        self._writing = threading.Lock()
 
     def exists(self, digest: str) -> bool:
         path = self._path(digest)
@@ -59,25 +60,26 @@ class FsspecBlobStore:
         check_file(path)
         if self.exists(digest):
             return False
-        with path.open("rb") as stream:
-            if digest_stream(stream) != digest:
-                raise wrong_bytes(str(path), digest)
-        self._call(lambda: self._put(path, target, digest))
-        if progress is not None:
-            progress(path.stat().st_size)
+        with translated(path):
+            source = io.BufferedReader(HashingReader(path, digest, progress), CHUNK_BYTES)
+        with source:
+            self._call(lambda: self._put(source, target))
         return True
 
     def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
         with self._stream(digest) as stream:
-            write_verified(path, chunks(stream), digest, self._path(digest), progress)
+            what = self._path(digest)
+            self._call(lambda: write_verified(path, chunks(stream), digest, what, progress))
 
     def open(self, digest: str) -> BinaryIO:
-        return verifying(self._stream(digest), digest, self._path(digest))
+        return verifying(self._stream(digest), digest, self._path(digest), self._call)
 
     def delete(self, digest: str) -> None:
+        path = self._path(digest)
         self._check_writable()
-        if self.exists(digest):
-            self._call(lambda: self._systems.get().rm_file(self._path(digest)))
+        with contextlib.suppress(FileNotFoundError):
+            if self.exists(digest):
+                self._call(lambda: self._systems.get().rm_file(path))
 
     def digests(self) -> Iterator[str]:
         found = self._call(lambda: self._systems.get().find(self._root()))
@@ -86,25 +88,44 @@ class FsspecBlobStore:
     def close(self) -> None:
         self._systems.take()
 
-    def _put(self, path: Path, target: str, digest: str) -> None:
-        """Send a file; where a writer in between could be seen, under another name first."""
+    def _put(self, source: IO[bytes], target: str) -> None:
+        """Send a file; what breaks off, or is found to be wrong, never gets the name."""
         system = self._systems.get()
+        if self._scheme == "memory":
+            system.pipe_file(target, source.read())
+            return
         system.makedirs(target.rpartition("/")[0], exist_ok=True)
-        with path.open("rb") as source, system.open(target, "wb") as sink:
-            shutil.copyfileobj(source, sink, CHUNK_BYTES)
-        with system.open(target, "rb") as stored:
-            same = digest_stream(stored) == digest
-        if not same:
-            system.rm_file(target)
-            raise wrong_bytes(str(path), digest)
+        sink = system.open(target, "wb", autocommit=False)
+        with contextlib.suppress(ValueError):
+            # This one is completed here; the file system would keep it for ever.
+            system.transaction.files.remove(sink)
+        try:
+            with sink:
+                shutil.copyfileobj(source, sink, CHUNK_BYTES)
+        except BaseException:
+            sink.discard()
+            raise
+        sink.commit()
 
     def _stream(self, digest: str) -> Any:
         path = self._path(digest)
+
+        def request() -> Any:
+            system = self._systems.get()
+            if self._scheme == "memory":
+                # All who open a file in memory share one position.
+                return io.BytesIO(system.cat_file(path))
+            return system.open(path, "rb", **self._reading())
+
         try:
-            return self._call(lambda: self._systems.get().open(path, "rb"))
+            return self._call(request)
         except FileNotFoundError as error:
             message = f"there is no blob {digest} at {self._url}"
             raise NotFoundError(message) from error
+
+    def _reading(self) -> dict[str, Any]:
+        """Return how to open: web servers need not know ranges, so the whole is streamed."""
+        return {"block_size": 0} if self._scheme in _READ_ONLY else {}
 
     def _root(self) -> str:
         stripped = self._systems.get()._strip_protocol(self._url)  # noqa: SLF001 - as fsspec names it

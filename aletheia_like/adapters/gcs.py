@@ -21,9 +21,9 @@ from aletheia_like.adapters._verified import (
     VerifiedSink,
     check_file,
     chunks,
+    translated,
     verified_sink,
     verifying,
-    wrong_bytes,
 )
 from aletheia_like.errors import (
     AccessDeniedError,
@@ -85,7 +85,7 @@ class GcsBlobStore:
 
     def open(self, digest: str) -> BinaryIO:
         what = f"gs://{self._bucket}/{self._name(digest)}"
-        return verifying(self._stream(digest), digest, what)
+        return verifying(self._stream(digest), digest, what, self._call)
 
     def delete(self, digest: str) -> None:
         from google.api_core.exceptions import NotFound
@@ -129,25 +129,22 @@ class GcsBlobStore:
         from google.api_core.exceptions import PreconditionFailed
 
         blob = self._at(name)
-        reader = HashingReader(path, progress)
+        with translated(path):
+            reader = HashingReader(path, digest, progress)
         try:
             with io.BufferedReader(reader, CHUNK_BYTES) as stream:
                 blob.upload_from_file(
                     stream,
-                    size=path.stat().st_size,
+                    size=reader.size,
                     content_type="application/octet-stream",
                     if_generation_match=0,
                     checksum="crc32c",
                     retry=None,
                     timeout=self._timeout,
                 )
-                sent = reader.digest
         except PreconditionFailed:
             self._check_same(name, path)
             return False
-        if sent != digest:
-            blob.delete(retry=None, timeout=self._timeout)
-            raise wrong_bytes(str(path), digest)
         return True
 
     def _check_same(self, name: str, path: Path) -> None:

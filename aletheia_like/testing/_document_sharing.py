@@ -66,7 +66,7 @@ def in_child(action: Callable[[], object]) -> int:
     raise TimeoutError(message)
 
 
-def _all_done(actions: list[Callable[[], object]]) -> list[object]:
+def all_done(actions: list[Callable[[], object]]) -> list[object]:
     """Do all at once, each in a thread of its own; raises the first error."""
     barrier = threading.Barrier(len(actions))
 
@@ -88,7 +88,7 @@ class SharingSuite(DocumentStoreHooks):
             for _ in range(10):
                 increment(store, base)
 
-        _all_done([work] * THREADS)
+        all_done([work] * THREADS)
 
         assert there(store, base).fields == {"n": 10 * THREADS}
 
@@ -100,7 +100,7 @@ class SharingSuite(DocumentStoreHooks):
                 return False
             return True
 
-        won = _all_done([lambda n=n: attempt(n) for n in range(2 * THREADS)])  # type: ignore[misc]
+        won = all_done([lambda n=n: attempt(n) for n in range(2 * THREADS)])  # type: ignore[misc]
 
         assert won.count(True) == 1
         assert there(store, base).fields == {"by": won.index(True)}
@@ -127,7 +127,7 @@ class SharingSuite(DocumentStoreHooks):
                 spread.add(len({one.fields["n"] for one in answer}))
             return spread
 
-        outcomes = _all_done([write, read, read])
+        outcomes = all_done([write, read, read])
 
         assert outcomes[1:] == [{1}, {1}]
 
@@ -140,7 +140,7 @@ class SharingSuite(DocumentStoreHooks):
                 store.apply([Update(path, {("seen",): seen})])
             return there(store, path).fields["seen"]  # type: ignore[no-any-return]
 
-        seen = _all_done([lambda n=n: work(n) for n in range(THREADS)])  # type: ignore[misc]
+        seen = all_done([lambda n=n: work(n) for n in range(THREADS)])  # type: ignore[misc]
 
         assert seen == [list(range(10))] * THREADS
         assert len(list(store.query(Query(f"{base}/c")))) == THREADS

@@ -13,6 +13,15 @@ from aletheia_like.ports.usage import Usage
 from aletheia_like.testing.documents import DocumentStoreSuite
 
 
+class TestRetryingAndCountingMemory(DocumentStoreSuite):
+    shared = False
+
+    @pytest.fixture
+    def store(self):
+        inner = CountingDocumentStore(MemoryDocumentStore(), Usage())
+        return RetryingDocumentStore(inner, deadline=2)
+
+
 class TestRetryingAndCounting(DocumentStoreSuite):
     @pytest.fixture
     def store(self, tmp_path):
