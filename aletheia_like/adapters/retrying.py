@@ -1,8 +1,9 @@
 """Wrappers of both ports that try again while a store is unavailable, up to a deadline.
 
 Only `UnavailableError` is tried again. An `apply` whose answer was lost may have happened all the
-same: when the repetition then meets its own work, what is stored is read back and compared, and
-equality means success, because whatever is created carries a random token.
+same: when the repetition is then refused, what is stored is read back. A new document that carries
+the random `token` of ours proves that all writes of its call happened, whatever others did since;
+without a token everything must be as we would have left it.
 """
 
 from __future__ import annotations
@@ -113,9 +114,17 @@ class RetryingDocumentStore:
         except (AlreadyExistsError, ConflictError, NotFoundError):
             stored = self._inner.get_many([write.path for write in writes])
             pairs = list(zip(writes, stored, strict=True))
-            if all(_is_done(write, document) for write, document in pairs):
+            if any(_is_ours(*pair) for pair in pairs) or all(_is_done(*pair) for pair in pairs):
                 return [None if found is None else found.revision for found in stored]
             raise
+
+
+def _is_ours(write: Write, document: Document | None) -> bool:
+    """Whether a document can only have been created by this write."""
+    if document is None or not isinstance(write, Create):
+        return False
+    token = write.fields.get("token")
+    return bool(token) and document.fields.get("token") == token
 
 
 def _is_done(write: Write, document: Document | None) -> bool:
