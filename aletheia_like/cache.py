@@ -27,7 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from aletheia_like.errors import AccessDeniedError, UnavailableError
+from aletheia_like.errors import AccessDeniedError, AletheiaError, UnavailableError
 from aletheia_like.model.digests import (
     Manifest,
     ManifestEntry,
@@ -391,6 +391,9 @@ def _touch(record: Path) -> None:
 def _translated(path: Path) -> Iterator[None]:
     try:
         yield
+    except AletheiaError:
+        # Some of ours are the operating system's too, and say it better.
+        raise
     except PermissionError as error:
         message = f"{path} may not be written: choose another cache_dir"
         raise AccessDeniedError(message) from error
