@@ -18,10 +18,12 @@ its content is right the record is renewed, else it is set aside and fetched aga
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -40,6 +42,7 @@ from aletheia_like.ports.blobs import BlobStore, Progress
 _DOWNLOAD_THREADS = 16
 _THREADED_FILES = 4
 _LOCK_SECONDS = 600.0
+_STALE_SECONDS = 24 * 3600.0
 _TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
     "# This folder is a cache of aletheia-like; everything in it can be fetched again.\n"
@@ -81,6 +84,7 @@ class LocalCache:
     def __init__(self, root: Path, origin: BlobStore) -> None:
         self._root = root
         self._origin = origin
+        self._cleaned: set[Path] = set()
 
     @property
     def root(self) -> Path:
@@ -251,6 +255,9 @@ class LocalCache:
         with _translated(blob):
             self._make_root()
             blob.parent.mkdir(parents=True, exist_ok=True)
+            if blob.parent not in self._cleaned:
+                _remove_leftovers(blob.parent)
+                self._cleaned.add(blob.parent)
         self._origin.download(digest, blob, progress)
         with _translated(blob):
             blob.chmod(0o444)
@@ -381,6 +388,15 @@ def _replace(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what downloads that were killed left here long ago."""
+    oldest = time.time() - _STALE_SECONDS
+    for path in folder.glob(".*.part"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < oldest:
+                path.unlink()
+
+
 def _touch(record: Path) -> None:
     """Remember that something was used now; a read-only cache just does not."""
     with contextlib.suppress(OSError):
@@ -394,10 +410,10 @@ def _translated(path: Path) -> Iterator[None]:
     except AletheiaError:
         # Some of ours are the operating system's too, and say it better.
         raise
-    except PermissionError as error:
-        message = f"{path} may not be written: choose another cache_dir"
-        raise AccessDeniedError(message) from error
     except OSError as error:
+        if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+            message = f"{path} may not be written: choose another cache_dir"
+            raise AccessDeniedError(message) from error
         message = (
             f"{path}: {error.strerror or error}: free some space, or choose another cache_dir"
         )

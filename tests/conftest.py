@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -48,6 +50,25 @@ def queries_have_indexes(monkeypatch: pytest.MonkeyPatch) -> None:
             return super().query(query)
 
     monkeypatch.setattr(connect, "CountingDocumentStore", CheckedDocumentStore)
+
+
+@pytest.fixture
+def mounted() -> Callable[..., AbstractContextManager[None]]:
+    """Mount something on a folder while a block runs; skip the test where that is forbidden."""
+
+    @contextmanager
+    def mount(folder: Path, *arguments: str) -> Iterator[None]:
+        done = subprocess.run(
+            ["mount", *arguments, folder], capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            pytest.skip(f"only root may mount: {done.stderr.strip()}")
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", folder], check=True)
+
+    return mount
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import io
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Call = Callable[[Callable[[], bytes]], bytes]
 
 CHUNK_BYTES = 1 << 20
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 SYNCED_BYTES = 1 << 20
 """A larger file is forced to disk before it gets its name; of a smaller one a read tells."""
@@ -50,6 +52,11 @@ def check_file(path: Path) -> Path:
         message = f"there is no file to store at {path}"
         raise InvalidValueError(message)
     return path
+
+
+def only_digests(names: Iterable[str]) -> Iterator[str]:
+    """Yield the names of blobs, out of whatever else lies beside them."""
+    yield from (name for name in names if _DIGEST.fullmatch(name))
 
 
 def chunks(stream: IO[bytes]) -> Iterator[bytes]:
@@ -251,7 +258,8 @@ class HashingReader(io.RawIOBase):
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         start = self._file.tell()
-        view = memoryview(buffer).cast("B")
+        # In parts, so that progress is told while a large buffer fills.
+        view = memoryview(buffer).cast("B")[:CHUNK_BYTES]
         count = self._file.readinto(view) or 0
         # A client that repeats a part reads it again: only what is new counts.
         fresh = max(0, start + count - self._hashed)

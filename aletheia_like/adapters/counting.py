@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from aletheia_like.ports.blobs import BlobStore, Progress
 from aletheia_like.ports.documents import Delete, Document, DocumentStore, Query, Write
 from aletheia_like.ports.usage import Usage
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_CHUNK_BYTES = 1 << 20
 
 
 class CountingDocumentStore:
@@ -81,7 +87,8 @@ class CountingBlobStore:
     def open(self, digest: str) -> BinaryIO:
         stream = self._inner.open(digest)
         self._usage.add(blob_reads=1)
-        return stream
+        counted = _CountingReader(stream, self._usage)
+        return cast("BinaryIO", io.BufferedReader(counted, _CHUNK_BYTES))
 
     def delete(self, digest: str) -> None:
         self._inner.delete(digest)
@@ -92,6 +99,28 @@ class CountingBlobStore:
 
     def close(self) -> None:
         self._inner.close()
+
+
+class _CountingReader(io.RawIOBase):
+    """Counts the bytes that are read through it."""
+
+    def __init__(self, stream: BinaryIO, usage: Usage) -> None:
+        self._stream = stream
+        self._usage = usage
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer).cast("B")
+        chunk = self._stream.read(len(view))
+        view[: len(chunk)] = chunk
+        self._usage.add(bytes_down=len(chunk))
+        return len(chunk)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 if TYPE_CHECKING:

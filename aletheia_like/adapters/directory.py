@@ -6,11 +6,13 @@ Small files are not forced to disk one by one: a power cut may lose them, and an
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -18,6 +20,7 @@ from aletheia_like.adapters._verified import (
     SYNCED_BYTES,
     check_file,
     chunks,
+    only_digests,
     raise_translated,
     translated,
     verifying,
@@ -25,9 +28,10 @@ from aletheia_like.adapters._verified import (
     wrong_bytes,
 )
 from aletheia_like.errors import IntegrityError, NotFoundError
-from aletheia_like.model.digests import check_digest, digest_stream
+from aletheia_like.model.digests import check_digest, digest_bytes, digest_stream
 from aletheia_like.ports.blobs import BlobStore, Progress
 
+_MODE = 0o444
 _STALE_SECONDS = 24 * 3600.0
 
 
@@ -51,10 +55,16 @@ class DirectoryBlobStore:
             return False
         check_file(path)
         with translated(target):
-            self._make_folder(target.parent)
-            _copy_verified(path, target, digest)
+            try:
+                self._make_folder(target.parent)
+                size = _copy_verified(path, target, digest)
+            except FileNotFoundError:
+                # Somebody took the folder away since it was made.
+                self._folders.discard(target.parent)
+                self._make_folder(target.parent)
+                size = _copy_verified(path, target, digest)
         if progress is not None:
-            progress(target.stat().st_size)
+            progress(size)
         return True
 
     def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
@@ -69,9 +79,8 @@ class DirectoryBlobStore:
             self._path(digest).unlink(missing_ok=True)
 
     def digests(self) -> Iterator[str]:
-        for path in sorted(self._root.glob("[0-9a-f][0-9a-f]/*")):
-            if not path.name.startswith("."):
-                yield path.name
+        found = sorted(self._root.glob("[0-9a-f][0-9a-f]/*"))
+        yield from only_digests(path.name for path in found)
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -97,33 +106,59 @@ class DirectoryBlobStore:
         self._folders.add(folder)
 
 
-def _copy_verified(source: Path, target: Path, digest: str) -> None:
-    """Hash, let the kernel copy, and make sure that nothing changed between the two."""
+def _copy_verified(source: Path, target: Path, digest: str) -> int:
+    """Copy a file to its place if it has the digest; return its size."""
+    temporary = f"{target.parent}/.{target.name}.{secrets.token_hex(8)}.part"
+    try:
+        size = source.stat().st_size
+        if size > SYNCED_BYTES:
+            _copy_large(source, temporary, digest)
+        else:
+            size = _copy_small(source, temporary, digest)
+        os.replace(temporary, target)  # noqa: PTH105 - once a file, so not by way of Path
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)  # noqa: PTH108
+        raise
+    return size
+
+
+def _copy_small(source: Path, temporary: str, digest: str) -> int:
+    data = source.read_bytes()
+    if digest_bytes(data) != digest:
+        raise wrong_bytes(str(source), digest)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
+    with open(descriptor, "wb", buffering=0) as stream:  # noqa: PTH123 - of a descriptor
+        os.fchmod(descriptor, _MODE)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[stream.write(rest) :]
+    return len(data)
+
+
+def _copy_large(source: Path, temporary: str, digest: str) -> None:
+    """Hash while the kernel copies, and make sure that both saw the same."""
     before = source.stat()
-    with source.open("rb", buffering=0) as stream:
-        found = digest_stream(stream)
+    with ThreadPoolExecutor(1, thread_name_prefix="aletheia-copy") as pool:
+        copying = pool.submit(_copy_durably, source, temporary)
+        with source.open("rb", buffering=0) as stream:
+            found = digest_stream(stream)
+        copied = copying.result()
     if found != digest:
         raise wrong_bytes(str(source), digest)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
-    try:
-        shutil.copyfile(source, temporary)
-        after = source.stat()
-        copied = temporary.stat().st_size
-        if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, copied):
-            message = f"{source} changed while it was stored: wait until it is complete"
-            raise IntegrityError(message)
-        temporary.chmod(0o444)
-        if copied > SYNCED_BYTES:
-            _sync(temporary)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    if (before.st_mtime_ns, before.st_size) != (source.stat().st_mtime_ns, copied):
+        message = f"{source} changed while it was stored: wait until it is complete"
+        raise IntegrityError(message)
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _copy_durably(source: Path, temporary: str) -> int:
+    """Copy, and return how many bytes are safely there."""
+    shutil.copyfile(source, temporary)
+    descriptor = os.open(temporary, os.O_RDONLY)
     try:
+        os.fchmod(descriptor, _MODE)
         os.fsync(descriptor)
+        return os.fstat(descriptor).st_size
     finally:
         os.close(descriptor)
 

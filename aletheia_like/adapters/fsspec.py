@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeVar
 
@@ -15,6 +15,7 @@ from aletheia_like.adapters._verified import (
     HashingReader,
     check_file,
     chunks,
+    only_digests,
     translated,
     verifying,
     write_verified,
@@ -33,6 +34,12 @@ from aletheia_like.ports.blobs import BlobStore, Progress
 T = TypeVar("T")
 
 _READ_ONLY = frozenset({"http", "https"})
+_ONE_ATTEMPT = {"connect_timeout": 5, "read_timeout": 30, "retries": {"max_attempts": 0}}
+_DEFAULTS: Mapping[str, dict[str, Any]] = {
+    scheme: {"config_kwargs": _ONE_ATTEMPT} for scheme in ("s3", "s3a")
+}
+_ABSENT = frozenset({404, 410})
+_REFUSED = frozenset({401, 403})
 _EXTRAS = {"s3": "s3", "s3a": "s3", "http": "http", "https": "http"}
 
 
@@ -52,7 +59,12 @@ class FsspecBlobStore:
 
     def exists(self, digest: str) -> bool:
         path = self._path(digest)
-        return bool(self._call(lambda: self._systems.get().exists(path)))
+        try:
+            # `exists` of fsspec takes any failure for an answer.
+            self._call(lambda: self._fresh().info(path))
+        except FileNotFoundError:
+            return False
+        return True
 
     def upload(self, digest: str, path: Path, progress: Progress | None = None) -> bool:
         target = self._path(digest)
@@ -82,8 +94,8 @@ class FsspecBlobStore:
                 self._call(lambda: self._systems.get().rm_file(path))
 
     def digests(self) -> Iterator[str]:
-        found = self._call(lambda: self._systems.get().find(self._root()))
-        yield from (path.rpartition("/")[2] for path in found if _is_blob(path))
+        found = self._call(lambda: self._fresh().find(self._root()))
+        yield from only_digests(path.rpartition("/")[2] for path in found)
 
     def close(self) -> None:
         self._systems.take()
@@ -111,7 +123,7 @@ class FsspecBlobStore:
         path = self._path(digest)
 
         def request() -> Any:
-            system = self._systems.get()
+            system = self._fresh()
             if self._scheme == "memory":
                 # All who open a file in memory share one position.
                 return io.BytesIO(system.cat_file(path))
@@ -122,6 +134,12 @@ class FsspecBlobStore:
         except FileNotFoundError as error:
             message = f"there is no blob {digest} at {self._url}"
             raise NotFoundError(message) from error
+
+    def _fresh(self) -> Any:
+        """Return the file system without what it remembers of folders: others write there too."""
+        system = self._systems.get()
+        system.invalidate_cache()
+        return system
 
     def _reading(self) -> dict[str, Any]:
         """Return how to open: web servers need not know ranges, so the whole is streamed."""
@@ -145,7 +163,8 @@ class FsspecBlobStore:
             import fsspec
 
             system = fsspec.get_filesystem_class(self._scheme)
-            return system(**self._options, skip_instance_cache=self._scheme != "memory")
+            options = _DEFAULTS.get(self._scheme, {}) | self._options
+            return system(**options, skip_instance_cache=self._scheme != "memory")
         except ImportError as error:
             extra = _EXTRAS.get(self._scheme)
             what = f"'aletheia-like[{extra}]'" if extra else "the package that fsspec names"
@@ -159,7 +178,10 @@ class FsspecBlobStore:
         """Make a request, with errors in our words."""
         try:
             return request()
-        except (AletheiaError, FileNotFoundError):
+        except AletheiaError:
+            raise
+        except FileNotFoundError as error:
+            self._check_absent(error)
             raise
         except PermissionError as error:
             message = f"{self._url}: the credentials do not allow this: {error}"
@@ -168,15 +190,26 @@ class FsspecBlobStore:
             message = f"{self._url} cannot be reached: {error}"
             raise UnavailableError(message) from error
         except Exception as error:
+            if getattr(error, "status", None) in _REFUSED:
+                message = f"{self._url}: the credentials do not allow this: {error}"
+                raise AccessDeniedError(message) from error
             if type(error).__module__.partition(".")[0] in ("aiohttp", "botocore"):
                 message = f"{self._url} cannot be reached: {error}"
                 raise UnavailableError(message) from error
             raise
 
-
-def _is_blob(path: str) -> bool:
-    name = path.rpartition("/")[2]
-    return len(name) == 64 and not name.startswith(".")  # noqa: PLR2004 - hexadecimal sha-256
+    def _check_absent(self, error: FileNotFoundError) -> None:
+        """Make sure that there is nothing; fsspec says so of whatever a web server answers."""
+        cause = error.__cause__
+        if self._scheme not in _READ_ONLY or cause is None:
+            return
+        status = getattr(cause, "status", None)
+        if status in _REFUSED:
+            message = f"{self._url}: the credentials do not allow this: {cause}"
+            raise AccessDeniedError(message) from error
+        if status not in _ABSENT:
+            message = f"{self._url} cannot be reached: {cause}"
+            raise UnavailableError(message) from error
 
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from aletheia_like.adapters._verified import (
     VerifiedSink,
     check_file,
     chunks,
+    only_digests,
     translated,
     verified_sink,
     verifying,
@@ -112,7 +113,7 @@ class GcsBlobStore:
             )
             return [str(one.name).rpartition("/")[2] for one in listed]
 
-        yield from self._call(request)
+        yield from only_digests(self._call(request))
 
     def close(self) -> None:
         client = self._clients.take()

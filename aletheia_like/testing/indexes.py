@@ -97,14 +97,18 @@ def missing_index(query: Query, declared: Indexes) -> str | None:
 def needed_index(query: Query) -> Index | None:
     """Return the composite index that a query needs, None if those of single fields do.
 
-    Equalities alone are answered by merging; so is a range or an order on one field.
+    Indexes of single fields answer equalities alone by merging, one range or order, and one
+    `contains`. That a `contains` merges with equalities is not promised, so it is not relied on.
     """
     ranged = [one.path for one in query.filters if one.operator in RANGE_OPERATORS | {"!="}]
     others = [one for one in query.filters if one.operator not in RANGE_OPERATORS | {"!="}]
     directions = {one.path: one.descending for one in query.order_by}
     for path in ranged:
         directions.setdefault(path, False)
-    if not directions or (len(directions) == 1 and not others):
+    members = sum(one.operator == "contains" for one in others)
+    if not directions and (not members or len(others) == 1):
+        return None
+    if len(directions) == 1 and not others:
         return None
     return Index(
         query.collection.rpartition("/")[2],

@@ -1,10 +1,10 @@
-"""Stores that fail on purpose: real stores, with an outage before or after they do their work."""
+"""Stores for tests: real ones with an outage before or after their work, one that remembers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Literal, TypeVar
 
 from aletheia_like.errors import UnavailableError
 from aletheia_like.ports.blobs import BlobStore, Progress
@@ -106,3 +106,40 @@ class FailingBlobStore:
 
     def close(self) -> None:
         self._inner.close()
+
+
+class RecordingDocumentStore:
+    """A document store that remembers what it was asked.
+
+    Args:
+        inner: The store that does the work.
+
+    Attributes:
+        queries: Every query, in order.
+    """
+
+    def __init__(self, inner: DocumentStore) -> None:
+        self._inner = inner
+        self.queries: list[Query] = []
+
+    def get(self, path: str) -> Document | None:
+        return self._inner.get(path)
+
+    def get_many(self, paths: Sequence[str]) -> list[Document | None]:
+        return self._inner.get_many(paths)
+
+    def query(self, query: Query) -> Iterator[Document]:
+        self.queries.append(query)
+        return self._inner.query(query)
+
+    def apply(self, writes: Sequence[Write]) -> list[str | None]:
+        return self._inner.apply(writes)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+if TYPE_CHECKING:
+    _failing: type[DocumentStore] = FailingDocumentStore
+    _failing_blobs: type[BlobStore] = FailingBlobStore
+    _recording: type[DocumentStore] = RecordingDocumentStore

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import socket
+import subprocess
+import sys
 import time
 
 import pytest
@@ -99,3 +103,82 @@ def test_no_credentials_name_the_variable(monkeypatch, tmp_path, file):  # M2
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
     with pytest.raises(SettingsError, match="GOOGLE_APPLICATION_CREDENTIALS"):
         GcsBlobStore(BUCKET).upload(*file)
+
+
+def test_a_server_that_says_nothing_is_told_in_time(monkeypatch, file):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(100)
+        port = silent.getsockname()[1]
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+        store = RetryingBlobStore(GcsBlobStore("bucket", timeout=0.1), deadline=2)
+        begun = time.monotonic()
+
+        with pytest.raises(UnavailableError, match="gs://bucket"):
+            store.upload(*file)
+        assert time.monotonic() - begun < 8
+
+
+@pytest.mark.parametrize("size", [4, 20 << 20])
+def test_a_file_that_was_changed_since_leaves_no_object(store, tmp_path, size):
+    data = os.urandom(size)
+    (tmp_path / "file").write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+    with pytest.raises(IntegrityError, match="file"):
+        store.upload(digest_bytes(data), tmp_path / "file")
+    assert list(store.digests()) == []
+
+
+def test_a_file_that_changes_meanwhile_leaves_no_object(store, tmp_path):
+    data = os.urandom(40 << 20)
+    path = tmp_path / "file"
+    path.write_bytes(data)
+
+    def spoil(_count):
+        with path.open("r+b") as stream:
+            stream.seek(-1, os.SEEK_END)
+            stream.write(bytes([data[-1] ^ 1]))
+
+    with pytest.raises(IntegrityError, match="file"):
+        store.upload(digest_bytes(data), path, spoil)
+    assert list(store.digests()) == []
+
+
+UPLOAD = """
+import pathlib, sys
+from aletheia_like.adapters.gcs import GcsBlobStore
+bucket, prefix, digest, path = sys.argv[1:]
+def tell(count):
+    print("sending", flush=True)
+GcsBlobStore(bucket, prefix).upload(digest, pathlib.Path(path), tell)
+"""
+
+
+def test_a_killed_upload_leaves_no_object(store, tmp_path):
+    data = os.urandom(100 << 20)
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    command = [
+        sys.executable,
+        "-c",
+        UPLOAD,
+        BUCKET,
+        store._prefix.removesuffix("/blobs/"),
+        digest_bytes(data),
+        path,
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    process.stdout.readline()
+    process.kill()
+    process.communicate()
+
+    assert list(store.digests()) == []
+    assert not store.exists(digest_bytes(data))
+
+
+def test_other_objects_are_no_blobs(store, file):
+    store.upload(*file)
+    store._at(store._prefix.replace("blobs/", "notes.txt")).upload_from_string(b"a note")
+    store._at(f"{store._prefix}notes.txt").upload_from_string(b"a note")
+
+    assert list(store.digests()) == [file[0]]

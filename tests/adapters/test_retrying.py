@@ -108,6 +108,99 @@ def test_a_conflict_after_an_outage_is_a_conflict(store, failing):
     assert store.get("c/run") is None
 
 
+def test_our_own_create_is_known_by_its_token_whatever_others_did_since(failing):
+    class Busy(FailingDocumentStore):
+        def apply(self, writes):
+            try:
+                return super().apply(writes)
+            except UnavailableError:
+                failing.apply([Update("c/run", {("beat",): 1}), Update("c/counter", {("n",): 3})])
+                raise
+
+    failing.apply([Create("c/counter", {"n": 1})])
+    busy = Busy(failing)
+    busy.outage.begin(1, "after")
+    revision = failing.get("c/counter").revision
+    revisions = RetryingDocumentStore(busy, deadline=2.0).apply(
+        [Update("c/counter", {("n",): 2}, revision), Create("c/run", {"token": "mine"})]
+    )
+
+    assert failing.get("c/counter").fields == {"n": 3}
+    assert revisions[1] == failing.get("c/run").revision
+
+
+def test_an_update_whose_answer_was_lost_is_ours(store, failing):
+    (revision,) = store.apply([Create("c/d", {"n": 1})])
+    failing.outage.begin(1, "after")
+    (after,) = store.apply([Update("c/d", {("n",): 2}, revision)])
+
+    assert store.get("c/d").fields == {"n": 2}
+    assert store.get("c/d").revision == after
+
+
+def test_a_delete_whose_answer_was_lost_is_ours(store, failing):
+    (revision,) = store.apply([Create("c/d", {})])
+    failing.outage.begin(1, "after")
+
+    assert store.apply([Delete("c/d", revision)]) == [None]
+
+
+def test_a_delete_of_what_others_changed_is_a_conflict(store, failing):
+    (revision,) = store.apply([Create("c/d", {"n": 1})])
+    store.apply([Update("c/d", {("n",): 2})])
+    failing.outage.begin(1)
+
+    with pytest.raises(ConflictError):
+        store.apply([Delete("c/d", revision)])
+    assert store.get("c/d") is not None
+
+
+def test_the_last_error_is_kept(store, failing):
+    failing.outage.begin(10_000)
+    with pytest.raises(UnavailableError) as caught:
+        store.get("c/d")
+
+    assert (
+        str(caught.value.__cause__) == f"an outage on purpose, {failing.outage.left} more to come"
+    )
+
+
+def test_an_outage_after_the_first_document_is_told():
+    class Breaking(MemoryDocumentStore):
+        def query(self, query):
+            yield from super().query(query)
+            message = "broken off"
+            raise UnavailableError(message)
+
+    inner = Breaking()
+    inner.apply([Create("c/d", {})])
+    answer = RetryingDocumentStore(inner, deadline=1).query(Query("c"))
+
+    assert next(answer).path == "c/d"
+    with pytest.raises(UnavailableError, match="broken off"):
+        next(answer)
+
+
+@pytest.mark.parametrize("verb", ["upload", "download"])
+def test_progress_never_passes_the_size_at_any_moment(tmp_path, verb):
+    inner = MemoryBlobStore()
+    failing = FailingBlobStore(inner)
+    path = tmp_path / "f"
+    path.write_bytes(b"x" * 3_000_000)
+    digest = digest_bytes(path.read_bytes())
+    if verb == "download":
+        inner.upload(digest, path)
+    failing.outage.begin(3, "after")
+    told = []
+    target = path if verb == "upload" else tmp_path / "copy"
+    getattr(RetryingBlobStore(failing, deadline=5), verb)(digest, target, told.append)
+
+    positions = [sum(told[:count]) for count in range(1, len(told) + 1)]
+    assert max(positions) == 3_000_000
+    # An upload that then finds its blob stored has nothing more to tell.
+    assert positions[-1] == (0 if verb == "upload" else 3_000_000)
+
+
 def test_blobs_overcome_an_outage_and_progress_never_passes_the_size(tmp_path):
     failing = FailingBlobStore(MemoryBlobStore())
     store = RetryingBlobStore(failing, deadline=2.0)

@@ -144,6 +144,17 @@ class TestS3(OverFsspec):
         yield store
         store.close()
 
+    def test_what_another_store_does_is_seen_at_once(self, store, file):
+        other = FsspecBlobStore(store._url, **store._options)
+        digest, path = file(b"data")
+        assert list(other.digests()) == []
+        store.upload(digest, path)
+
+        assert other.exists(digest)
+        assert other.open(digest).read() == b"data"
+        store.delete(digest)
+        assert not other.exists(digest)
+
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *arguments):
