@@ -12,6 +12,16 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from aletheia_like.active import (
+        context,
+        filter,  # noqa: A004 - the contract's word
+        finish,
+        get,
+        init,
+        latest,
+        log,
+        log_artifact,
+    )
     from aletheia_like.connect import Metastore
     from aletheia_like.errors import (
         AccessDeniedError,
@@ -29,9 +39,12 @@ if TYPE_CHECKING:
         UnavailableError,
         UntrustedArtifactError,
     )
+    from aletheia_like.logfiles import configure_logging, experiment_log, monitor, read_logs
     from aletheia_like.metastore.artifacts import ArtifactVersion
+    from aletheia_like.metastore.assets import File, Folder, LogFile
     from aletheia_like.metastore.datasets import DatasetVersion
     from aletheia_like.metastore.experiment import Experiment
+    from aletheia_like.metastore.rows import Rows
     from aletheia_like.metastore.run import Run
 
 __all__ = [
@@ -43,24 +56,51 @@ __all__ = [
     "DatasetVersion",
     "DirtyTreeError",
     "Experiment",
+    "File",
+    "Folder",
     "IntegrityError",
     "InvalidValueError",
+    "LogFile",
     "Metastore",
     "MissingExtraError",
     "NotFoundError",
     "ReadOnlyError",
+    "Rows",
     "Run",
     "RunStateError",
     "SettingsError",
     "UnavailableError",
     "UntrustedArtifactError",
     "__version__",
+    "configure_logging",
+    "context",
+    "experiment_log",
+    "filter",
+    "finish",
+    "get",
+    "init",
+    "latest",
+    "log",
+    "log_artifact",
+    "monitor",
+    "read_logs",
 ]
 
 _HOMES = {
     "ArtifactVersion": "aletheia_like.metastore.artifacts",
     "DatasetVersion": "aletheia_like.metastore.datasets",
     "Experiment": "aletheia_like.metastore.experiment",
+    "File": "aletheia_like.metastore.assets",
+    "Folder": "aletheia_like.metastore.assets",
+    "LogFile": "aletheia_like.metastore.assets",
+    "Rows": "aletheia_like.metastore.rows",
+    **dict.fromkeys(
+        ("init", "log", "log_artifact", "context", "get", "filter", "latest", "finish"),
+        "aletheia_like.active",
+    ),
+    **dict.fromkeys(
+        ("configure_logging", "experiment_log", "monitor", "read_logs"), "aletheia_like.logfiles"
+    ),
     "Metastore": "aletheia_like.connect",
     "Run": "aletheia_like.metastore.run",
     "__version__": "aletheia_like.version",

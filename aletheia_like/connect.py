@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import secrets
+import shutil
+import tempfile
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -12,6 +17,7 @@ from aletheia_like.adapters.retrying import RetryingBlobStore, RetryingDocumentS
 from aletheia_like.cache import LocalCache
 from aletheia_like.metastore.metastore import OpenMetastore
 from aletheia_like.metastore.session import Session, utc_now
+from aletheia_like.metastore.spool import Spool
 from aletheia_like.model.digests import digest_bytes
 from aletheia_like.model.names import check_name
 from aletheia_like.ports.blobs import BlobStore
@@ -88,7 +94,8 @@ def open_session(settings: Settings) -> Session:
     usage = Usage()
     documents = _documents(stores, settings, usage)
     blobs = _counted_blobs(stores, settings, usage)
-    return Session(
+    journals = journal_folder(settings)
+    session = Session(
         project=project,
         settings=settings,
         documents=documents,
@@ -103,7 +110,29 @@ def open_session(settings: Settings) -> Session:
             else f"{stores.console}{path}"
         ),
         description=f"{settings.url} ({settings.origin('url')})",
+        journal_folder=journals,
+        spool=Spool(journals / "blobs"),
     )
+    if isinstance(parse_url(settings.url), MemoryUrl):
+        weakref.finalize(session, _remove, journals, os.getpid())
+    return session
+
+
+def _remove(folder: Path, process: int) -> None:
+    """Remove a folder, unless this is the child of the process that made it."""
+    if os.getpid() == process:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def journal_folder(settings: Settings) -> Path:
+    """Return where journals for a store lie: each store has a folder of its own.
+
+    A store that dies with its process has journals that do, too.
+    """
+    if isinstance(parse_url(settings.url), MemoryUrl):
+        return Path(tempfile.gettempdir()) / f"aletheia-{os.getpid()}-{secrets.token_hex(6)}"
+    store = f"{settings.url} {settings.blobs or ''}"
+    return Path(settings.home) / "journal" / digest_bytes(store.encode())[:16]
 
 
 def _documents(stores: _Stores, settings: Settings, usage: Usage) -> DocumentStore:

@@ -1,4 +1,4 @@
-"""Folds changes of live documents into few writes, in the background.
+"""Folds changes of live documents, and their rows, into few writes, in the background.
 
 A caller never waits: `set` only notes what changed. A daemon thread sends each document's notes at
 most once a second, as one update, and a heartbeat when nothing else was sent for half a minute. A
@@ -15,16 +15,76 @@ import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from aletheia_like.errors import AletheiaError, UnavailableError
+from aletheia_like.errors import (
+    AletheiaError,
+    AlreadyExistsError,
+    ConflictError,
+    UnavailableError,
+)
 from aletheia_like.model.records import HEARTBEAT_SECONDS
 from aletheia_like.model.values import FieldPath, Value
 from aletheia_like.ports.documents import REMOVE, DocumentStore, Removal, Update, Write
 
 Changes = Mapping[FieldPath, Value | Removal]
+Also = tuple[Changes, Sequence[Write]]
 
 _log = logging.getLogger("aletheia")
 _RETRY_PAUSE = 0.25
+_BUSY_SECONDS = 0.5
+_PAUSE_FACTOR = 4.0
+_MAX_SURPRISES = 3
+_REFUSED_PAUSE = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of what a feed has to tell, in one apply.
+
+    Attributes:
+        changes: Of the document itself.
+        writes: That come with them.
+        complete: Whether nothing is left to send after it, for the moment.
+        stored: To be called with the revisions of `writes` once they are stored.
+    """
+
+    changes: Changes
+    writes: tuple[Write, ...]
+    complete: bool
+    stored: Callable[[Sequence[str | None]], None]
+
+
+class Feed(Protocol):
+    """What tells more of a document than its changes: rows, from a journal."""
+
+    def prepare(self) -> None:
+        """Make sure that the document is there."""
+        ...
+
+    def has_more(self) -> bool:
+        """Whether there is something to send."""
+        ...
+
+    def part(self, *, last: bool) -> Part | None:
+        """Return what to send next; `last` if nothing will follow."""
+        ...
+
+    def resume(self) -> None:
+        """Learn what the store has, after a write met something it did not expect."""
+        ...
+
+    def note(self, changes: Changes) -> int:
+        """Write changes down where they survive the process; return their number."""
+        ...
+
+    def done(self, note: int) -> None:
+        """Everything up to this note is stored."""
+        ...
+
+    def tell_summary(self, *, now: bool) -> None:
+        """Tell what is to be merged with what others tell."""
+        ...
 
 
 def fold(earlier: Changes, later: Changes) -> dict[FieldPath, Value | Removal]:
@@ -65,7 +125,10 @@ class _Notes:
 
     pending: dict[FieldPath, Value | Removal] = field(default_factory=dict)
     beats: bool = False
+    feed: Feed | None = None
+    note: int = 0
     sent_at: float = 0.0
+    took: float = 0.0
     sending: threading.RLock = field(default_factory=threading.RLock)
 
 
@@ -74,7 +137,7 @@ class _Last:
     """The end of a document: its last changes, and writes that must come with them."""
 
     changes: Changes = field(default_factory=dict)
-    also: tuple[Write, ...] = ()
+    also: Callable[[], Also] = lambda: ({}, [])
 
 
 _NOTHING = _Last()
@@ -113,13 +176,17 @@ class Recorder:
         self._closed = False
         self._warned = False
 
-    def watch(self, path: str) -> None:
-        """Keep a live document's heartbeat going until `forget`."""
-        self._note(path, {}, beats=True)
+    def watch(self, path: str, feed: Feed | None = None, *, beats: bool = True) -> None:
+        """Keep a live document's heartbeat going until `forget`, and send what its feed has."""
+        self._note(path, {}, beats=beats, feed=feed)
 
-    def set(self, path: str, changes: Changes) -> None:
+    def nudge(self, path: str, feed: Feed | None = None) -> None:
+        """A document's feed has something; it is sent within about a second."""
+        self._note(path, {}, feed=feed)
+
+    def set(self, path: str, changes: Changes, feed: Feed | None = None) -> None:
         """Note changes to a document; they are sent within about a second."""
-        self._note(path, changes)
+        self._note(path, changes, feed=feed)
 
     def flush(self, path: str | None = None, timeout: float = 60.0) -> None:
         """Send what is noted for one document, or for all, and return when it is stored.
@@ -134,15 +201,23 @@ class Recorder:
         for one in paths:
             self._send_until(one, _NOTHING, deadline)
 
-    def finish(self, path: str, changes: Changes, also: Sequence[Write], timeout: float) -> None:
-        """Send the last changes of a document together with `also`, in one apply, and forget it.
+    def finish(
+        self, path: str, changes: Changes, also: Callable[[], Also], timeout: float
+    ) -> None:
+        """Send everything of a document, its last changes in one apply with `also`; forget it.
+
+        Args:
+            path: The document.
+            changes: Its last changes.
+            also: Called once all rows are stored: more changes, and writes of other documents.
+            timeout: Seconds to wait for a store that is away.
 
         Raises:
             UnavailableError: The store stayed away. What was noted before is kept and still tried;
                 the last changes are not, so that the document does not end without `also`.
         """
         self._note(path, {}, quiet=True)
-        self._send_until(path, _Last(changes, tuple(also)), time.monotonic() + timeout)
+        self._send_until(path, _Last(changes, also), time.monotonic() + timeout)
         self.forget(path)
 
     def forget(self, path: str) -> None:
@@ -151,9 +226,9 @@ class Recorder:
             self._notes.pop(path, None)
 
     def pending(self) -> list[str]:
-        """Return the paths of documents with changes that are not yet stored."""
+        """Return the paths of documents with changes or rows that are not yet stored."""
         with self._here():
-            return [path for path, notes in self._notes.items() if notes.pending]
+            return [path for path, notes in self._notes.items() if _has_more(notes)]
 
     def close(self, timeout: float = 60.0) -> None:
         """Send everything and stop the background thread; using the recorder starts it again."""
@@ -173,12 +248,21 @@ class Recorder:
         return self._lock
 
     def _note(
-        self, path: str, changes: Changes, *, beats: bool = False, quiet: bool = False
+        self,
+        path: str,
+        changes: Changes,
+        *,
+        beats: bool = False,
+        feed: Feed | None = None,
+        quiet: bool = False,
     ) -> None:
         with self._here():
             notes = self._notes.setdefault(path, _Notes())
+            notes.feed = feed or notes.feed
             if beats:
                 notes.beats, notes.sent_at = True, time.monotonic()
+            if changes and notes.feed is not None:
+                notes.note = notes.feed.note(changes)
             notes.pending = fold(notes.pending, changes)
             if quiet:
                 return
@@ -193,7 +277,8 @@ class Recorder:
     def _send_until(self, path: str, last: _Last, deadline: float) -> None:
         while True:
             try:
-                self._send(path, last, wait=max(0.0, deadline - time.monotonic()))
+                wait = max(0.0, deadline - time.monotonic())
+                self._send(path, last, wait=wait, patient=True)
             except UnavailableError:
                 if time.monotonic() + _RETRY_PAUSE >= deadline:
                     raise
@@ -201,7 +286,9 @@ class Recorder:
             else:
                 return
 
-    def _send(self, path: str, last: _Last = _NOTHING, wait: float = 60.0) -> None:
+    def _send(
+        self, path: str, last: _Last = _NOTHING, wait: float = 60.0, *, patient: bool = False
+    ) -> None:
         with self._here():
             notes = self._notes.get(path)
         if notes is None:
@@ -210,25 +297,60 @@ class Recorder:
             message = f"the store does not answer: changes of {path} are still being sent"
             raise UnavailableError(message)
         try:
-            self._send_notes(path, notes, last)
+            self._send_notes(path, notes, last, patient=patient)
         finally:
             notes.sending.release()
 
-    def _send_notes(self, path: str, notes: _Notes, last: _Last) -> None:
+    def _send_notes(self, path: str, notes: _Notes, last: _Last, *, patient: bool) -> None:
+        """Send what is noted and what the feed has, in as many parts as that takes."""
+        begun = time.monotonic()
+        feed, ending = notes.feed, last is not _NOTHING
+        if feed is not None and (ending or _has_more(notes)):
+            feed.prepare()
+        surprises = 0
+        more = True
+        while more:
+            part = feed.part(last=ending) if feed is not None else None
+            more = part is not None and not part.complete
+            try:
+                self._send_part(path, notes, part, _NOTHING if more else last)
+            except (AlreadyExistsError, ConflictError):
+                surprises += 1
+                if part is None or feed is None or surprises > _MAX_SURPRISES:
+                    raise
+                feed.resume()
+                more = True
+            notes.took = time.monotonic() - begun
+            if notes.took > _BUSY_SECONDS and not patient:
+                return
+        if feed is not None:
+            feed.tell_summary(now=ending)
+
+    def _send_part(self, path: str, notes: _Notes, part: Part | None, last: _Last) -> None:
+        more_changes, also = last.also()
         with self._here():
             noted, notes.pending = notes.pending, {}
-            changes = fold(noted, last.changes)
-            if notes.beats and (changes or self._is_beat_due(notes)):
-                changes = fold({("heartbeat_at",): self._clock()}, changes)
-        if not changes:
+            number = notes.note
+        changes = fold(fold(noted, part.changes if part else {}), more_changes)
+        changes = fold(changes, last.changes)
+        if notes.beats and (changes or self._is_beat_due(notes)):
+            changes = fold({("heartbeat_at",): self._clock()}, changes)
+        writes: list[Write] = [*(part.writes if part else ()), *also]
+        if changes:
+            writes.append(Update(path, changes))
+        if not writes:
             return
         try:
-            self._documents.apply([Update(path, changes), *last.also])
+            revisions = self._documents.apply(writes)
         except AletheiaError as error:
-            if isinstance(error, UnavailableError) or last.changes:
+            if _is_kept(error, part, last):
                 with self._here():
                     notes.pending = fold(noted, notes.pending)
             raise
+        if part is not None:
+            part.stored(revisions[: len(part.writes)])
+        if notes.feed is not None:
+            notes.feed.done(number)
         notes.sent_at = time.monotonic()
 
     def _is_beat_due(self, notes: _Notes) -> bool:
@@ -241,15 +363,23 @@ class Recorder:
         pause = self._heartbeat
         with self._here():
             for path, notes in self._notes.items():
-                if not notes.pending and not notes.beats:
+                more = _has_more(notes)
+                if not more and not notes.beats:
                     continue
-                rest = self._interval if notes.pending else self._heartbeat
+                rest = max(self._interval, _PAUSE_FACTOR * notes.took) if more else self._heartbeat
                 left = notes.sent_at + rest - now
                 if left <= 0:
                     due.append(path)
                 else:
                     pause = min(pause, left)
         return due, pause
+
+    def _delay(self, path: str, seconds: float) -> None:
+        """Wait longer than usual before the next try."""
+        with self._here():
+            notes = self._notes.get(path)
+            if notes is not None:
+                notes.took, notes.sent_at = seconds / _PAUSE_FACTOR, time.monotonic()
 
     def _send_due(self) -> float:
         due, pause = self._due()
@@ -263,9 +393,21 @@ class Recorder:
                 return self._interval
             except AletheiaError:
                 _log.exception("changes of %s were refused and are lost", path)
+                self._delay(path, _REFUSED_PAUSE)
             else:
                 self._warned = False
         return 0.0 if due else pause
+
+
+def _has_more(notes: _Notes) -> bool:
+    return bool(notes.pending) or (notes.feed is not None and notes.feed.has_more())
+
+
+def _is_kept(error: AletheiaError, part: Part | None, last: _Last) -> bool:
+    """Whether changes that were not stored are tried again rather than given up."""
+    if isinstance(error, UnavailableError) or last.changes:
+        return True
+    return part is not None and isinstance(error, AlreadyExistsError | ConflictError)
 
 
 def _work(reference: weakref.ref[Recorder]) -> None:

@@ -67,10 +67,13 @@ class Settings:
         require_pushed: Refuse commits that no remote has.
         tag_runs: Set the tag `exp/NAME/RUN` on each run's commit.
         offline: Touch no network.
-        home: Folder of the embedded store.
+        home: Folder of the embedded store and of the journals.
         timeout: Seconds a call to a store may take in all, its repetitions included.
         environment_variables: Names, with `*`, of environment variables that runs record.
         snapshot_max_bytes: Greatest size of the stored differences of a dirty tree.
+        strict: Raise where recording fails, instead of warning and going on.
+        console: Record what runs print.
+        system_metrics: Seconds between samples of the machine's load during runs; 0 takes none.
         progress: Draw bars always or never; None leaves it to the terminal.
         origins: Where each value came from, by the setting's name.
     """
@@ -87,6 +90,9 @@ class Settings:
     timeout: float
     environment_variables: tuple[str, ...]
     snapshot_max_bytes: int
+    strict: bool
+    console: bool
+    system_metrics: float
     progress: bool | None
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -291,6 +297,9 @@ def _completed(values: dict[str, Any], origins: dict[str, str]) -> Settings:
         timeout=values.get("timeout", 8.0),
         environment_variables=values.get("environment_variables", ()),
         snapshot_max_bytes=values.get("snapshot_max_bytes", 50_000_000),
+        strict=values.get("strict", False),
+        console=values.get("console", False),
+        system_metrics=values.get("system_metrics", 0.0),
         progress=values.get("progress"),
         origins=origins,
     )
@@ -359,6 +368,10 @@ def _seconds(value: Any) -> float:
     return seconds
 
 
+def _pause(value: Any) -> float:
+    return 0.0 if not isinstance(value, bool) and float(value) == 0 else _seconds(value)
+
+
 def _bytes(value: Any) -> int:
     count = int(value)
     if isinstance(value, bool) or count < 0:
@@ -384,5 +397,8 @@ _SETTINGS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "timeout": (_seconds, "a number of seconds above 0"),
     "environment_variables": (_names, "a list of names"),
     "snapshot_max_bytes": (_bytes, "a number of bytes"),
+    "strict": (_switch, "true or false"),
+    "console": (_switch, "true or false"),
+    "system_metrics": (_pause, "a number of seconds, or 0"),
     "progress": (_switch, "true or false"),
 }

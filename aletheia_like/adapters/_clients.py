@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-from aletheia_like.adapters._forking import watch_forks
+from aletheia_like.forking import watch_forks
 
 C = TypeVar("C")
 

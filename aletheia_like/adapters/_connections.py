@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 from aletheia_like.adapters import _sqlitefile as file
-from aletheia_like.adapters._forking import watch_forks
 from aletheia_like.errors import AletheiaError, UnavailableError
+from aletheia_like.forking import watch_forks
 
 T = TypeVar("T")
 

@@ -158,6 +158,16 @@ def set_query(message: Any, query: Query, size: int, after: Any) -> None:
         message.start_at.values.add().reference_value = after.name
 
 
+def set_listening(message: Any, name: str, since: dt.datetime | None) -> None:
+    """Fill the message that asks for changes in a collection, given its full name."""
+    parent, _, collection = name.rpartition("/")
+    message.target_id = 1
+    message.query.parent = parent
+    message.query.structured_query.from_.add(collection_id=collection)
+    if since is not None:
+        _set_moment(message.read_time, since)
+
+
 def _set_filter(message: Any, one: Filter) -> None:
     field = {"field_path": quoted(one.path)}
     unary = "NULL" if one.value is None else "NAN"

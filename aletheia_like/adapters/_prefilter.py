@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from aletheia_like.adapters._jsontext import key_text, member_text
+from aletheia_like.model.jsontext import key_text, member_text
 from aletheia_like.ports.documents import Filter
 
 TextTest = Callable[[str], bool]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from aletheia_like.ports.blobs import BlobStore, Progress
 from aletheia_like.ports.documents import Delete, Document, DocumentStore, Query, Write
+from aletheia_like.ports.listening import Listener, Listening, Told, Wake, listen_to
 from aletheia_like.ports.usage import Usage
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 class CountingDocumentStore:
-    """Counts reads, writes and deletes; a query counts at least one read.
+    """Counts reads, writes and deletes; a query counts at least one read, a hint one.
 
     Args:
         inner: The store that does the work.
@@ -53,6 +55,17 @@ class CountingDocumentStore:
         deletes = sum(isinstance(write, Delete) for write in writes)
         self._usage.add(document_writes=len(writes) - deletes, document_deletes=deletes)
         return revisions
+
+    def listen(
+        self, collection: str, known: Mapping[str, str], since: dt.datetime | None, wake: Wake
+    ) -> Listener | None:
+        usage = self._usage
+
+        def count(told: Told) -> None:
+            usage.add(document_reads=len(told))
+            wake(told)
+
+        return listen_to(self._inner, collection, known, since, count)
 
     def close(self) -> None:
         self._inner.close()
@@ -125,4 +138,5 @@ class _CountingReader(io.RawIOBase):
 
 if TYPE_CHECKING:
     _documents: type[DocumentStore] = CountingDocumentStore
+    _listening: type[Listening] = CountingDocumentStore
     _blobs: type[BlobStore] = CountingBlobStore

@@ -8,19 +8,22 @@ all that is needed.
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from aletheia_like.adapters._clients import ForkGate, PerProcess
 from aletheia_like.adapters._firestoreerrors import Place, translated
+from aletheia_like.adapters._firestorelistening import CollectionState, Streams, Wait
 from aletheia_like.adapters._firestoremessages import (
     document,
     path_of,
     revision,
+    set_listening,
     set_query,
     set_write,
 )
@@ -41,6 +44,7 @@ from aletheia_like.ports.documents import (
     check_path,
     check_writes,
 )
+from aletheia_like.ports.listening import Listener, Listening, Wake
 
 T = TypeVar("T")
 
@@ -49,6 +53,7 @@ _PAGE_DOCUMENTS = 500
 _PAGE_BYTES = 8_000_000
 _SLOWEST_BYTES_PER_SECOND = 200_000
 _PATIENCE = 4
+_STREAM_SECONDS = 3_600.0
 _REVISION = re.compile(r"\d{1,12}\.\d{9}")
 _CHANNEL = {
     "grpc.max_receive_message_length": -1,
@@ -100,6 +105,7 @@ class FirestoreDocumentStore:
         self._name = f"projects/{project}/databases/{database}"
         self._prefix = f"{self._name}/documents/"
         self._gate = ForkGate()
+        self._streams = Streams(self._gate)
         self._connections: PerProcess[_Connection] = PerProcess(self._connect)
 
     def get(self, path: str) -> Document | None:
@@ -153,7 +159,15 @@ class FirestoreDocumentStore:
                 _check_revision(write.path, write.if_revision)
         return self._call(lambda: self._commit(writes), writes) if writes else []
 
+    def listen(
+        self, collection: str, known: Mapping[str, str], since: dt.datetime | None, wake: Wake
+    ) -> Listener:
+        check_path(collection, collection=True)
+        ask = partial(self._stream, collection, since)
+        return self._streams.start(ask, CollectionState(known, complete=since is None), wake)
+
     def close(self) -> None:
+        self._streams.close()
         connection = self._connections.take()
         if connection is not None:
             connection.client.transport.close()
@@ -216,6 +230,24 @@ class FirestoreDocumentStore:
             None if isinstance(write, Delete) else revision(result.update_time)
             for write, result in zip(writes, results, strict=True)
         ]
+
+    def _stream(self, collection: str, since: dt.datetime | None, over: Wait) -> Any:
+        """Open a stream of what changes in a collection."""
+        from google.cloud.firestore_v1.types import ListenRequest as Request
+
+        message = Request.pb()(database=self._name)
+        set_listening(message.add_target, f"{self._prefix}{collection}", since)
+
+        def requests() -> Iterator[Any]:
+            yield Request.wrap(message)
+            # An end of the requests would end the stream too.
+            over()
+
+        connection = self._connections.get()
+        # The client's own method would wait here for the first answer.
+        return connection.client.transport.listen(
+            requests(), timeout=_STREAM_SECONDS, metadata=connection.metadata
+        )
 
     def _connect(self) -> _Connection:
         """Make this process's client; credentials are looked for here, not before."""
@@ -308,4 +340,5 @@ def _check_revision(path: str, expected: str | None) -> None:
 
 
 if TYPE_CHECKING:
-    _: type[DocumentStore] = FirestoreDocumentStore
+    _documents: type[DocumentStore] = FirestoreDocumentStore
+    _listening: type[Listening] = FirestoreDocumentStore

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from aletheia_like.adapters._forking import watch_forks
 from aletheia_like.adapters._matching import (
     changes_nothing,
     check_precondition,
@@ -28,6 +27,7 @@ from aletheia_like.adapters._verified import (
     wrong_bytes,
 )
 from aletheia_like.errors import NotFoundError
+from aletheia_like.forking import watch_forks
 from aletheia_like.model.digests import check_digest, digest_bytes
 from aletheia_like.model.values import Value, check_fields
 from aletheia_like.ports.blobs import BlobStore, Progress

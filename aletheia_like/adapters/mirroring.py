@@ -6,8 +6,9 @@ remembered, and nothing can be written. Blobs come from the local cache in eithe
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -21,6 +22,7 @@ from aletheia_like.ports.documents import (
     Query,
     Write,
 )
+from aletheia_like.ports.listening import Listener, Listening, Wake, listen_to
 
 _log = logging.getLogger("aletheia")
 _KEPT = ("datasets", "artifacts")
@@ -58,6 +60,11 @@ class MirroringDocumentStore:
 
     def apply(self, writes: Sequence[Write]) -> list[str | None]:
         return self._inner.apply(writes)
+
+    def listen(
+        self, collection: str, known: Mapping[str, str], since: dt.datetime | None, wake: Wake
+    ) -> Listener | None:
+        return listen_to(self._inner, collection, known, since, wake)
 
     def close(self) -> None:
         self._inner.close()
@@ -143,5 +150,6 @@ def _is_kept(path: str) -> bool:
 
 if TYPE_CHECKING:
     _mirroring: type[DocumentStore] = MirroringDocumentStore
+    _listening: type[Listening] = MirroringDocumentStore
     _offline: type[DocumentStore] = OfflineDocumentStore
     _blobs: type[BlobStore] = OfflineBlobStore

@@ -8,8 +8,9 @@ without a token everything must be as we would have left it.
 
 from __future__ import annotations
 
+import datetime as dt
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
@@ -31,6 +32,7 @@ from aletheia_like.ports.documents import (
     Write,
     changed_fields,
 )
+from aletheia_like.ports.listening import Listener, Listening, Wake, listen_to
 
 T = TypeVar("T")
 
@@ -104,6 +106,11 @@ class RetryingDocumentStore:
             return self._inner.apply(writes)
         except UnavailableError:
             return _repeat(lambda: self._apply_again(writes), self._deadline, begun)
+
+    def listen(
+        self, collection: str, known: Mapping[str, str], since: dt.datetime | None, wake: Wake
+    ) -> Listener | None:
+        return listen_to(self._inner, collection, known, since, wake)
 
     def close(self) -> None:
         self._inner.close()
@@ -202,4 +209,5 @@ def _undoing(progress: Progress | None, transfer: Callable[[Progress | None], T]
 
 if TYPE_CHECKING:
     _documents: type[DocumentStore] = RetryingDocumentStore
+    _listening: type[Listening] = RetryingDocumentStore
     _blobs: type[BlobStore] = RetryingBlobStore

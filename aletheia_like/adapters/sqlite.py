@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from aletheia_like.adapters._connections import Connections
-from aletheia_like.adapters._jsontext import from_text, to_text
 from aletheia_like.adapters._matching import (
     changes_nothing,
     check_precondition,
@@ -28,6 +27,7 @@ from aletheia_like.adapters._matching import (
 )
 from aletheia_like.adapters._prefilter import text_tests
 from aletheia_like.errors import IntegrityError
+from aletheia_like.model.jsontext import from_text, to_text
 from aletheia_like.model.values import Fields, Value, check_fields
 from aletheia_like.ports.documents import (
     Create,

@@ -46,14 +46,14 @@ def ls(
 
     Examples: aletheia ls; aletheia ls -p penguins; aletheia ls "penguins/which species"
     """
-    given = project or _configured_project()
+    given = project or configured_project()
     parts = [] if name is None else split_reference(name)
     if not parts and given is None:
         _list_projects(url, as_json=as_json)
     elif not parts or (len(parts) == 1 and project is None and given is None):
         _list_experiments(parts[0] if parts else str(given), url, debug=debug, as_json=as_json)
     else:
-        chosen, experiment = _project_and_rest(parts, given, 1)
+        chosen, experiment = project_and_rest(parts, given, 1)
         _list_runs(chosen, experiment[0], url, (order_by, limit), debug=debug, as_json=as_json)
 
 
@@ -65,8 +65,8 @@ def show(run: str, *, project: str | None, url: str | None, as_json: bool) -> No
 
     Example: aletheia show "penguins/which species/1"
     """
-    given = project or _configured_project()
-    chosen, (experiment, run_id) = _project_and_rest(split_reference(run), given, 2)
+    given = project or configured_project()
+    chosen, (experiment, run_id) = project_and_rest(split_reference(run), given, 2)
     with Metastore(chosen, url=url, git="off") as ms:
         opened = ms.experiment(experiment).run(run_id)
         if as_json:
@@ -76,7 +76,8 @@ def show(run: str, *, project: str | None, url: str | None, as_json: bool) -> No
             print_fields(_run_fields(opened), repr(opened).strip("<>"))
 
 
-def _configured_project() -> str | None:
+def configured_project() -> str | None:
+    """Return the project that the settings name, if they name one."""
     try:
         return load_settings().project
     except SettingsError as error:
@@ -85,7 +86,7 @@ def _configured_project() -> str | None:
         raise
 
 
-def _project_and_rest(parts: list[str], given: str | None, wanted: int) -> tuple[str, list[str]]:
+def project_and_rest(parts: list[str], given: str | None, wanted: int) -> tuple[str, list[str]]:
     """Return the project and the other names of a reference."""
     if len(parts) == wanted + 1:
         return parts[0], parts[1:]

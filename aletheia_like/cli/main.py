@@ -28,6 +28,7 @@ _VERBS: Mapping[str, str] = {
     "ls": "aletheia_like.cli.browse:ls",
     "show": "aletheia_like.cli.browse:show",
     "version": "aletheia_like.cli.settings:version",
+    "watch": "aletheia_like.cli.watch:watch",
 }
 
 _EXIT_CODES: Sequence[tuple[type[Exception], int]] = (

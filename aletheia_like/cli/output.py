@@ -43,6 +43,12 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(_jsonable(value), ensure_ascii=False, indent=2))
 
 
+def print_json_line(value: Any) -> None:
+    """Print valid JSON on a line of its own, at once, for a reader that follows."""
+    click.echo(json.dumps(_jsonable(value), ensure_ascii=False))
+    sys.stdout.flush()
+
+
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> None:
     """Print rows as a table.
 

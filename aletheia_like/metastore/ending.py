@@ -56,6 +56,10 @@ class LiveRuns:
             self._hooked = True
             _hook(self)
 
+    def runs(self) -> list[Endable]:
+        """Return the runs that are not ended yet."""
+        return [] if self._pid != os.getpid() else list(self._runs.values())
+
     def remove(self, run: Endable) -> None:
         """A run has ended by itself."""
         self._runs.pop(id(run), None)

@@ -8,7 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from aletheia_like.errors import AlreadyExistsError, InvalidValueError, NotFoundError
+from aletheia_like.errors import (
+    AlreadyExistsError,
+    InvalidValueError,
+    NotFoundError,
+    UnavailableError,
+)
 from aletheia_like.metastore.artifacts import ArtifactVersion, Maker, add_artifact
 from aletheia_like.metastore.handle import DocumentHandle
 from aletheia_like.metastore.leaderboard import read_results
@@ -16,6 +21,7 @@ from aletheia_like.metastore.run import Run
 from aletheia_like.metastore.session import Session, author
 from aletheia_like.metastore.starting import check_request, start
 from aletheia_like.metastore.tables import Runs, Table, run_row
+from aletheia_like.metastore.watching import Watch, watch
 from aletheia_like.model import codec, paths
 from aletheia_like.model.records import ExperimentRecord, RunRecord, seen_status
 from aletheia_like.ports.documents import Create, Document, Query
@@ -40,6 +46,7 @@ class Experiment(DocumentHandle):
         debug: Whether runs started here are trials: git is not asked, tables leave them out.
         auto_inc_ids: Whether runs are called 1, 2, …
         writable: Whether it may be changed here.
+        confirmed: False if the store was away, so that it may have to be created yet.
     """
 
     _what = "experiment"
@@ -53,13 +60,16 @@ class Experiment(DocumentHandle):
         debug: bool = False,
         auto_inc_ids: bool = True,
         writable: bool = True,
+        confirmed: bool = True,
     ) -> None:
         self._open(session, document.path, document.fields)
         self._debug = debug or bool(document.fields.get("debug"))
         self._auto_inc_ids = auto_inc_ids
         self._writable = writable
+        self._confirmed = confirmed
         self._counter: RunCounter | None = None
-        self.remember_counter(self.record.next_run_number, document.revision)
+        if confirmed:
+            self.remember_counter(self.record.next_run_number, document.revision)
 
     @property
     def record(self) -> ExperimentRecord:
@@ -150,7 +160,7 @@ class Experiment(DocumentHandle):
                 f"no run {str(id)!r} in experiment {self.name!r} of {self._session.project!r}"
             )
             raise NotFoundError(message)
-        return Run(self, document, live=False)
+        return Run(self, document)
 
     def runs(
         self,
@@ -185,6 +195,42 @@ class Experiment(DocumentHandle):
         """Return the leaderboard: one flat row for each finished run; one read each."""
         shown = self._debug if debug is None else debug
         return read_results(self._session, self._path, debug=shown)
+
+    def watch(
+        self,
+        *,
+        interval: float = 1.0,
+        listen: bool = True,
+        existing: bool = False,
+        debug: bool | None = None,
+        seconds: float | None = None,
+    ) -> Watch:
+        """Return an iterator over what happens to the runs from now on; nothing is written.
+
+        Firestore is listened to, other stores are looked at again and again. An outage delays
+        changes, it does not lose them; of several changes to a field between two looks the last
+        is seen. Heartbeats are not changes, a run that falls silent (`lost`) is one.
+
+        Args:
+            interval: Seconds between two looks where nothing can be listened to; more where one
+                takes long, or costs much.
+            listen: Whether to listen where the store can.
+            existing: Whether the runs that are there come first, as `added`.
+            debug: Whether trial runs are shown; by default only if the experiment is one.
+            seconds: When to end; by default not before `close()`.
+
+        Raises:
+            UnavailableError: The store is away now; later that only delays changes.
+        """
+        return watch(
+            self._session,
+            self._path,
+            interval=interval,
+            listen=listen,
+            existing=existing,
+            debug=self._debug if debug is None else debug,
+            seconds=seconds,
+        )
 
     def add_artifact(
         self,
@@ -230,6 +276,22 @@ class Experiment(DocumentHandle):
         """The counter is known to be this."""
         self._counter = RunCounter(number, revision)
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Its document, as seen here."""
+        return dict(self._fields)
+
+    def confirm(self) -> None:
+        """Create it if the store was away when it was opened.
+
+        Raises:
+            UnavailableError: The store is still away.
+        """
+        if not self._confirmed:
+            document = _create_or_read(self._session, self._path, self._fields, [])
+            self._fields = {**document.fields, **self._fields}
+            self._confirmed = True
+
     def forget_counter(self) -> None:
         """The counter has moved on."""
         self._counter = None
@@ -257,17 +319,40 @@ def open_experiment(
 ) -> Experiment:
     """Create or open an experiment; see `Metastore.exper`."""
     path = paths.experiment(session.project_path, name)
-
+    record = ExperimentRecord(
+        name, desc=desc, debug=debug, created_at=session.clock(), created_by=author()
+    )
+    fields = codec.to_fields(record)
     created: list[str] = []
+    try:
+        document = _create_or_read(session, path, fields, created)
+        confirmed = True
+    except UnavailableError as outage:
+        if not exist_ok:
+            raise
+        session.warn_once(f"the store is away ({outage}); experiment {name!r} is opened unseen")
+        now = session.clock()
+        document, confirmed = Document(path, fields, "", now, now), False
+    if not created and not exist_ok:
+        message = f"experiment {name!r} exists in project {session.project!r}: choose another name"
+        raise AlreadyExistsError(message)
+    experiment = Experiment(
+        session, document, debug=debug, auto_inc_ids=auto_inc_ids, confirmed=confirmed
+    )
+    if desc is not None and not created and experiment.desc != desc:
+        experiment.desc = desc
+    return experiment
+
+
+def _create_or_read(
+    session: Session, path: str, fields: dict[str, Any], created: list[str]
+) -> Document:
+    """Return an experiment's document; adds its path to `created` if it was not there."""
 
     def attempt() -> Document:
         document = session.documents.get(path)
         if document is not None:
             return document
-        record = ExperimentRecord(
-            name, desc=desc, debug=debug, created_at=session.clock(), created_by=author()
-        )
-        fields = codec.to_fields(record)
         writes = [*session.project_writes(), Create(path, fields)]
         revision = session.documents.apply(writes)[-1]
         session.project_exists = True
@@ -275,14 +360,7 @@ def open_experiment(
         now = session.clock()
         return Document(path, fields, str(revision), now, now)
 
-    document = session.retry(attempt, AlreadyExistsError)
-    if not created and not exist_ok:
-        message = f"experiment {name!r} exists in project {session.project!r}: choose another name"
-        raise AlreadyExistsError(message)
-    experiment = Experiment(session, document, debug=debug, auto_inc_ids=auto_inc_ids)
-    if desc is not None and not created and experiment.desc != desc:
-        experiment.desc = desc
-    return experiment
+    return session.retry(attempt, AlreadyExistsError)
 
 
 def _seen(document: Document) -> RunRecord:

@@ -9,6 +9,8 @@ from typing import Any, Self
 
 from aletheia_like.cache import LocalCache
 from aletheia_like.errors import InvalidValueError, NotFoundError
+from aletheia_like.metastore.allrows import project_rows
+from aletheia_like.metastore.assets import load_object
 from aletheia_like.metastore.datasets import (
     DatasetVersion,
     Partitions,
@@ -18,6 +20,7 @@ from aletheia_like.metastore.datasets import (
     list_datasets,
 )
 from aletheia_like.metastore.experiment import Experiment, open_experiment
+from aletheia_like.metastore.rows import Rows
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.storing import lengthen, shorten
 from aletheia_like.model import codec, paths
@@ -123,6 +126,27 @@ class OpenMetastore:
         """Return every project of this store, sorted by name; one read each."""
         found = self._session.documents.query(Query(paths.PROJECTS))
         return [codec.project_record(one.path, one.fields) for one in found]
+
+    def rows(self, **equal_to: Any) -> Rows:
+        """Return the logged rows of all runs that have these values, oldest first.
+
+        They have the columns `experiment` and `run_id`, and naming these reads only the runs that
+        are meant; each run costs a read for each of its chunks.
+        """
+        return project_rows(self._session, equal_to)
+
+    def get_object(self, digest: str, *, trust: bool = False) -> Any:
+        """Return an object that was logged in a row.
+
+        Args:
+            digest: The sha-256 that the row holds.
+            trust: Must be given: the object is unpickled, which runs code of whoever logged it.
+
+        Raises:
+            UntrustedArtifactError: `trust` is not given.
+            NotFoundError: There is no such object.
+        """
+        return load_object(self._session, digest, trust=trust)
 
     def add_metadata(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import traceback
 from collections.abc import Sequence
@@ -13,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Self
 from aletheia_like.errors import InvalidValueError, RunStateError, UnavailableError
 from aletheia_like.metastore.artifacts import ArtifactVersion, Maker, add_artifact
 from aletheia_like.metastore.datasets import DatasetVersion, get_dataset
-from aletheia_like.metastore.handle import DocumentHandle
 from aletheia_like.metastore.leaderboard import result_write
+from aletheia_like.metastore.recording import Recording
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.storing import lengthen
 from aletheia_like.metastore.surroundings import wait_for_surroundings
+from aletheia_like.metastore.writing import RunWriter
 from aletheia_like.model import codec
 from aletheia_like.model.names import check_name, to_id
 from aletheia_like.model.parameters import to_mapping
@@ -32,15 +34,17 @@ from aletheia_like.model.records import (
     seen_status,
 )
 from aletheia_like.model.values import FieldPath
-from aletheia_like.ports.documents import REMOVE, Document, changed_fields
+from aletheia_like.ports.documents import REMOVE, Document, Write, changed_fields
+from aletheia_like.recorder import Changes
 
 if TYPE_CHECKING:
     from aletheia_like.metastore.experiment import Experiment
 
+_log = logging.getLogger("aletheia")
 _KNOWN = frozenset(RunRecord.__dataclass_fields__) - {"extra"} | {"schema_version"}
 
 
-class Run(DocumentHandle):
+class Run(Recording):
     """A live run, or one opened for reading.
 
     As a context manager it ends by itself: `finished`, `failed` after an exception, `killed` after
@@ -49,17 +53,26 @@ class Run(DocumentHandle):
     Args:
         experiment: What it belongs to.
         document: The run's document, as created or as read.
-        live: Whether this process may change it.
+        writer: Takes what this process records; None if it may only read.
     """
 
     _what = "run"
     _known_fields = _KNOWN
 
-    def __init__(self, experiment: Experiment, document: Document, *, live: bool) -> None:
+    def __init__(
+        self,
+        experiment: Experiment,
+        document: Document,
+        *,
+        writer: RunWriter | None = None,
+    ) -> None:
         session: Session = experiment._session  # noqa: SLF001 - handles of one metastore
         self._open(session, document.path, document.fields)
         self._experiment = experiment
-        self._live = live
+        self._writer = writer
+        self._log_files = {}
+        self._ending: dict[FieldPath, Any] = {}
+        self._undelivered = False
         self._read_at = document.read_at
         self._updated_at = document.updated_at
         self._resumed = False
@@ -101,7 +114,11 @@ class Run(DocumentHandle):
     def status(self) -> Status:
         """`running`, `finished`, `failed`, `killed`; `lost` if it fell silent while running."""
         stored = self._fields.get("status", "running")
-        return stored if self._live else seen_status(stored, self._updated_at, self._read_at)
+        return (
+            stored
+            if self._writer is not None
+            else seen_status(stored, self._updated_at, self._read_at)
+        )
 
     @property
     def model(self) -> ModelInfo | None:
@@ -114,14 +131,14 @@ class Run(DocumentHandle):
         return dict(self._lengthened(self.record.hyper_params))
 
     @property
+    def config(self) -> dict[Any, Any]:
+        """The parameters, by the name other trackers give them."""
+        return self.hyper_params
+
+    @property
     def metrics(self) -> dict[str, Any]:
         """The headline numbers."""
         return dict(self.record.metrics)
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        """Last, least, greatest value and step of every logged column."""
-        return dict(self.record.summary)
 
     @property
     def datasets(self) -> dict[str, Any]:
@@ -312,17 +329,17 @@ class Run(DocumentHandle):
         return self._experiment.start_run(name, parent=self, **options)
 
     def finish(self, status: Status = "finished", timeout: float = 60.0) -> None:
-        """End the run: store everything noted, its status, and its line in the leaderboard.
+        """End the run: store everything recorded, its status, and its line in the leaderboard.
 
-        Ending it again changes nothing.
+        Ending it again changes nothing. If the store stays away, everything stays in the journal,
+        a warning says so, and `aletheia sync` sends it.
 
         Args:
             status: `finished`, `failed` or `killed`.
             timeout: Seconds to wait for a store that is away.
 
         Raises:
-            UnavailableError: The store stayed away; the run is still open, and ending it may be
-                tried again, as the end of the program does.
+            UnavailableError: The store stayed away, and the setting `strict` is on.
         """
         if status not in ENDED:
             message = f"a run ends as finished, failed or killed, not {status!r}"
@@ -340,10 +357,34 @@ class Run(DocumentHandle):
         if self._pid != os.getpid():
             self.flush()
             return False
-        return self._live and self._fields.get("status") not in ENDED
+        ended = self._fields.get("status") in ENDED
+        return self._writer is not None and (self._undelivered or not ended)
 
     def _end(self, status: Status, error: BaseException | None, timeout: float) -> None:
         wait_for_surroundings(self._session, self._path, timeout)
+        if not self._undelivered:
+            self._note_end(status, error)
+        try:
+            self._deliver_end(0.0 if self._session.settings.offline else timeout)
+        except UnavailableError as outage:
+            self._undelivered = True
+            if self._session.settings.strict:
+                raise
+            rows = f"{self._writer.count:,} rows and " if self._writer else ""
+            _log.warning(
+                "%r ended, but the store is away (%s); its %schanges wait in the journal, "
+                "as far as they were not sent: `aletheia sync` sends them",
+                self,
+                outage,
+                rows,
+            )
+        else:
+            self._undelivered = False
+            self._session.live_runs.remove(self)
+
+    def _note_end(self, status: Status, error: BaseException | None) -> None:
+        """Write the end to the journal and see it here, before the store is asked."""
+        self._store_log_files()
         changes: dict[FieldPath, Any] = {
             ("status",): status,
             ("ended_at",): self._session.clock(),
@@ -351,17 +392,28 @@ class Run(DocumentHandle):
         }
         with self._lock:
             encoded = {path: self._encoded(path, value) for path, value in changes.items()}
-            ended = changed_fields(self._fields, encoded)
-        also = []
-        if status == "finished":
-            record = codec.run_record(self._path, ended, self._updated_at)
-            also = [result_write(self._session, record, resumed=self._resumed)]
-        self._session.recorder.finish(self._path, encoded, also, timeout)
-        self._fields = ended
-        self._session.live_runs.remove(self)
+            self._fields = changed_fields(self._fields, encoded)
+            self._ending = encoded
+        if self._writer is not None:
+            self._writer.note(encoded)
+
+    def _deliver_end(self, timeout: float) -> None:
+        self._session.recorder.finish(self._path, self._ending, self._last_writes, timeout)
+        if self._writer is not None:
+            self._writer.finish(delivered=True)
+
+    def _last_writes(self) -> tuple[Changes, list[Write]]:
+        """Return what must be stored together with the end, once all rows are."""
+        summary: Changes = {
+            ("summary", name): entry for name, entry in self._sure_summary().items()
+        }
+        if self._fields.get("status") != "finished":
+            return summary, []
+        record = codec.run_record(self._path, self._fields, self._updated_at)
+        return summary, [result_write(self._session, record, resumed=self._resumed)]
 
     def _refuse(self) -> str | None:
-        if not self._live:
+        if self._writer is None:
             return f"{self!r} was opened for reading: start_run(id=…, resume='must') reopens it"
         if self._fields.get("status") in ENDED:
             return f"{self!r} has ended: start_run(id=…, resume='must') reopens it"

@@ -10,13 +10,15 @@ import secrets
 import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from aletheia_like.cache import LocalCache
 from aletheia_like.errors import AlreadyExistsError, ConflictError
 from aletheia_like.metastore.ending import LiveRuns
+from aletheia_like.metastore.spool import Spool
 from aletheia_like.model import paths
 from aletheia_like.model.codec import to_fields
 from aletheia_like.model.names import human_name
@@ -53,6 +55,8 @@ class Session:
         document_url: Where a person can look at the document of a path.
         description: Which store this is and why, for people.
         surroundings: Packages, lock files and GPUs of this process, once they are known.
+        journal_folder: Where journals of this store lie.
+        spool: Bytes that wait for the store.
         captures: Threads that are learning them, by the run that waits for them.
         known_files: Digests that this process has seen in the index of files.
     """
@@ -67,6 +71,8 @@ class Session:
     recorder: Recorder
     document_url: Callable[[str], str]
     description: str
+    journal_folder: Path
+    spool: Spool
     clock: Callable[[], dt.datetime] = utc_now
     surroundings: dict[FieldPath, Value] | None = None
     captures: dict[str, threading.Thread] = field(default_factory=dict)
@@ -108,14 +114,17 @@ class Session:
                 time.sleep(random.uniform(0, pause))  # noqa: S311 - spreads the contenders
                 pause = min(pause * 2, 0.5)
 
-    def project_writes(self) -> list[Write]:
+    def project_fields(self) -> dict[str, Value]:
+        """Return the fields of the project's document, as it would be created now."""
+        return to_fields(ProjectRecord(self.project, self.clock(), author()))
+
+    def project_writes(self, fields: Mapping[str, Value] | None = None) -> list[Write]:
         """Return the write that creates the project's document, or none if it exists."""
         if not self.project_exists:
             self.project_exists = self.documents.get(self.project_path) is not None
         if self.project_exists:
             return []
-        record = ProjectRecord(self.project, self.clock(), author())
-        return [Create(self.project_path, to_fields(record))]
+        return [Create(self.project_path, fields or self.project_fields())]
 
     def apply_in_project(self, write: Callable[[], Sequence[Write]]) -> None:
         """Apply writes below the project, creating its document with the first of them."""

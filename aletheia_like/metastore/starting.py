@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
@@ -15,18 +15,22 @@ from aletheia_like.errors import (
     ConflictError,
     InvalidValueError,
     NotFoundError,
+    UnavailableError,
 )
+from aletheia_like.metastore.assets import AssetWriter
 from aletheia_like.metastore.handle import check_tags
 from aletheia_like.metastore.run import Run
 from aletheia_like.metastore.session import Session, author, new_id, new_name, new_token
 from aletheia_like.metastore.storing import shorten, store_bytes
 from aletheia_like.metastore.surroundings import note_surroundings
+from aletheia_like.metastore.writing import RunWriter
 from aletheia_like.model import codec, paths
 from aletheia_like.model.names import check_name
 from aletheia_like.model.parameters import to_mapping
 from aletheia_like.model.records import GitState, RunRecord
 from aletheia_like.model.values import FieldPath, Value
-from aletheia_like.ports.documents import REMOVE, Create, Document, Removal, Update
+from aletheia_like.ports.documents import REMOVE, Create, Document, Removal, Update, Write
+from aletheia_like.recorder import Changes
 from aletheia_like.settings import GIT_MODES
 
 if TYPE_CHECKING:
@@ -104,7 +108,6 @@ def start(experiment: Experiment, request: RunRequest) -> Run:
         run = _resume(session, experiment, earlier, request)
     else:
         run = _create(session, experiment, request, code)
-    session.recorder.watch(run.path)
     session.live_runs.add(run)
     note_surroundings(session, run.path, code.root)
     if session.settings.tag_runs and code.root and code.state and code.state.commit:
@@ -119,7 +122,12 @@ def _find(session: Session, experiment: Experiment, request: RunRequest) -> Docu
     path = paths.run(experiment.path, request.id)
     if request.resume == "never":
         return None
-    document = session.documents.get(path)
+    try:
+        document = session.documents.get(path)
+    except UnavailableError:
+        if request.resume == "must":
+            raise
+        return None
     if document is None and request.resume == "must":
         message = f"no run {request.id!r} in experiment {experiment.name!r} to resume"
         raise NotFoundError(message)
@@ -183,14 +191,20 @@ def _create(session: Session, experiment: Experiment, request: RunRequest, code:
         heartbeat_at=now,
     )
     fields = shorten(session, codec.to_fields(record))
-    if request.id is not None or not experiment.auto_inc_ids:
-        return _create_named(session, experiment, fields, request.id or new_id())
-    return _create_numbered(session, experiment, fields)
+    try:
+        experiment.confirm()
+        if request.id is not None or not experiment.auto_inc_ids:
+            document = _create_named(session, experiment, fields, request.id or new_id())
+        else:
+            document = _create_numbered(session, experiment, fields)
+    except UnavailableError as outage:
+        return _begin_away(session, experiment, request, fields, outage)
+    return _opened(session, experiment, document, main=True)
 
 
 def _create_named(
     session: Session, experiment: Experiment, fields: dict[str, Value], id_: str
-) -> Run:
+) -> Document:
     path = paths.run(experiment.path, id_)
     try:
         (revision,) = session.documents.apply([Create(path, fields)])
@@ -200,14 +214,16 @@ def _create_named(
             "give resume='allow' to go on with it, or another id"
         )
         raise AlreadyExistsError(message) from error
-    return _opened(session, experiment, path, fields, revision)
+    return _as_created(session, path, fields, revision)
 
 
-def _create_numbered(session: Session, experiment: Experiment, fields: dict[str, Value]) -> Run:
+def _create_numbered(
+    session: Session, experiment: Experiment, fields: dict[str, Value]
+) -> Document:
     """Take the experiment's next number and create the run of that id, both or neither."""
     taken = 0
 
-    def attempt() -> Run:
+    def attempt() -> Document:
         nonlocal taken
         counter = experiment.counter(at_least=taken + 1)
         number = counter.number
@@ -228,7 +244,78 @@ def _create_numbered(session: Session, experiment: Experiment, fields: dict[str,
             taken = number
             raise
         experiment.remember_counter(number + 1, str(revisions[0]))
-        return _opened(session, experiment, path, {**fields, "number": number}, revisions[1])
+        return _as_created(session, path, {**fields, "number": number}, revisions[1])
+
+    return session.retry(attempt, AlreadyExistsError)
+
+
+def _as_created(
+    session: Session, path: str, fields: dict[str, Value], revision: str | None
+) -> Document:
+    now = session.clock()
+    return Document(path, fields, str(revision), now, now)
+
+
+def _begin_away(
+    session: Session,
+    experiment: Experiment,
+    request: RunRequest,
+    fields: dict[str, Value],
+    outage: UnavailableError,
+) -> Run:
+    """Begin a run that the store does not know yet; it is created when the store is back."""
+    if request.resume == "must":
+        raise outage
+    path = paths.run(experiment.path, request.id or new_id())
+    session.warn_once(
+        f"the store is away ({outage}); runs are recorded in the journal until it is back, "
+        "and `aletheia sync` sends what is left then"
+    )
+    begun = {
+        "project": session.project_fields(),
+        "experiment": experiment.fields,
+        "run": fields,
+        "numbered": request.id is None and experiment.auto_inc_ids,
+        "join": request.resume == "allow",
+    }
+    document = _as_created(session, path, fields, None)
+    return _opened(session, experiment, document, main=True, begun=begun)
+
+
+def create_late(session: Session, path: str, begun: Mapping[str, Any]) -> dict[str, Value]:
+    """Create a run that was begun while the store was away, with all it lies in.
+
+    Returns:
+        The run's fields, its number among them.
+
+    Raises:
+        AlreadyExistsError: There is another run of this id.
+        UnavailableError: The store is still away.
+    """
+
+    def attempt() -> dict[str, Value]:
+        run = session.documents.get(path)
+        fields = dict(begun["run"])
+        if run is not None:
+            if begun["join"] or run.fields.get("token") == fields.get("token"):
+                return run.fields
+            message = f"{path} exists and is another run: its rows stay in the journal"
+            raise InvalidValueError(message)
+        experiment_path = path.rpartition("/runs/")[0]
+        experiment = session.documents.get(experiment_path)
+        known = experiment.fields if experiment is not None else dict(begun["experiment"])
+        number = int(known.get("next_run_number", 1))
+        if begun["numbered"]:
+            fields["number"] = number
+            number += 1
+        writes: list[Write] = list(session.project_writes(begun["project"]))
+        if experiment is None:
+            writes.append(Create(experiment_path, {**known, "next_run_number": number}))
+        elif begun["numbered"]:
+            changes: Changes = {("next_run_number",): number}
+            writes.append(Update(experiment_path, changes, experiment.revision))
+        session.documents.apply([*writes, Create(path, fields)])
+        return fields
 
     return session.retry(attempt, AlreadyExistsError)
 
@@ -254,7 +341,7 @@ def _resume(
     if document is None:
         message = f"run {request.id!r} was deleted while it was resumed"
         raise NotFoundError(message)
-    run = Run(experiment, document, live=True)
+    run = _opened(session, experiment, document, main=False)
     run._resumed = True  # noqa: SLF001 - its line in the leaderboard may exist already
     return run
 
@@ -262,12 +349,36 @@ def _resume(
 def _opened(
     session: Session,
     experiment: Experiment,
-    path: str,
-    fields: dict[str, Value],
-    revision: str | None,
+    document: Document,
+    *,
+    main: bool,
+    begun: Mapping[str, Any] | None = None,
 ) -> Run:
-    now = session.clock()
-    return Run(experiment, Document(path, fields, str(revision), now, now), live=True)
+    """Return the live run of a document, with a writer of its own."""
+    run = Run(experiment, document)
+    assets = AssetWriter(session, run._note_log_file)  # noqa: SLF001 - parts of one run
+
+    def prepare() -> None:
+        if begun is not None:
+            run._learn(create_late(session, document.path, begun))  # noqa: SLF001
+
+    head: dict[str, Any] = {"url": session.settings.url, "blobs": session.settings.blobs}
+    head |= {"project": session.project, "begun": session.clock(), "create": begun}
+    writer = RunWriter(
+        session,
+        document.path,
+        run.id,
+        head={key: value for key, value in head.items() if value is not None},
+        main=main,
+        summary={},
+        prepare=prepare,
+        convert=assets.cell,
+        show=assets.shown,
+        shrink=assets.shrink,
+    )
+    run._writer = writer  # noqa: SLF001
+    session.recorder.watch(document.path, writer)
+    return run
 
 
 def _tag(run: Run, root: Path, commit: str) -> None:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from aletheia_like.errors import AlreadyExistsError
+from aletheia_like.errors import AlreadyExistsError, UnavailableError
 from aletheia_like.metastore.progress import transfer_progress
 from aletheia_like.metastore.session import Session
 from aletheia_like.model import paths
@@ -43,7 +43,27 @@ class LocalFile:
     path: Path
 
 
-def store_files(session: Session, files: Iterable[LocalFile], what: str) -> int:
+def store_files(session: Session, files: Sequence[LocalFile], what: str) -> int:
+    """Store what is not there yet, or spool it if the store is away; return how many bytes.
+
+    Args:
+        session: Where to.
+        files: What; files of equal content are stored once.
+        what: Named beside the progress bar.
+
+    Raises:
+        IntegrityError: A file no longer has the content that was hashed.
+        SettingsError: The store has no place for bytes.
+    """
+    try:
+        return send_files(session, files, what)
+    except UnavailableError:
+        for file in files:
+            session.spool.put_file(file.digest, file.path)
+        return sum(file.size for file in files)
+
+
+def send_files(session: Session, files: Iterable[LocalFile], what: str) -> int:
     """Store what is not there yet; return how many bytes that was.
 
     Args:
@@ -54,6 +74,7 @@ def store_files(session: Session, files: Iterable[LocalFile], what: str) -> int:
     Raises:
         IntegrityError: A file no longer has the content that was hashed.
         SettingsError: The store has no place for bytes.
+        UnavailableError: The store is away.
     """
     wanted = {file.digest: file for file in files if file.digest not in session.known_files}
     missing = _not_indexed(session, wanted)
@@ -153,10 +174,15 @@ def shorten(session: Session, value: Value) -> Value:
     return value
 
 
+def local_blob(session: Session, digest: str) -> Path:
+    """Return a local file with the content of a blob, whether it was sent already or not."""
+    return session.spool.path(digest) or session.cache.fetch(digest)
+
+
 def lengthen(session: Session, value: object) -> object:
     """Return a user's value with the references to long texts replaced by the texts."""
     if isinstance(value, LongText):
-        return session.cache.fetch(value.digest).read_text(encoding="utf-8")
+        return local_blob(session, value.digest).read_text(encoding="utf-8")
     if isinstance(value, list):
         return [lengthen(session, item) for item in value]
     if isinstance(value, dict):

@@ -32,17 +32,17 @@ class Table:
 
     def to_pandas(self) -> Any:
         """Return a pandas DataFrame; what a row lacks is NaN."""
-        return _import("pandas", None).DataFrame(self.to_dicts(), columns=self.columns)
+        return import_extra("pandas", None).DataFrame(self.to_dicts(), columns=self.columns)
 
     def to_polars(self) -> Any:
         """Return a Polars DataFrame; columns of mixed types become text."""
-        frame = _import("polars", "polars").DataFrame
+        frame = import_extra("polars", "polars").DataFrame
         columns = {name: _one_type(self[name]) for name in self.columns}
         return frame(columns, strict=False)
 
     def to_arrow(self) -> Any:
         """Return an Arrow table; columns of mixed types become text."""
-        table = _import("pyarrow", "sql").table
+        table = import_extra("pyarrow", "sql").table
         return table({name: _one_type(self[name]) for name in self.columns})
 
     def __getitem__(self, column: str) -> list[Any]:
@@ -129,7 +129,12 @@ def _one_type(values: Sequence[Any]) -> list[Any]:
     return [None if value is None else str(value) for value in values]
 
 
-def _import(module: str, extra: str | None) -> Any:
+def import_extra(module: str, extra: str | None) -> Any:
+    """Return an optional module.
+
+    Raises:
+        MissingExtraError: It is not installed; the message says what to install.
+    """
     try:
         return importlib.import_module(module)
     except ImportError as error:

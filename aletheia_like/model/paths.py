@@ -3,6 +3,7 @@
     projects/{project}
     projects/{p}/experiments/{experiment}
     projects/{p}/experiments/{e}/runs/{run}
+    projects/{p}/experiments/{e}/runs/{r}/rows/{writer-sequence}
     projects/{p}/experiments/{e}/results/{run}
     projects/{p}/experiments/{e}/artifacts/{name}/versions/{n}/files/{id}
     projects/{p}/datasets/{name}/versions/{n}/files/{id}
@@ -44,6 +45,16 @@ def runs(experiment_path: str) -> str:
 def run(experiment_path: str, id_: str) -> str:
     """Path of a run."""
     return f"{runs(experiment_path)}/{to_id(id_, 'run')}"
+
+
+def rows(run_path: str) -> str:
+    """Collection of a run's rows, in chunks."""
+    return f"{run_path}/rows"
+
+
+def chunk(run_path: str, writer: str, first: int) -> str:
+    """Path of a chunk: who wrote its rows, and the sequence number of the first."""
+    return f"{rows(run_path)}/{writer}-{first:010d}"
 
 
 def results(experiment_path: str) -> str:

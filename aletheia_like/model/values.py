@@ -8,13 +8,14 @@ its own travels in a one-key map whose key starts with `@`, readable in the Fire
     becomes       tuple, numpy array -> list; set -> sorted list; numpy, torch scalar -> Python's;
                   path, UUID -> str; an enumeration's member -> its value
     tagged        list inside a list, larger int, naive datetime, date, time, timedelta, Decimal,
-                  complex, a text that moved to a blob (`LongText`), and a map whose keys are no
-                  field names (integers, "", "__x__", "@x")
+                  complex, what moved to a blob (`LongText`, `LongValue`), and a map whose keys are
+                  no field names (integers, "", "__x__", "@x")
     refused       everything else, by InvalidValueError, naming the place
 """
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import decimal
 import enum
@@ -43,6 +44,23 @@ class LongText:
     digest: str
     size: int
     head: str
+
+
+@dataclass(frozen=True, slots=True)
+class LongValue:
+    """A value too long for its row: the blob that holds it as JSON.
+
+    Attributes:
+        digest: sha-256 of the JSON text, the blob's name.
+        size: Bytes.
+    """
+
+    digest: str
+    size: int
+
+
+class UnknownKindError(InvalidValueError):
+    """A value is of a kind that no store knows; what is only inexact is refused otherwise."""
 
 
 Value = Any
@@ -307,6 +325,8 @@ def _encode_tagged(value: Any, where: FieldPath) -> Value:
             return {"@complex": [value.real, value.imag]}
         case LongText():
             return {"@text": [value.digest, value.size, value.head]}
+        case LongValue():
+            return {"@json": [value.digest, value.size]}
         case _:
             return None
 
@@ -336,7 +356,7 @@ def _plain(value: Any, where: FieldPath) -> Any:
             f"{_place(where)}: a {type(value).__module__}.{type(value).__qualname__} has no "
             "stored form: convert it, or add it as an artifact"
         )
-        raise InvalidValueError(message)
+        raise UnknownKindError(message)
     return plain
 
 
@@ -403,6 +423,9 @@ _DECODERS: Mapping[str, Callable[[Any], Any]] = {
     "@decimal": decimal.Decimal,
     "@complex": _complex,
     "@text": lambda parts: LongText(*parts),
+    "@json": lambda parts: LongValue(*parts),
+    "@at": dt.datetime.fromisoformat,
+    "@bytes": base64.b64decode,
 }
 
 

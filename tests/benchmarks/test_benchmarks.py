@@ -1,4 +1,4 @@
-"""Every benchmark runs, on a small size."""
+"""Every benchmark runs, on a small size and without peers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.installing import pinned
+
 ROOT = Path(__file__).parent.parent.parent
+NAMES = ["logging", "runs", "reading", "start", "writers", "crash", "files", "growth"]
 
 
-@pytest.mark.parametrize("name", ["start", "runs", "files"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_benchmark_runs_on_a_small_size(name):
     command = [sys.executable, "-m", "tests.benchmarks", name, "--small"]
     done = subprocess.run(
@@ -21,3 +24,10 @@ def test_a_benchmark_runs_on_a_small_size(name):
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["benchmark"].startswith(name)
+
+
+def test_each_peer_has_one_pinned_version():
+    versions = [requirement.partition("==")[2] for requirement in pinned().values()]
+
+    assert versions
+    assert all(versions)

@@ -1,0 +1,324 @@
+"""What rows hold beside plain values: files, folders, tables and any Python object, as blobs.
+
+A file leaves `{"@file": {"name", "sha256", "size"}}` in its row, an object its sha-256. The bytes
+wait in the spool, so a row with a file returns as fast as this machine's disk takes the file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import IO, Any
+
+from aletheia_like.errors import InvalidValueError, NotFoundError, UntrustedArtifactError
+from aletheia_like.metastore.session import Session
+from aletheia_like.metastore.storing import local_blob
+from aletheia_like.model.digests import check_digest, digest_stream
+from aletheia_like.model.rows import cell_text, read_cell
+from aletheia_like.model.values import (
+    LongText,
+    LongValue,
+    UnknownKindError,
+    Value,
+    decode,
+    encode,
+    is_key,
+)
+
+FILE = "@file"
+_ATOMS = frozenset({type(None), bool, int, float, str, bytes})
+_HEAD_CHARACTERS = 200
+_CELL_BYTES = 8_192
+_MAX_NESTING = 20
+
+
+class File:
+    """A file in a row: given to `run.log` by its path, and given back by the rows.
+
+    Args:
+        path: Where it is. It is read when it is logged.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path: Path | None = Path(path).expanduser()
+        self._name = self._path.name
+        self._digest: str | None = None
+        self._size: int | None = None
+        self._fetch: Callable[[], Path] | None = None
+
+    @classmethod
+    def stored(cls, fields: Mapping[str, Any], fetch: Callable[[], Path]) -> File:
+        """Return a file that is in the store.
+
+        Args:
+            fields: Its name, sha-256 and size.
+            fetch: Gives a local copy.
+        """
+        file = cls(str(fields.get("name", "")))
+        file._path = None
+        file._digest, file._size, file._fetch = fields["sha256"], fields.get("size"), fetch
+        return file
+
+    @property
+    def path(self) -> Path | None:
+        """Where it was logged from; None if it was read from the store."""
+        return self._path
+
+    @property
+    def name(self) -> str:
+        """What the file is called."""
+        return self._name
+
+    @property
+    def digest(self) -> str | None:
+        """sha-256 of its content; None before it is logged."""
+        return self._digest
+
+    @property
+    def size(self) -> int | None:
+        """Bytes; None before it is logged."""
+        return self._size
+
+    @property
+    def local_path(self) -> Path:
+        """A local copy, verified; fetched if need be."""
+        if self._fetch is not None:
+            return self._fetch()
+        if self._path is None:
+            message = f"{self.name}: the file is not in a store"
+            raise NotFoundError(message)
+        return self._path
+
+    def open(self) -> IO[bytes]:
+        """Open it for reading."""
+        return self.local_path.open("rb")
+
+    def as_df(self) -> Any:
+        """Return it as a pandas DataFrame: a table of comma-separated values."""
+        import pandas as pd
+
+        return pd.read_csv(self.local_path)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, File):
+            return NotImplemented
+        mine, its = (self._digest, self._name), (other._digest, other._name)
+        return mine == its and (self._digest is not None or self._path == other._path)
+
+    def __hash__(self) -> int:
+        return hash((self._digest, self._name))
+
+    def __repr__(self) -> str:
+        size = "" if self._size is None else f" {self._size:,} bytes"
+        digest = "" if self._digest is None else f" {self._digest[:12]}"
+        return f"<{type(self).__name__} {self._path or self._name}{size}{digest}>"
+
+
+class LogFile(File):
+    """A file that still grows: its row says where it is, and the run's end stores what it became.
+
+    Args:
+        path: Where it is; it need not exist yet.
+    """
+
+
+class Folder:
+    """A folder in a row: a map of names to files and folders.
+
+    Args:
+        path: Where it is. It is read when it is logged.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path).expanduser()
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._path
+
+    def __repr__(self) -> str:
+        return f"<Folder {self._path}>"
+
+
+class AssetWriter:
+    """Turns what a user logs into cells of a row.
+
+    Args:
+        session: Where bytes go.
+        live: Told of log files: their column and path.
+    """
+
+    def __init__(self, session: Session, live: Callable[[str, Path], None]) -> None:
+        self._session = session
+        self._live = live
+
+    def cell(self, column: str, value: Any) -> Value:
+        """Return the storable form of a value, with all that is too large or foreign spooled.
+
+        Raises:
+            NotFoundError: There is no such file or folder.
+            InvalidValueError: The value can neither be stored nor pickled.
+        """
+        if type(value) in _ATOMS:
+            return encode(value, (column,))
+        return self._cell((column,), value)
+
+    def shown(self, value: Value) -> Any:
+        """Return the user's value of a cell."""
+        return complete(self._session, decode(value))
+
+    def shrink(self, cells: Mapping[str, Value]) -> dict[str, Value]:
+        """Return a row's cells with the long ones moved to blobs."""
+        return {name: self._shrunk(name, value) for name, value in cells.items()}
+
+    def _cell(self, where: tuple[str, ...], value: Any) -> Value:
+        if isinstance(value, LogFile):
+            return self._log_file(where, value)
+        if isinstance(value, File):
+            return self._file(value)
+        if isinstance(value, Folder):
+            return self._folder(where, value)
+        if _is_frame(value):
+            return self._frame(where, value)
+        try:
+            return encode(value, where)
+        except UnknownKindError:
+            if len(where) > _MAX_NESTING:
+                raise
+            return self._foreign(where, value)
+
+    def _foreign(self, where: tuple[str, ...], value: Any) -> Value:
+        """Encode a container part by part, a record by its fields; pickle everything else."""
+        if isinstance(value, Mapping):
+            cells = {key: self._cell((*where, str(key)), one) for key, one in value.items()}
+            if all(is_key(key) and not key.startswith("@") for key in cells):
+                return cells
+            pairs = ((encode(key, where), cell) for key, cell in cells.items())
+            return {"@items": [{"key": key, "value": cell} for key, cell in pairs]}
+        if isinstance(value, list | tuple | AbstractSet):
+            return [self._item((*where, "[]"), one) for one in value]
+        if hasattr(value, "model_dump"):
+            return self._cell(where, value.model_dump())
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            fields = dataclasses.fields(value)
+            return self._cell(where, {one.name: getattr(value, one.name) for one in fields})
+        return self._pickled(where, value)
+
+    def _item(self, where: tuple[str, ...], value: Any) -> Value:
+        cell = self._cell(where, value)
+        return {"@list": cell} if isinstance(cell, list) else cell
+
+    def _file(self, file: File) -> Value:
+        if file.path is None:
+            return {FILE: {"name": file.name, "sha256": file.digest, "size": file.size}}
+        path = file.path
+        if not path.is_file():
+            what = "is a folder: log it as al.Folder" if path.is_dir() else "does not exist"
+            message = f"{path} {what}; the row is not logged"
+            raise NotFoundError(message)
+        with path.open("rb") as stream:
+            digest = digest_stream(stream)
+        size = path.stat().st_size
+        self._session.spool.put_file(digest, path)
+        return {FILE: {"name": path.name, "sha256": digest, "size": size}}
+
+    def _log_file(self, where: tuple[str, ...], file: LogFile) -> Value:
+        path = (file.path or Path(file.name)).absolute()
+        self._live(where[0], path)
+        return {FILE: {"name": path.name, "live": str(path)}}
+
+    def _folder(self, where: tuple[str, ...], folder: Folder) -> Value:
+        if not folder.path.is_dir():
+            message = f"{folder.path} is no folder; the row is not logged"
+            raise NotFoundError(message)
+        entries = sorted(folder.path.iterdir())
+        return self._cell(
+            where,
+            {one.name: Folder(one) if one.is_dir() else File(one) for one in entries},
+        )
+
+    def _frame(self, where: tuple[str, ...], frame: Any) -> Value:
+        data = (
+            frame.to_csv(index=_has_index(frame))
+            if hasattr(frame, "to_csv")
+            else frame.write_csv()
+        ).encode()
+        name = f"{where[0]}.csv"
+        digest = self._session.spool.put_bytes(data, name)
+        return {FILE: {"name": name, "sha256": digest, "size": len(data), "kind": "table"}}
+
+    def _pickled(self, where: tuple[str, ...], value: Any) -> Value:
+        import cloudpickle
+
+        try:
+            data = cloudpickle.dumps(value)
+        except Exception as error:
+            kind = f"{type(value).__module__}.{type(value).__qualname__}"
+            message = f"{'.'.join(where)}: a {kind} can neither be stored nor pickled: {error}"
+            raise InvalidValueError(message) from error
+        return self._session.spool.put_bytes(data, f"{where[0]}.cloudpickle")
+
+    def _shrunk(self, name: str, value: Value) -> Value:
+        data = cell_text(value).encode()
+        if len(data) <= _CELL_BYTES or (isinstance(value, dict) and value.keys() == {FILE}):
+            return value
+        if isinstance(value, str):
+            text = value.encode()
+            digest = self._session.spool.put_bytes(text, f"{name}.txt")
+            return {"@text": [digest, len(text), value[:_HEAD_CHARACTERS]]}
+        digest = self._session.spool.put_bytes(data, f"{name}.json")
+        return {"@json": [digest, len(data)]}
+
+
+def complete(session: Session, value: Any) -> Any:
+    """Return a decoded cell with files as `File` and long values read from their blobs."""
+    if isinstance(value, LongText):
+        return local_blob(session, value.digest).read_text(encoding="utf-8")
+    if isinstance(value, LongValue):
+        return complete(session, read_cell(local_blob(session, value.digest).read_bytes()))
+    if isinstance(value, list):
+        return [complete(session, one) for one in value]
+    if isinstance(value, dict):
+        if value.keys() == {FILE} and isinstance(value[FILE], dict):
+            return _stored_file(session, value[FILE])
+        return {key: complete(session, one) for key, one in value.items()}
+    return value
+
+
+def _stored_file(session: Session, fields: Mapping[str, Any]) -> File:
+    if "sha256" not in fields:
+        return LogFile(str(fields.get("live", fields.get("name", ""))))
+    return File.stored(fields, lambda: local_blob(session, fields["sha256"]))
+
+
+def _is_frame(value: Any) -> bool:
+    kind = type(value)
+    return kind.__name__ == "DataFrame" and kind.__module__.split(".")[0] in ("pandas", "polars")
+
+
+def _has_index(frame: Any) -> bool:
+    """Whether a pandas frame's index says more than the order of its rows."""
+    return type(frame.index).__name__ != "RangeIndex"
+
+
+def load_object(session: Session, digest: str, *, trust: bool) -> Any:
+    """Return an object that was logged in a row, by the sha-256 that the row holds.
+
+    Raises:
+        UntrustedArtifactError: `trust` is not given: unpickling runs code.
+        NotFoundError: There is no such object.
+    """
+    check_digest(digest)
+    if not trust:
+        message = (
+            f"{digest[:12]} is a pickled object, and reading it runs code: "
+            "give trust=True if you know who logged it"
+        )
+        raise UntrustedArtifactError(message)
+    import cloudpickle
+
+    with local_blob(session, digest).open("rb") as stream:
+        return cloudpickle.load(stream)

@@ -1,0 +1,362 @@
+"""Rows as they are read: by key, by predicate, the latest of each column, as a table."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+from aletheia_like.errors import InvalidValueError
+from aletheia_like.metastore.assets import File, complete
+from aletheia_like.metastore.session import Session
+from aletheia_like.metastore.tables import Table, import_extra
+from aletheia_like.model.rows import ABSENT, RUN_ID, TIMESTAMP, Columns, moment
+
+Predicate = Callable[[dict[str, Any]], bool]
+
+_SHOWN = 10
+_SHOWN_WIDTH = 40
+
+
+class Rows(Table):
+    """Logged rows, in the order they were logged; reading never changes them.
+
+    Args:
+        columns: Values by column, all of one length; `ABSENT` where a row lacks the column.
+        count: How many rows there are.
+        read: Completes a value that lies elsewhere, such as a long text.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, Sequence[Any]],
+        count: int,
+        read: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self._columns = dict(columns)
+        self._count = count
+        self._read = read
+        self._complete: set[str] = set()
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all columns, in the order of first appearance."""
+        return list(self._columns)
+
+    def get(self, **keys: Any) -> Rows:
+        """Return the rows that have all of these values."""
+        kept: Sequence[int] = range(self._count)
+        for name, value in keys.items():
+            if name not in self._columns:
+                return self.chosen([])
+            cells = self._cells(name)
+            kept = [index for index in kept if _is_equal(cells[index], value)]
+        return self.chosen(kept)
+
+    def filter(self, predicate: Predicate | Mapping[str, Callable[[Any], bool]]) -> Rows:
+        """Return the rows that a predicate accepts; an error it raises goes on to the caller.
+
+        Args:
+            predicate: Takes a row as a dictionary, which holds only the columns it has. Or a
+                mapping of columns to predicates of their value, which a row without the column
+                does not satisfy.
+        """
+        if callable(predicate):
+            chosen = [index for index, row in enumerate(self) if predicate(row)]
+            return self.chosen(chosen)
+        kept: Sequence[int] = range(self._count)
+        for name, accepts in predicate.items():
+            if name not in self._columns:
+                return self.chosen([])
+            cells = self._cells(name)
+            kept = [i for i in kept if cells[i] is not ABSENT and accepts(cells[i])]
+        return self.chosen(kept)
+
+    def head(self, n: int = 5) -> Rows:
+        """Return the first rows."""
+        return self.chosen(range(self._count)[: _count(n)])
+
+    def tail(self, n: int = 5) -> Rows:
+        """Return the last rows."""
+        return self.chosen(range(self._count)[max(0, self._count - _count(n)) :])
+
+    def latest(
+        self,
+        columns: str | Sequence[str] = "*",
+        index: str | Sequence[str] | None = None,
+        *,
+        deep_merge: bool = True,
+        keep_rows_without_values: bool = False,
+    ) -> Any:
+        """Return the last value of columns: over all rows, or for each value of an index.
+
+        None counts as no value. Dictionaries are merged, key by key, later rows winning.
+
+        Args:
+            columns: One name, several, or `"*"` for every column there is.
+            index: One or several columns that group the rows.
+            deep_merge: False takes the last dictionary as it is.
+            keep_rows_without_values: With an index, keep groups in which no column has a value.
+
+        Returns:
+            Without an index: the value or None for one name, else a dictionary of the columns
+            that have one. With an index: a pandas DataFrame, one row for each distinct index,
+            sorted by it, the index as ordinary columns first.
+        """
+        one = isinstance(columns, str) and columns != "*"
+        names = self.columns if columns == "*" else _names(columns)
+        if index is not None:
+            keys = _names(index)
+            wanted = [name for name in names if name not in keys]
+            if columns == "*":
+                wanted = [name for name in wanted if name not in (TIMESTAMP, RUN_ID)]
+            return self._latest_by(keys, wanted, merge=deep_merge, keep=keep_rows_without_values)
+        found = {
+            name: _last(self._cells(name), merge=deep_merge)
+            for name in names
+            if name in self._columns
+        }
+        if one:
+            return found.get(names[0])
+        return {name: value for name, value in found.items() if value is not None}
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return the rows as dictionaries, each with the columns it has."""
+        return list(self)
+
+    def to_pandas(self) -> Any:
+        """Return a pandas DataFrame; what a row lacks is NaN."""
+        frame = import_extra("pandas", None).DataFrame
+        return frame({name: self[name] for name in self._columns}, columns=self.columns)
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write the rows as comma-separated values; dictionaries and lists as JSON."""
+        target = Path(path)
+        with target.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(self.columns)
+            columns = [[_csv_cell(value) for value in self[name]] for name in self._columns]
+            writer.writerows(zip(*columns, strict=True))
+        return target
+
+    def to_parquet(self, path: str | Path) -> Path:
+        """Write the rows as a Parquet file; columns of mixed types become text."""
+        import_extra("pyarrow.parquet", "sql").write_table(self.to_arrow(), path)
+        return Path(path)
+
+    @overload
+    def __getitem__(self, column: str) -> list[Any]: ...
+    @overload
+    def __getitem__(self, column: int) -> dict[str, Any]: ...
+    def __getitem__(self, column: str | int) -> list[Any] | dict[str, Any]:
+        """Return a column, None where a row lacks it; or a row by its number."""
+        if isinstance(column, int):
+            if not -self._count <= column < self._count:
+                message = f"no row {column}: there are {self._count}"
+                raise IndexError(message)
+            return next(iter(self.chosen([column % self._count])))
+        if column not in self._columns:
+            message = f"no column {column!r}: there are {', '.join(self.columns) or 'none'}"
+            raise InvalidValueError(message)
+        return [None if cell is ABSENT else cell for cell in self._cells(column)]
+
+    def __contains__(self, column: object) -> bool:
+        return column in self._columns
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for name in self._columns:
+            self._cells(name)
+        return (self._row(index) for index in range(self._count))
+
+    def __str__(self) -> str:
+        if not self._count:
+            return "no rows"
+        shown = self if self._count <= _SHOWN else self.head(_SHOWN)
+        more = self._count - len(shown)
+        table = shown.to_pandas().to_string(index=False, max_colwidth=_SHOWN_WIDTH)
+        return f"{table}\n… {more} more rows" if more else str(table)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self.columns
+
+    def _row(self, index: int) -> dict[str, Any]:
+        return {
+            name: cell
+            for name in self._columns
+            if (cell := self._cells(name)[index]) is not ABSENT
+        }
+
+    def _cells(self, name: str) -> Sequence[Any]:
+        """Return a column with what lies elsewhere read."""
+        cells = self._columns[name]
+        if self._read is not None and name not in self._complete:
+            self._complete.add(name)
+            if any(type(cell) not in _SIMPLE for cell in cells):
+                cells = self._columns[name] = [self._read(cell) for cell in cells]
+        return cells
+
+    def with_column(self, name: str, value: Any) -> Rows:
+        """Return the same rows with one more column, of one value, unless they have it."""
+        if name in self._columns or not self._count:
+            return self
+        return Rows({**self._columns, name: [value] * self._count}, self._count, self._read)
+
+    def chosen(self, indices: Sequence[int]) -> Rows:
+        """Return the rows of these numbers, in this order."""
+        if isinstance(indices, range) and len(indices) == self._count:
+            return self
+        columns: dict[str, list[Any]] = {}
+        for name, cells in self._columns.items():
+            kept = [cells[index] for index in indices]
+            if any(cell is not ABSENT for cell in kept):
+                columns[name] = kept
+        return Rows(columns, len(indices), self._read)
+
+    def _latest_by(
+        self, keys: Sequence[str], wanted: Sequence[str], *, merge: bool, keep: bool
+    ) -> Any:
+        import pandas as pd
+
+        names = [*keys, *wanted]
+        if any(name not in self._columns for name in keys):
+            return pd.DataFrame(columns=names)
+        places = [self._cells(key) for key in keys]
+        distinct: list[tuple[Any, ...]] = []
+        group_of = _grouped(zip(*places, strict=True), distinct)
+        table: dict[str, list[Any]] = {
+            name: _last_by_group(self._cells(name), group_of, len(distinct), merge=merge)
+            for name in wanted
+            if name in self._columns
+        }
+        rows = [
+            row
+            for row in range(len(distinct))
+            if keep or any(column[row] is not None for column in table.values())
+        ]
+        order = _sorted(rows, distinct)
+        for place, key in enumerate(keys):
+            table[key] = [values[place] for values in distinct]
+        present = [name for name in names if name in table]
+        return pd.DataFrame(
+            {name: [table[name][row] for row in order] for name in present}, columns=present
+        )
+
+
+_SIMPLE = frozenset({type(None), bool, int, float, str, bytes, type(ABSENT)})
+
+
+def rows_of(session: Session, columns: Columns, run_id: str) -> Rows:
+    """Return a run's rows for its user, with their moments and the run's id."""
+    cells: dict[str, Sequence[Any]] = dict(columns.cells)
+    cells[TIMESTAMP] = [moment(one) for one in columns.timestamps]
+    cells[RUN_ID] = [run_id] * len(columns)
+    return Rows(cells, len(columns), lambda value: complete(session, value))
+
+
+def joined_rows(parts: Sequence[Rows]) -> Rows:
+    """Return the rows of all parts, one part after the other."""
+    names = dict.fromkeys(name for part in parts for name in part.columns)
+    columns: dict[str, list[Any]] = {}
+    for name in names:
+        column: list[Any] = []
+        for part in parts:
+            column += part._columns.get(name) or [ABSENT] * len(part)  # noqa: SLF001 - its own kind
+        columns[name] = column
+    read = next((part._read for part in parts if part._read), None)  # noqa: SLF001
+    return Rows(columns, sum(map(len, parts)), read)
+
+
+def deep_merged(earlier: Any, later: Any) -> Any:
+    """Return two values as one: dictionaries key by key, else the later; both stay as they are."""
+    if not isinstance(earlier, Mapping) or not isinstance(later, Mapping):
+        return later
+    merged = dict(earlier)
+    for key, value in later.items():
+        merged[key] = deep_merged(merged[key], value) if key in merged else value
+    return merged
+
+
+def _names(columns: str | Sequence[str]) -> list[str]:
+    return [columns] if isinstance(columns, str) else list(columns)
+
+
+def _last(cells: Sequence[Any], *, merge: bool) -> Any:
+    last: Any = None
+    for cell in reversed(cells):
+        if _is_missing(cell):
+            continue
+        if not merge or not isinstance(cell, Mapping):
+            return cell if last is None else last
+        last = cell if last is None else deep_merged(cell, last)
+    return last
+
+
+def _last_by_group(
+    cells: Sequence[Any], group_of: Sequence[int | None], count: int, *, merge: bool
+) -> list[Any]:
+    column: list[Any] = [None] * count
+    for group, cell in zip(group_of, cells, strict=True):
+        if group is not None and cell is not None and cell is not ABSENT:
+            column[group] = deep_merged(column[group], cell) if merge else cell
+    return column
+
+
+def _grouped(rows: Iterable[tuple[Any, ...]], distinct: list[tuple[Any, ...]]) -> list[int | None]:
+    """Number the rows by their distinct values, which are added to `distinct`; None lacks one."""
+    numbers: dict[Any, int] = {}
+    grouped: list[int | None] = []
+    for values in rows:
+        if None in values or ABSENT in values:
+            grouped.append(None)
+            continue
+        key = _hashable(values)
+        if key not in numbers:
+            numbers[key] = len(distinct)
+            distinct.append(values)
+        grouped.append(numbers[key])
+    return grouped
+
+
+def _hashable(values: tuple[Any, ...]) -> Any:
+    try:
+        hash(values)
+    except TypeError:
+        return repr(values)
+    return values
+
+
+def _sorted(rows: list[int], keys: Sequence[Any]) -> list[int]:
+    try:
+        return sorted(rows, key=lambda row: keys[row])
+    except TypeError:
+        return rows
+
+
+def _is_missing(cell: Any) -> bool:
+    return cell is None or cell is ABSENT
+
+
+def _is_equal(cell: Any, value: Any) -> bool:
+    if cell is ABSENT or isinstance(cell, bool) != isinstance(value, bool):
+        return False
+    return bool(cell == value)
+
+
+def _count(n: int) -> int:
+    if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+        message = f"a number of rows is 0 or more, not {n!r}"
+        raise InvalidValueError(message)
+    return n
+
+
+def _csv_cell(value: Any) -> Any:
+    if isinstance(value, dict | list):
+        return json.dumps(value, default=str, ensure_ascii=False)
+    if isinstance(value, File):
+        return value.digest or value.name
+    return value

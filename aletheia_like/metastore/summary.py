@@ -1,0 +1,94 @@
+"""The last, least and greatest value of every numeric column, kept up as rows come."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from aletheia_like.model.rows import AMEND, STEP, STREAM, Columns, Line, from_lines
+from aletheia_like.model.values import is_key
+
+MAX_COLUMNS = 1_000
+"""Columns beyond this many have no summary: it has to fit into the run's document."""
+
+_NUMBERS = frozenset({int, float})
+
+Summary = Mapping[str, Any]
+"""`last`, `min`, `max`, and `step` where the last row had one."""
+
+
+def summarised(lines: Sequence[Line]) -> dict[str, dict[str, Any]]:
+    """Return the summary of a run's own rows, by column."""
+    own = [line for line in lines if STREAM not in line.cells and AMEND not in line.cells]
+    return summary_of(from_lines(own)) if own else {}
+
+
+def summary_of(columns: Columns) -> dict[str, dict[str, Any]]:
+    """Return the summary of every numeric column."""
+    steps = columns.cells.get(STEP)
+    found: dict[str, dict[str, Any]] = {}
+    for name, cells in columns.cells.items():
+        if (
+            name == STEP
+            or name.startswith("@")
+            or not is_key(name)
+            or _NUMBERS.isdisjoint(map(type, cells))
+        ):
+            continue
+        numbers = [cell for cell in cells if type(cell) in _NUMBERS]
+        finite = [number for number in numbers if not math.isnan(number)] or [math.nan]
+        found[name] = {"last": numbers[-1], "min": min(finite), "max": max(finite)}
+        at = (
+            len(cells)
+            - 1
+            - next(index for index, cell in enumerate(reversed(cells)) if type(cell) in _NUMBERS)
+        )
+        step = steps[at] if steps is not None else None
+        if type(step) in _NUMBERS:
+            found[name]["step"] = step
+    return found
+
+
+def merged(earlier: Mapping[str, Summary], later: Mapping[str, Summary]) -> dict[str, Any]:
+    """Return one summary of two: of all that `earlier` saw, and then `later`."""
+    result: dict[str, Any] = dict(earlier)
+    for name, new in later.items():
+        old = result.get(name)
+        if isinstance(old, Mapping) and {"min", "max"} <= old.keys():
+            result[name] = {**new, "min": _least(old, new), "max": _greatest(old, new)}
+        elif len(result) < MAX_COLUMNS:
+            result[name] = dict(new)
+    return result
+
+
+def merged_by_step(one: Mapping[str, Summary], other: Mapping[str, Summary]) -> dict[str, Any]:
+    """Return one summary of two writers that went side by side: the later step is the last."""
+    behind = {name: _behind(one[name], other[name]) for name in one.keys() & other.keys()}
+    result = merged(one, other)
+    for name, entry in behind.items():
+        result[name] = {**result[name], **entry}
+    return result
+
+
+def _behind(one: Summary, other: Summary) -> Summary:
+    """Return the last value of whichever is further on."""
+    ahead = one if _step(one) >= _step(other) else other
+    return {key: ahead[key] for key in ("last", STEP) if key in ahead}
+
+
+def _step(entry: Summary) -> float:
+    step = entry.get(STEP)
+    return step if isinstance(step, int | float) else -math.inf
+
+
+def _least(one: Summary, other: Summary) -> Any:
+    return min(_numbers(one["min"], other["min"]), default=math.nan)
+
+
+def _greatest(one: Summary, other: Summary) -> Any:
+    return max(_numbers(one["max"], other["max"]), default=math.nan)
+
+
+def _numbers(*values: Any) -> Iterable[Any]:
+    return [value for value in values if type(value) in _NUMBERS and not math.isnan(value)]

@@ -1,0 +1,360 @@
+"""Calls of functions as rows: what went in, what came out, how long it took.
+
+    function_name, args, kwargs      what was called; arguments as values, or as a short text
+    function_time                    seconds; 0.0 for a result from the cache
+    function_result                  a value or a short text; absent if it became columns
+    error                            the exception's text, "" if there was none
+    cache                            with `cache=`: EXPERIMENT/RUN that computed the result, or ""
+    param_field                      the fields of arguments that are dataclasses and the like
+
+Beside these go `params`, the figures of `capture.sampling` if asked for, and the entries of a
+result that is a mapping. A name that is taken gets a prefix, and a warning is given once.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import inspect
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from aletheia_like.errors import InvalidValueError, NotFoundError, ReadOnlyError
+from aletheia_like.metastore.arguments import (
+    config_columns,
+    describe,
+    named_arguments,
+    short_text,
+    takes_self,
+)
+from aletheia_like.metastore.assets import File, Folder
+from aletheia_like.metastore.callkey import NoContentError, call_key
+from aletheia_like.metastore.resultcache import CachedResult, Lineage, ResultCache
+
+if TYPE_CHECKING:
+    from aletheia_like.capture.sampling import Sampler
+    from aletheia_like.metastore.run import Run
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+RESERVED = frozenset(
+    "function_name args kwargs function_time function_result error cache timestamp run_id".split()
+)
+"""Columns that no parameter, field or entry of a result may take."""
+
+_SOURCES = {"param_": "parameters", "arg_": "arguments", "result_": "result"}
+_MAX_RESULT_ITEMS = 10_000
+_MAX_NAME = 400
+
+
+@dataclass(frozen=True, slots=True)
+class TrackOptions:
+    """How calls are tracked.
+
+    Attributes:
+        params: Columns for every row, and part of the cache's key.
+        system_metrics: Sample processors, memory and disk during the call.
+        network_metrics: Count the bytes sent and received during the call.
+        interval: Seconds between two samples.
+        raise_on_error: Raise what the function raises; else the call gives None.
+        cache: Take results from a cache, and keep them there: a folder, or True for the default.
+        cache_force: Compute anew, and replace what is in the cache.
+    """
+
+    params: Mapping[str, Any] = field(default_factory=dict)
+    system_metrics: bool = False
+    network_metrics: bool = False
+    interval: float = 1.0
+    raise_on_error: bool = True
+    cache: str | os.PathLike[str] | bool | None = None
+    cache_force: bool = False
+
+
+_NAMES = frozenset(one.name for one in fields(TrackOptions))
+
+
+def split_options(
+    function: Callable[..., Any], given: Mapping[str, Any]
+) -> tuple[TrackOptions, dict[str, Any]]:
+    """Return the options among keyword arguments, and the others, which are the function's.
+
+    A name that the function has as a parameter is the function's; the option of that name can
+    then be given with `wrap`.
+    """
+    own = _parameters(function)
+    options = {name: given[name] for name in given if name in _NAMES and name not in own}
+    others = {name: value for name, value in given.items() if name not in options}
+    if options.get("params", ...) is None:
+        del options["params"]
+    return TrackOptions(**options), others
+
+
+def track(
+    run: Run,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    options: TrackOptions,
+) -> Any:
+    """Call a function, log one row about the call, and return the result.
+
+    The coroutine of an async function is returned, and the row logged when it was awaited.
+
+    Raises:
+        InvalidValueError: It is a generator function, whose work is done after the call.
+        ReadOnlyError: The run has ended; the function was not called.
+        MissingExtraError: Figures were asked for and psutil is not installed.
+    """
+    _check(function)
+    if _is_async(function):
+        return _track_async(run, function, args, kwargs, options)
+    call = _Call(run, function, args, dict(kwargs), options)
+    hit = call.begin()
+    if hit is not None:
+        return hit.result
+    try:
+        result = function(*args, **kwargs)
+    except BaseException as error:
+        if call.fail(error):
+            raise
+        return None
+    call.succeed(result)
+    return result
+
+
+def wrap(run: Run, options: TrackOptions) -> Callable[[F], F]:
+    """Return a decorator that tracks every call; the function keeps its name and signature."""
+
+    def decorate(function: F) -> F:
+        _check(function)
+
+        @functools.wraps(function)
+        async def awaited(*args: Any, **kwargs: Any) -> Any:
+            return await _track_async(run, function, args, kwargs, options)
+
+        @functools.wraps(function)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            return track(run, function, args, kwargs, options)
+
+        return cast("F", awaited if _is_async(function) else called)
+
+    return decorate
+
+
+async def _track_async(
+    run: Run,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    options: TrackOptions,
+) -> Any:
+    call = _Call(run, function, args, dict(kwargs), options)
+    hit = call.begin()
+    if hit is not None:
+        return hit.result
+    try:
+        result = await function(*args, **kwargs)
+    except BaseException as error:
+        if call.fail(error):
+            raise
+        return None
+    call.succeed(result)
+    return result
+
+
+class _Call:
+    """One call of a function, from what is known before it to the row about it."""
+
+    def __init__(
+        self,
+        run: Run,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: TrackOptions,
+    ) -> None:
+        # Refused before the call: afterwards its result would be lost.
+        reason = run._refuse()  # noqa: SLF001 - handles of one metastore
+        if reason is not None:
+            raise ReadOnlyError(reason)
+        self._run = run
+        self._session = run._session  # noqa: SLF001 - handles of one metastore
+        self._options = options
+        self._name = _name(function)
+        self._sampler = _sampler(options)
+        self._pid = os.getpid()
+        self._started = 0.0
+        named = named_arguments(function, args, kwargs)
+        # Told before the call, which may change what it was given.
+        shown = args[1:] if takes_self(function) else args
+        self._before = {
+            "function_name": self._name,
+            "args": describe(list(shown)),
+            "kwargs": describe(kwargs),
+        }
+        taken_apart = named if shown is args else dict(list(named.items())[1:])
+        self._configs = list(config_columns(taken_apart))
+        self._cache = self._open_cache()
+        self._key = self._key_of(function, named) if self._cache is not None else None
+
+    def begin(self) -> CachedResult | None:
+        """Return the result if it is in the cache, and log so; else start what measures."""
+        hit = self._find()
+        if hit is not None:
+            self._log(0.0, hit.result, cache=str(hit.lineage))
+            return hit
+        if self._sampler is not None:
+            self._sampler.start()
+        self._started = time.perf_counter()
+        return None
+
+    def succeed(self, result: object) -> None:
+        """Log a call that returned, and keep its result."""
+        seconds = time.perf_counter() - self._started
+        figures = self._stop()
+        self._log(seconds, result, figures=figures)
+        if self._cache is not None and self._key is not None:
+            self._cache.store(self._key, result, self._lineage())
+
+    def fail(self, error: BaseException) -> bool:
+        """Log a call that raised; return whether to let the exception go on."""
+        seconds = time.perf_counter() - self._started
+        text = describe(str(error)) or type(error).__name__
+        try:
+            self._log(seconds, None, error=text, figures=self._stop())
+        except Exception as failure:  # noqa: BLE001 - the function's own exception matters more
+            error.add_note(f"and its row could not be logged: {failure}")
+        return self._options.raise_on_error or not isinstance(error, Exception)
+
+    def _stop(self) -> dict[str, float]:
+        return self._sampler.stop() if self._sampler is not None else {}
+
+    def _log(
+        self,
+        seconds: float,
+        result: object,
+        *,
+        error: str = "",
+        cache: str = "",
+        figures: Mapping[str, float] | None = None,
+    ) -> None:
+        # A child that was forked inside the function is not the one that was tracked.
+        if self._pid != os.getpid():
+            return
+        columns = result if isinstance(result, Mapping) and result else None
+        row = {**self._before, "function_time": seconds}
+        if columns is None:
+            row["function_result"] = _shown(result)
+        row["error"] = error
+        if self._key is not None:
+            row["cache"] = cache
+        row |= figures or {}
+        self._add(row, self._options.params.items(), "param_")
+        self._add(row, self._configs, "arg_")
+        plain = dict(row)
+        self._add(row, (columns or {}).items(), "result_")
+        try:
+            self._run.log(row)
+        except (InvalidValueError, NotFoundError):
+            # A row of short texts is worth more than no row.
+            self._run.log({**_described(row), **plain})
+
+    def _add(self, row: dict[str, Any], columns: Iterable[tuple[Any, Any]], prefix: str) -> None:
+        for key, value in columns:
+            name = wanted = (key if isinstance(key, str) else str(key))[:_MAX_NAME]
+            while not name or name in row or name in RESERVED:
+                name = prefix + name
+            if name != wanted:
+                self._session.warn_once(
+                    f"{self._name}: the column {wanted!r} is taken, so what the "
+                    f"{_SOURCES[prefix]} has under that name is logged as {name!r}"
+                )
+            row[name] = value
+
+    def _open_cache(self) -> ResultCache | None:
+        cache = self._options.cache
+        if cache is None or cache is False:
+            return None
+        default = Path(self._session.settings.cache_dir) / "results"
+        return ResultCache(default if cache is True else Path(cache), self._session.warn_once)
+
+    def _key_of(self, function: Callable[..., Any], named: Mapping[str, Any]) -> str | None:
+        params = {"run": _run_params(self._run), "call": dict(self._options.params)}
+        try:
+            return call_key(function, named, params)
+        except NoContentError as error:
+            self._session.warn_once(
+                f"calls with a {error.kind} are not cached, as it cannot be named by its content"
+            )
+            return None
+
+    def _find(self) -> CachedResult | None:
+        if self._cache is None or self._key is None or self._options.cache_force:
+            return None
+        return self._cache.load(self._key)
+
+    def _lineage(self) -> Lineage:
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
+        experiment = self._run.experiment.name
+        return Lineage(self._session.project, experiment, self._run.id, self._name, now)
+
+
+def _run_params(run: Run) -> dict[str, Any]:
+    """Return what `set_params` adds to every row of the run."""
+    writer = run._writer  # noqa: SLF001 - handles of one metastore
+    return dict(writer._params) if writer is not None else {}  # noqa: SLF001 - the same
+
+
+def _sampler(options: TrackOptions) -> Sampler | None:
+    if not options.system_metrics and not options.network_metrics:
+        return None
+    from aletheia_like.capture.sampling import Sampler
+
+    return Sampler(
+        options.interval, system=options.system_metrics, network=options.network_metrics
+    )
+
+
+def _check(function: object) -> None:
+    """Refuse what cannot be timed by calling it."""
+    if not callable(function):
+        hint = ": put @classmethod above it" if isinstance(function, classmethod) else ""
+        message = f"only functions can be tracked, not {short_text(function)}{hint}"
+        raise InvalidValueError(message)
+    asked = (function, getattr(function, "__call__", None))  # noqa: B004 - its kind is asked
+    if any(map(inspect.isgeneratorfunction, asked)) or any(map(inspect.isasyncgenfunction, asked)):
+        message = (
+            f"{_name(function)} is a generator function, which does its work after the call: "
+            "track a function that returns list(…) of it"
+        )
+        raise InvalidValueError(message)
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    called = getattr(function, "__call__", None)  # noqa: B004 - its kind is asked
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)
+
+
+def _name(function: Any) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _parameters(function: Callable[..., Any]) -> frozenset[str]:
+    try:
+        return frozenset(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return frozenset()
+
+
+def _shown(result: object) -> Any:
+    return result if isinstance(result, File | Folder) else describe(result, _MAX_RESULT_ITEMS)
+
+
+def _described(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: describe(value, _MAX_RESULT_ITEMS) for name, value in row.items()}

@@ -1,0 +1,361 @@
+"""The writer of one run in one process: rows go to the journal, from there to the store."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from aletheia_like.errors import AletheiaError, InvalidValueError
+from aletheia_like.forking import watch_forks
+from aletheia_like.journal import Journal
+from aletheia_like.metastore.chunks import Chunker, Plan, stored_chunks
+from aletheia_like.metastore.session import Session, new_id
+from aletheia_like.metastore.summary import merged, summarised
+from aletheia_like.model.rows import (
+    AMEND,
+    RUN_ID,
+    STEP,
+    TIMESTAMP,
+    Line,
+    check_columns,
+    from_line,
+    is_plain,
+    shown_name,
+    to_line,
+)
+from aletheia_like.model.values import Value, encode
+from aletheia_like.ports.documents import REMOVE, Document, Update, Write
+from aletheia_like.recorder import Changes, Part
+
+MAX_LINE_BYTES = 65_536
+"""A longer row moves its largest values to blobs."""
+
+_log = logging.getLogger("aletheia")
+_REMEMBERED_KEYS = 1_000
+_OTHERS_SECONDS = 10.0
+_NOTHING: Mapping[str, Any] = {}
+
+Cells = Mapping[str, Value]
+"""Values by column in their storable form."""
+
+
+class RunWriter:
+    """Takes rows and changes of one run; safe for threads, and a child after fork gets its own.
+
+    Args:
+        session: The metastore.
+        path: The run's document.
+        run_id: What rows of it carry.
+        head: What `aletheia sync` needs to know beside that.
+        main: Whether this process started the run; others joined it.
+        summary: What is known of earlier rows.
+        prepare: Makes sure that the run's document exists.
+        convert: Makes storable what is no plain value, such as files.
+        show: Gives a user's value back for one that was made storable.
+        shrink: Moves the largest of a long row's values to blobs.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        path: str,
+        run_id: str,
+        *,
+        head: Mapping[str, Any],
+        main: bool,
+        summary: Mapping[str, Any],
+        prepare: Callable[[], None],
+        convert: Callable[[str, Any], Value],
+        show: Callable[[Value], Any],
+        shrink: Callable[[Cells], Cells],
+    ) -> None:
+        self._session = session
+        self._clock = session.clock
+        self._path = path
+        self._run_id = run_id
+        self._head = head
+        self._prepare = prepare
+        self._convert = convert
+        self._show = show
+        self._shrink = shrink
+        self._params: Cells = {}
+        self._step: Value = None
+        self._checked: set[tuple[Any, ...]] = set()
+        self._begin(main=main, summary=summary)
+        watch_forks(None, None, self._after_fork)
+
+    def _begin(self, *, main: bool, summary: Mapping[str, Any]) -> None:
+        self._lock = threading.Lock()
+        self._moving = threading.RLock()
+        self._main = main
+        self._name = new_id()
+        self._sequence = 0
+        self._nudged = False
+        self._prepared = False
+        self._told: dict[str, Any] = dict(summary)
+        self._others_at = 0.0
+        self.unsure: set[str] = set()
+        head = {**self._head, "path": self._path, "main": main}
+        self._journal = Journal(
+            self._session.journal_folder, self._name, head, strict=self._session.settings.strict
+        )
+        self._chunker = Chunker(self._path, self._name, self._journal.take)
+
+    def _after_fork(self) -> None:
+        """Give up the parent's journal: this process is a writer of its own."""
+        self._journal.forget()
+        self._begin(main=False, summary={})
+
+    @property
+    def name(self) -> str:
+        """Unique name of this writer."""
+        return self._name
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process started the run."""
+        return self._main
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What is known of the rows that are in the store."""
+        return dict(self._told)
+
+    @property
+    def count(self) -> int:
+        """How many rows this writer has taken."""
+        return self._sequence
+
+    def encoded(self, data: Mapping[Any, Any]) -> Cells:
+        """Return data as it will be stored with rows, such as parameters.
+
+        Raises:
+            InvalidValueError: A name or value cannot be stored.
+        """
+        named = check_columns(data)
+        for name in (TIMESTAMP, RUN_ID):
+            if name in named:
+                message = f"{name!r} is a column of every row: choose another name"
+                raise InvalidValueError(message)
+        return {name: self._convert(name, value) for name, value in named.items()}
+
+    def set_params(self, params: Mapping[Any, Any]) -> None:
+        """Add data to every later row."""
+        cells = self.encoded(params)
+        with self._lock:
+            self._params = {**self._params, **cells}
+
+    def log(self, row: Mapping[Any, Any], around: Cells = _NOTHING) -> dict[str, Any]:
+        """Append a row and return it as it is stored.
+
+        Args:
+            row: Its own data, which wins over everything else.
+            around: Data of the contexts it is in, which wins over the parameters.
+
+        Raises:
+            InvalidValueError: A name or value cannot be stored; nothing was.
+        """
+        now = self._clock()
+        keys = tuple(row)
+        plain = keys in self._checked and is_plain(row)
+        if plain:
+            own: Cells = row
+        else:
+            own, now = self._own(row, keys, now)
+        with self._lock:
+            cells = {**self._params, **around, **own}
+            if own.get(STEP) is not None:
+                self._step = own[STEP]
+            elif self._step is not None:
+                cells.setdefault(STEP, self._step)
+            self._append(now.timestamp(), cells)
+        if not plain or self._params or around:
+            cells = self._shown(cells)
+        cells[TIMESTAMP] = now
+        cells[RUN_ID] = self._run_id
+        return cells
+
+    def amend(self, name: str, value: Any, where: Mapping[Any, Any]) -> None:
+        """Change a column of all rows before this moment that have these values.
+
+        Raises:
+            InvalidValueError: A name or value cannot be stored.
+        """
+        ((column, cell),) = self.encoded({name: value}).items()
+        conditions = self.encoded(where)
+        amendment = {
+            "name": column,
+            "value": cell,
+            "where": [{"name": key, "value": one} for key, one in conditions.items()],
+        }
+        with self._lock:
+            self._append(self._clock().timestamp(), {AMEND: amendment})
+
+    def unsent(self) -> list[Line]:
+        """Return the rows of this writer that are not known to be in the store."""
+        with self._moving:
+            return [*self._chunker.unconfirmed(), *map(from_line, self._journal.peek())]
+
+    def has_more(self) -> bool:
+        """Whether rows wait to be sent."""
+        return self._journal.has_more() or bool(self._chunker.unconfirmed())
+
+    def prepare(self) -> None:
+        """Make sure that what rows and changes go to is there.
+
+        Raises:
+            UnavailableError: The store is away.
+        """
+        if not self._prepared:
+            self._prepare()
+            self._prepared = True
+        self._session.spool.drain(self._session)
+
+    def note(self, changes: Changes) -> int:
+        """Write changes of the document to the journal; return their number."""
+        return self._journal.note({"set": to_note(changes)})
+
+    def done(self, note: int) -> None:
+        """What was taken and noted so far is in the store."""
+        self._journal.done(note)
+
+    def part(self, *, last: bool) -> Part | None:
+        """Return the next rows to send, or None if there are none."""
+        with self._moving:
+            self._nudged = False
+            plan = self._chunker.plan(last=last)
+            if plan is None:
+                return None
+            summary = self._summary_with(plan.lines)
+        changes: Changes = {}
+        if self._main:
+            changes = {
+                ("summary", name): entry
+                for name, entry in summary.items()
+                if self._told.get(name) != entry
+            }
+        return Part(
+            changes,
+            plan.writes,
+            complete=not self._journal.has_more(),
+            stored=lambda revisions: self._stored(plan, summary, revisions),
+        )
+
+    def resume(self) -> None:
+        """Learn from the store which rows it has: an answer was lost, or came too late."""
+        stored = stored_chunks(self._session.documents, self._path, self._name)
+        with self._moving:
+            self._chunker.resume(stored)
+
+    def finish(self, *, delivered: bool) -> None:
+        """Remove the journal, or leave it for `aletheia sync`."""
+        if delivered:
+            self._journal.remove()
+        else:
+            self._journal.sync()
+            self._journal.leave()
+
+    def tell_summary(self, *, now: bool) -> None:
+        """Merge what this writer saw into the run's summary, if it joined a run of another.
+
+        Args:
+            now: Do so even if it was done a moment ago.
+        """
+        due = time.monotonic() - self._others_at >= _OTHERS_SECONDS
+        if self._main or not self._told or not (now or due):
+            return
+        self._others_at = time.monotonic()
+
+        def decide(document: Document | None) -> Sequence[Write]:
+            if document is None:
+                return []
+            known = document.fields.get("summary_of_others", {})
+            together = merged(known, self._told)
+            if together == known:
+                return []
+            return [Update(self._path, {("summary_of_others",): together}, document.revision)]
+
+        try:
+            self._session.change(self._path, decide)
+        except AletheiaError as error:
+            _log.warning("the summary of %s lacks what this process logged: %s", self._path, error)
+
+    def _own(
+        self, row: Mapping[Any, Any], keys: tuple[Any, ...], now: dt.datetime
+    ) -> tuple[Cells, dt.datetime]:
+        """Return the stored form of a row's own data, and its moment."""
+        named = check_columns(row)
+        if TIMESTAMP in named:
+            now = _moment(named.pop(TIMESTAMP))
+        if named.pop(RUN_ID, self._run_id) != self._run_id:
+            message = f"{RUN_ID!r} of a row is the id of its run, {self._run_id!r}"
+            raise InvalidValueError(message)
+        if named.keys() == set(keys) and len(self._checked) < _REMEMBERED_KEYS:
+            self._checked.add(keys)
+        return {name: self._convert(name, value) for name, value in named.items()}, now
+
+    def _shown(self, cells: Cells) -> dict[str, Any]:
+        """Return stored cells as their user sees them."""
+        named = ((shown_name(name), value) for name, value in cells.items())
+        return {name: self._show(value) for name, value in named if name is not None}
+
+    def _append(self, timestamp: float, cells: Cells) -> None:
+        line = to_line(self._sequence + 1, timestamp, cells)
+        if len(line) > MAX_LINE_BYTES:
+            line = to_line(self._sequence + 1, timestamp, self._shrink(cells))
+        self._journal.append(line)
+        self._sequence += 1
+        if not self._nudged:
+            self._nudged = True
+            self._session.recorder.nudge(self._path, self)
+
+    def _summary_with(self, lines: Sequence[Line]) -> dict[str, Any]:
+        """Return the summary with these rows, in the order of rows and changes to earlier ones."""
+        summary = dict(self._told)
+        begin = 0
+        for index, line in enumerate(lines):
+            if AMEND in line.cells:
+                summary = merged(summary, summarised(lines[begin:index]))
+                begin = index + 1
+                change = line.cells[AMEND]
+                name, value = change["name"], change["value"]
+                if change["where"]:
+                    self.unsure.add(name)
+                elif isinstance(value, int | float) and not isinstance(value, bool):
+                    summary[name] = {"last": value, "min": value, "max": value}
+        return merged(summary, summarised(lines[begin:]))
+
+    def _stored(
+        self, plan: Plan, summary: dict[str, Any], revisions: Sequence[str | None]
+    ) -> None:
+        with self._moving:
+            self._chunker.confirm(plan, revisions)
+            self._told = summary
+
+
+def to_note(changes: Changes) -> list[Value]:
+    """Return changes of a document as one value of a document."""
+    return [
+        {"path": list(path), "remove": True}
+        if value is REMOVE
+        else {"path": list(path), "value": value}
+        for path, value in changes.items()
+    ]
+
+
+def from_note(noted: Sequence[Mapping[str, Any]]) -> Changes:
+    """Return the changes that `to_note` wrote down."""
+    return {tuple(one["path"]): REMOVE if one.get("remove") else one["value"] for one in noted}
+
+
+def _moment(value: Any) -> dt.datetime:
+    if isinstance(value, dt.datetime) and value.tzinfo is not None:
+        encoded = encode(value, (TIMESTAMP,))
+        if isinstance(encoded, dt.datetime):
+            return encoded
+    message = f"{TIMESTAMP!r} of a row is a datetime with a zone, not {value!r:.80}"
+    raise InvalidValueError(message)

@@ -1,0 +1,78 @@
+"""The project itself, embedded or (variant `firestore`) on the emulators."""
+
+import os
+import subprocess
+import sys
+
+from driving import Driver, main
+
+
+class Aletheia(Driver):
+    """An experiment of one metastore; the journal is under `ALETHEIA_HOME`."""
+
+    def __init__(self, folder, variant):
+        super().__init__(folder, variant)
+        self._ms = None
+        self._url = (folder / "store").as_uri()
+        if variant == "firestore":
+            self._url = f"firestore://demo-{folder.name}/(default)?bucket=aletheia-emulator"
+
+    def load(self):
+        import aletheia_like
+
+        self._package = aletheia_like
+
+    def _metastore(self):
+        if self._ms is None:
+            cache = self.folder / "cache"
+            self._ms = self._package.Metastore("bench", url=self._url, cache_dir=cache, git="off")
+        return self._ms
+
+    def open(self, run, params):
+        self._run = self._metastore().exper("bench").start_run(run, hyper_params=params)
+
+    def log(self, step, row):
+        self._run.log(row, step=step)
+
+    def close(self):
+        self._run.finish()
+
+    def fill(self, run, params, rows):
+        self.open(run, params)
+        self._run.log_batch([{"step": step, **row} for step, row in enumerate(rows)])
+        self._run.add_metric("m0", rows[-1]["m0"])
+        self.close()
+
+    def recover(self):
+        command = [sys.executable, "-m", "aletheia_like", "sync"]
+        environment = os.environ | {"ALETHEIA_URL": self._url, "ALETHEIA_PROJECT": "bench"}
+        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+    def kept(self):
+        exper = self._metastore().experiment("bench")
+        return {
+            f"{one.name}/{one.id}": [row["step"] for row in exper.run(one.id).rows().to_dicts()]
+            for one in exper.runs()
+        }
+
+    def table(self):
+        return len(self._metastore().experiment("bench").runs().to_pandas())
+
+    def best(self):
+        exper = self._metastore().experiment("bench")
+        found = exper.runs("hyper_params.lr < 0.1", order_by="-metrics.m0", limit=1)
+        return next(iter(found)).name
+
+    def history(self, run):
+        exper = self._metastore().experiment("bench")
+        if not hasattr(self, "_ids"):
+            self._ids = {one.name: one.id for one in exper.runs()}
+        return len(exper.run(self._ids[run]).rows().to_pandas())
+
+    def usage(self):
+        usage = self._ms.usage
+        return {"document_writes": usage.document_writes, "document_reads": usage.document_reads}
+
+
+if __name__ == "__main__":
+    main(Aletheia)

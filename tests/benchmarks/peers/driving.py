@@ -1,0 +1,286 @@
+"""What every measured system is asked to do; standard library only, each in its own process.
+
+A driver script binds one system to `Driver` and calls `main`; the harness runs it as
+`python SCRIPT TASK FOLDER ARGUMENTS`, and reads the last line it prints: one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+COLUMNS = tuple(f"m{number}" for number in range(10))
+SEED = 20_240_607
+LONG_MS = 10_000
+
+
+class Driver:
+    """One system, recording one run at a time into a folder."""
+
+    durable = True
+    """Whether a returned `log` is meant to survive `kill -9`; else only `close` makes it last."""
+
+    def __init__(self, folder: Path, variant: str) -> None:
+        self.folder = folder
+        self.variant = variant
+
+    def load(self) -> None:
+        """Import the system."""
+
+    def open(self, run: str, params: dict) -> None:
+        """Open the store and start a run."""
+        raise NotImplementedError
+
+    def log(self, step: int, row: dict) -> None:
+        """Record one row of the run."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End the run, and return when everything is stored."""
+        raise NotImplementedError
+
+    def fill(self, run: str, params: dict, rows: list) -> None:
+        """Record a whole run, as fast as the system can."""
+        self.open(run, params)
+        for step, row in enumerate(rows):
+            self.log(step, row)
+        self.close()
+
+    def recover(self) -> None:
+        """Do what the system offers to save what a killed process left."""
+
+    def kept(self) -> dict:
+        """Return the steps of each run, in stored order, by the run's name."""
+        raise NotImplementedError
+
+    def table(self) -> int:
+        """Make a table of runs, their parameters and last values; return how many there are."""
+        raise NotImplementedError
+
+    def best(self) -> object:
+        """Return the run with the greatest last `m0` of those with `lr` under 0.1."""
+        raise NotImplementedError
+
+    def history(self, run: str) -> int:
+        """Read every row of one run; return how many there are."""
+        raise NotImplementedError
+
+    def usage(self) -> dict:
+        """Return counted operations, if the system counts them."""
+        return {}
+
+
+def make_rows(count: int, seed: int = SEED) -> list:
+    """Return rows of ten floats, the same ones for each system."""
+    source = random.Random(seed)
+    return [{column: source.random() for column in COLUMNS} for _ in range(count)]
+
+
+def make_params(number: int) -> dict:
+    """Return the parameters of a run."""
+    return {"lr": (number % 100) / 500, "depth": number % 7, "optimizer": "adam"}
+
+
+def peak_mib() -> float:
+    """Return the peak resident memory of this process and its living descendants."""
+    return sum(_peak_kib(process) for process in _family(os.getpid())) / 1024
+
+
+def _peak_kib(process: int) -> int:
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line), 0)
+
+
+def _family(process: int) -> list:
+    found = [process]
+    for children in Path(f"/proc/{process}/task").glob("*/children"):
+        try:
+            found += [one for child in children.read_text().split() for one in _family(int(child))]
+        except OSError:
+            continue
+    return found
+
+
+def _quantile(values: list, share: float) -> float:
+    return values[min(len(values) - 1, int(share * len(values)))]
+
+
+def _log_all(driver: Driver, rows: list) -> list:
+    """Log every row; return nanoseconds for each."""
+    clock, log = time.perf_counter_ns, driver.log
+    took = [0] * len(rows)
+    for step, row in enumerate(rows):
+        start = clock()
+        log(step, row)
+        took[step] = clock() - start
+    return took
+
+
+def run_log(driver: Driver, run: str, steps: int, *, die: bool = False) -> dict:
+    """Record one run, timed; or vanish before closing it."""
+    rows = make_rows(steps)
+    before = peak_mib()
+    driver.load()
+    clock = time.perf_counter
+    started = clock()
+    driver.open(run, make_params(1))
+    opened = clock()
+    took = _log_all(driver, rows)
+    logged = clock()
+    if die:
+        os.kill(os.getpid(), 9)
+    peak = peak_mib()
+    closing = clock()
+    driver.close()
+    closed = clock()
+    took.sort()
+    return {
+        "open_s": opened - started,
+        "log_s": logged - opened,
+        "close_s": closed - closing,
+        "total_s": logged - started + closed - closing,
+        "p50_us": _quantile(took, 0.5) / 1e3,
+        "p99_us": _quantile(took, 0.99) / 1e3,
+        "max_us": took[-1] / 1e3,
+        "growth_mb": max(peak, peak_mib()) - before,
+        **driver.usage(),
+    }
+
+
+def run_load(driver: Driver) -> dict:
+    """Import only."""
+    driver.load()
+    return {"peak_mb": peak_mib()}
+
+
+def run_first(driver: Driver) -> dict:
+    """Say when the first row is durable."""
+    driver.load()
+    driver.open("first", make_params(1))
+    driver.log(0, make_rows(1)[0])
+    if not driver.durable:
+        driver.close()
+    return {"at": time.monotonic(), "peak_mb": peak_mib()}
+
+
+def run_write(driver: Driver, run: str, steps: int) -> dict:
+    """One of many writers: be ready, wait for the word, record a run."""
+    rows = make_rows(steps)
+    driver.load()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    started = time.monotonic()
+    driver.open(run, make_params(1))
+    took = _log_all(driver, rows)
+    driver.close()
+    took.sort()
+    return {
+        "started": started,
+        "ended": time.monotonic(),
+        "p50_us": _quantile(took, 0.5) / 1e3,
+        "p99_us": _quantile(took, 0.99) / 1e3,
+    }
+
+
+def run_die(driver: Driver, run: str, steps: int, seconds: float) -> dict:
+    """Log at a steady pace until killed, telling in shared memory what was acknowledged."""
+    rows = make_rows(steps)
+    path = driver.folder / "acknowledged"
+    path.write_bytes(bytes(8))
+    with path.open("r+b") as stream, mmap.mmap(stream.fileno(), 8) as memory:
+        driver.load()
+        driver.open(run, make_params(1))
+        print("ready", flush=True)
+        start = time.monotonic()
+        for step, row in enumerate(rows):
+            driver.log(step, row)
+            memory[:] = (step + 1).to_bytes(8, "little")
+            ahead = start + seconds * step / steps - time.monotonic()
+            if ahead > 0:
+                time.sleep(ahead)
+        sys.stdin.readline()
+    return {}
+
+
+def run_kept(driver: Driver, recover: bool) -> dict:
+    """Say what a later process finds."""
+    driver.load()
+    start = time.perf_counter()
+    if recover:
+        driver.recover()
+    recovering = time.perf_counter() - start
+    runs = {}
+    for run, steps in driver.kept().items():
+        found = [int(step) for step in steps]
+        runs[run] = {
+            "rows": len(found),
+            "distinct": len(set(found)),
+            "last": max(found, default=-1),
+            "ordered": found == sorted(found),
+        }
+    return {"runs": runs, "recover_s": recovering}
+
+
+def run_fill(driver: Driver, runs: int, rows: int) -> dict:
+    """Fill a store with runs of so many rows each."""
+    driver.load()
+    start = time.perf_counter()
+    for number in range(runs):
+        driver.fill(f"run{number}", make_params(number), make_rows(rows, number))
+    return {"seconds": time.perf_counter() - start, "rows": runs * rows}
+
+
+def _ask(question, repeats: int) -> tuple:
+    """Ask once and then repeatedly, unless that takes long; return milliseconds and the answer."""
+    took = []
+    while len(took) <= repeats and sum(took) < LONG_MS:
+        start = time.perf_counter()
+        answer = question()
+        took.append((time.perf_counter() - start) * 1e3)
+    return took, answer
+
+
+def run_read(driver: Driver, run: str, repeats: int) -> dict:
+    """Time the three questions, each once cold and then repeatedly."""
+    driver.load()
+    times, answers = {}, {}
+    for name, ask in (
+        ("table", driver.table),
+        ("best", driver.best),
+        ("history", lambda: driver.history(run)),
+    ):
+        try:
+            took, answers[name] = _ask(ask, repeats)
+        except NotImplementedError:
+            continue
+        times[f"{name}_first_ms"] = took[0]
+        times[f"{name}_ms"] = sorted(took[1:] or took)[len(took[1:]) // 2]
+    return {**times, "answers": {name: str(answer) for name, answer in answers.items()}}
+
+
+TASKS = {
+    "log": run_log,
+    "load": run_load,
+    "first": run_first,
+    "write": run_write,
+    "die": run_die,
+    "kept": run_kept,
+    "fill": run_fill,
+    "read": run_read,
+}
+
+
+def main(driver: type) -> None:
+    """Do the task of the command line."""
+    task, folder, variant, arguments = sys.argv[1:5]
+    done = TASKS[task](driver(Path(folder), variant), **json.loads(arguments))
+    sys.stdout.write("\n" + json.dumps(done) + "\n")
+    sys.stdout.flush()
