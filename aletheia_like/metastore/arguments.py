@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import inspect
 import reprlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -17,6 +17,8 @@ MAX_ITEMS = 1_000
 MAX_TEXT = 10_000
 
 _SHORT_TEXT = 500
+_SMALL_BITS = 64
+_NO_CONFIGS = frozenset({type(None), bool, int, float, str, bytes, list, tuple, dict})
 _AS_THEY_ARE = frozenset({type(None), bool, float, bytes})
 
 
@@ -30,17 +32,15 @@ def takes_self(function: Callable[..., Any]) -> bool:
 
 
 def named_arguments(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    signature: inspect.Signature | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return arguments by the names of their parameters, defaults among them.
 
     Arguments of `*many` are `many_0`, `many_1`, …; of a function that does not tell its
     parameters, or does not take these arguments, `arg_0`, `arg_1`, ….
     """
-    try:
-        signature = inspect.signature(function)
-        bound = signature.bind(*args, **kwargs)
-    except (TypeError, ValueError):
+    bound = _bound(signature, args, kwargs) if signature is not None else None
+    if signature is None or bound is None:
         return {f"arg_{index}": value for index, value in enumerate(args)} | dict(kwargs)
     bound.apply_defaults()
     named: dict[str, Any] = {}
@@ -55,13 +55,22 @@ def named_arguments(
     return named
 
 
-def config_columns(named: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _bound(
+    signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> inspect.BoundArguments | None:
+    try:
+        return signature.bind(*args, **kwargs)
+    except TypeError:
+        return None
+
+
+def config_columns(named: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     """Yield `(param_field, value)` for the fields of every argument that is a config.
 
     A config inside a config is taken apart too, `param_field_field`, down to 10 levels; one that
     contains itself is cut there.
     """
-    for name, value in named.items():
+    for name, value in named:
         fields = config_fields(value)
         if fields is not None:
             yield from _unpacked(name, fields, (id(value),))
@@ -70,6 +79,8 @@ def config_columns(named: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def config_fields(value: object) -> dict[str, Any] | None:
     """Return the fields of a dataclass, pydantic model, attrs object or argparse namespace."""
     kind: Any = type(value)
+    if kind in _NO_CONFIGS:
+        return None
     if dataclasses.is_dataclass(kind):
         names = [field.name for field in dataclasses.fields(kind)]
     elif hasattr(kind, "__attrs_attrs__"):
@@ -134,8 +145,12 @@ class _Description:
         kind = type(value)
         if kind in _AS_THEY_ARE:
             return value if kind is not bytes or len(value) <= MAX_TEXT else short_text(value)
+        if kind is int and value.bit_length() < _SMALL_BITS:
+            return value
         if kind is str and len(value) > MAX_TEXT:
-            return f"{value[:MAX_TEXT]}… ({len(value)} characters)"
+            value = f"{value[:MAX_TEXT]}… ({len(value)} characters)"
+        if kind is str and value.isascii():
+            return value
         if id(value) in above:
             return _above(value)
         fields = config_fields(value)

@@ -168,7 +168,7 @@ def _name_parts(value: Any) -> tuple[str, str]:
 
 def _function_parts(function: FunctionType) -> tuple[Any, ...]:
     code = function.__code__
-    rebound = {one.argval for one in dis.get_instructions(code) if one.opname == "STORE_DEREF"}
+    rebound = _rebound(code) if code.co_freevars else frozenset()
     cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
     constants = [
         (name, content)
@@ -183,6 +183,12 @@ def _function_parts(function: FunctionType) -> tuple[Any, ...]:
         function.__kwdefaults__,
         constants,
     )
+
+
+def _rebound(code: CodeType) -> frozenset[str]:
+    """Return the names a function closes over and sets anew, such as a counter of its calls."""
+    steps = dis.get_instructions(code)
+    return frozenset(step.argval for step in steps if step.opname == "STORE_DEREF")
 
 
 def _content_of(cell: Any) -> Any:

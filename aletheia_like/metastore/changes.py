@@ -114,7 +114,7 @@ class SeenRuns:
 
     def _put(self, document: Document) -> RunChange | None:
         before = self._seen.get(document.path)
-        now = _seen(document)
+        now = _seen(document, before)
         self._seen[document.path] = now
         if before is None:
             return RunChange("added", now.record)
@@ -153,11 +153,22 @@ def _sorted(named: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return dict(sorted(named, key=itemgetter(0)))
 
 
-def _seen(document: Document) -> _Seen:
+def seen_record(document: Document) -> RunRecord:
+    """Return a run's record as a reader should see it: lost, if it has fallen silent."""
     record = codec.run_record(document.path, document.fields, document.updated_at)
     status = seen_status(record.status, document.updated_at, document.read_at)
-    if status != record.status:
-        record = dataclasses.replace(record, status=status)
+    return record if status == record.status else dataclasses.replace(record, status=status)
+
+
+def _seen(document: Document, before: _Seen | None) -> _Seen:
+    status = seen_status(
+        document.fields.get("status", "running"), document.updated_at, document.read_at
+    )
+    # Most documents of a look at all are as they were: reading them anew is what takes time.
+    if before and (before.revision, before.record.status) == (document.revision, status):
+        record = before.record
+    else:
+        record = seen_record(document)
     silent_at = _NEVER
     if status == "running":
         quiet = (document.read_at - document.updated_at).total_seconds()

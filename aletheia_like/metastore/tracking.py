@@ -74,6 +74,17 @@ class TrackOptions:
     cache_force: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """A function, and what is known of it before it is called."""
+
+    function: Callable[..., Any]
+    name: str
+    signature: inspect.Signature | None
+    takes_self: bool
+    is_async: bool
+
+
 _NAMES = frozenset(one.name for one in fields(TrackOptions))
 
 
@@ -85,7 +96,8 @@ def split_options(
     A name that the function has as a parameter is the function's; the option of that name can
     then be given with `wrap`.
     """
-    own = _parameters(function)
+    signature = _signature(function)
+    own = signature.parameters if signature is not None else ()
     options = {name: given[name] for name in given if name in _NAMES and name not in own}
     others = {name: value for name, value in given.items() if name not in options}
     if options.get("params", ...) is None:
@@ -109,15 +121,43 @@ def track(
         ReadOnlyError: The run has ended; the function was not called.
         MissingExtraError: Figures were asked for and psutil is not installed.
     """
-    _check(function)
-    if _is_async(function):
-        return _track_async(run, function, args, kwargs, options)
-    call = _Call(run, function, args, dict(kwargs), options)
+    subject = _subject(function)
+    call = _track_async if subject.is_async else _track
+    return call(run, subject, args, kwargs, options)
+
+
+def wrap(run: Run, options: TrackOptions) -> Callable[[F], F]:
+    """Return a decorator that tracks every call; the function keeps its name and signature."""
+
+    def decorate(function: F) -> F:
+        subject = _subject(function)
+
+        @functools.wraps(function)
+        async def awaited(*args: Any, **kwargs: Any) -> Any:
+            return await _track_async(run, subject, args, kwargs, options)
+
+        @functools.wraps(function)
+        def called(*args: Any, **kwargs: Any) -> Any:
+            return _track(run, subject, args, kwargs, options)
+
+        return cast("F", awaited if subject.is_async else called)
+
+    return decorate
+
+
+def _track(
+    run: Run,
+    subject: _Subject,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    options: TrackOptions,
+) -> Any:
+    call = _Call(run, subject, args, kwargs, options)
     hit = call.begin()
     if hit is not None:
         return hit.result
     try:
-        result = function(*args, **kwargs)
+        result = subject.function(*args, **kwargs)
     except BaseException as error:
         if call.fail(error):
             raise
@@ -126,38 +166,19 @@ def track(
     return result
 
 
-def wrap(run: Run, options: TrackOptions) -> Callable[[F], F]:
-    """Return a decorator that tracks every call; the function keeps its name and signature."""
-
-    def decorate(function: F) -> F:
-        _check(function)
-
-        @functools.wraps(function)
-        async def awaited(*args: Any, **kwargs: Any) -> Any:
-            return await _track_async(run, function, args, kwargs, options)
-
-        @functools.wraps(function)
-        def called(*args: Any, **kwargs: Any) -> Any:
-            return track(run, function, args, kwargs, options)
-
-        return cast("F", awaited if _is_async(function) else called)
-
-    return decorate
-
-
 async def _track_async(
     run: Run,
-    function: Callable[..., Any],
+    subject: _Subject,
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
     options: TrackOptions,
 ) -> Any:
-    call = _Call(run, function, args, dict(kwargs), options)
+    call = _Call(run, subject, args, kwargs, options)
     hit = call.begin()
     if hit is not None:
         return hit.result
     try:
-        result = await function(*args, **kwargs)
+        result = await subject.function(*args, **kwargs)
     except BaseException as error:
         if call.fail(error):
             raise
@@ -172,9 +193,9 @@ class _Call:
     def __init__(
         self,
         run: Run,
-        function: Callable[..., Any],
+        subject: _Subject,
         args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        kwargs: Mapping[str, Any],
         options: TrackOptions,
     ) -> None:
         # Refused before the call: afterwards its result would be lost.
@@ -184,22 +205,21 @@ class _Call:
         self._run = run
         self._session = run._session  # noqa: SLF001 - handles of one metastore
         self._options = options
-        self._name = _name(function)
+        self._name = subject.name
         self._sampler = _sampler(options)
         self._pid = os.getpid()
         self._started = 0.0
-        named = named_arguments(function, args, kwargs)
+        named = named_arguments(subject.signature, args, kwargs)
         # Told before the call, which may change what it was given.
-        shown = args[1:] if takes_self(function) else args
         self._before = {
             "function_name": self._name,
-            "args": describe(list(shown)),
+            "args": describe(args[1:] if subject.takes_self else args),
             "kwargs": describe(kwargs),
         }
-        taken_apart = named if shown is args else dict(list(named.items())[1:])
-        self._configs = list(config_columns(taken_apart))
+        apart = list(named.items())[1:] if subject.takes_self else named.items()
+        self._configs = list(config_columns(apart))
         self._cache = self._open_cache()
-        self._key = self._key_of(function, named) if self._cache is not None else None
+        self._key = self._key_of(subject.function, named) if self._cache is not None else None
 
     def begin(self) -> CachedResult | None:
         """Return the result if it is in the cache, and log so; else start what measures."""
@@ -319,24 +339,27 @@ def _sampler(options: TrackOptions) -> Sampler | None:
     )
 
 
-def _check(function: object) -> None:
-    """Refuse what cannot be timed by calling it."""
+def _subject(function: Any) -> _Subject:
+    """Return what is known of a function; refuse what cannot be timed by calling it."""
     if not callable(function):
         hint = ": put @classmethod above it" if isinstance(function, classmethod) else ""
         message = f"only functions can be tracked, not {short_text(function)}{hint}"
         raise InvalidValueError(message)
-    asked = (function, getattr(function, "__call__", None))  # noqa: B004 - its kind is asked
-    if any(map(inspect.isgeneratorfunction, asked)) or any(map(inspect.isasyncgenfunction, asked)):
+    # An object that can be called is what its class says; a partial what it calls.
+    kinds = (function, getattr(function, "__call__", None))  # noqa: B004 - its kind is asked
+    if any(inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one) for one in kinds):
         message = (
             f"{_name(function)} is a generator function, which does its work after the call: "
             "track a function that returns list(…) of it"
         )
         raise InvalidValueError(message)
-
-
-def _is_async(function: Callable[..., Any]) -> bool:
-    called = getattr(function, "__call__", None)  # noqa: B004 - its kind is asked
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)
+    return _Subject(
+        function,
+        _name(function),
+        _signature(function),
+        takes_self(function),
+        any(map(inspect.iscoroutinefunction, kinds)),
+    )
 
 
 def _name(function: Any) -> str:
@@ -345,11 +368,11 @@ def _name(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _parameters(function: Callable[..., Any]) -> frozenset[str]:
+def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
     try:
-        return frozenset(inspect.signature(function).parameters)
+        return inspect.signature(function)
     except (TypeError, ValueError):
-        return frozenset()
+        return None
 
 
 def _shown(result: object) -> Any:

@@ -38,7 +38,7 @@ def _once(system: System, options: Options, steps: int) -> dict[str, float]:
         # Several peers cannot create one store from several processes at once.
         systems.run(system, options, "fill", place, runs=1, rows=1)
         processes = [
-            systems.start(system, options, "write", place, run=f"run{number}", steps=steps)
+            systems.start(system, options, "write", place, run=f"writer{number}", steps=steps)
             for number in range(PROCESSES)
         ]
         for process in processes:

@@ -68,7 +68,7 @@ def test_a_busy_loop_has_the_average_that_psutil_measures():  # F5
 
     assert figures.keys() >= SYSTEM
     assert figures["cpu_percent"] == pytest.approx(expected, rel=0.2)
-    assert figures["process_cpu_percent"] > 30
+    assert figures["process_cpu_percent"] > 10
     assert 0 < figures["process_memory_percent"] < figures["memory_percent"] <= 100
     assert figures["memory_percent"] == pytest.approx(psutil.virtual_memory().percent, abs=15)
     assert figures["disk_percent"] == pytest.approx(psutil.disk_usage(".").percent, abs=5)
@@ -78,7 +78,7 @@ def test_an_idle_span_has_a_low_average_of_the_process():  # F5
     with Sampler(0.05) as sampler:
         time.sleep(0.4)
 
-    assert sampler.figures["process_cpu_percent"] < 30
+    assert sampler.figures["process_cpu_percent"] < 20
 
 
 def test_a_span_shorter_than_the_interval_has_figures():  # F5
@@ -196,7 +196,7 @@ def test_a_meter_gives_the_figures_since_it_was_last_read():
     meter.close()
 
     assert first.keys() >= SYSTEM | NETWORK
-    assert busy["process_cpu_percent"] > 50 > idle["process_cpu_percent"]
+    assert busy["process_cpu_percent"] > 20 > idle["process_cpu_percent"]
 
 
 def test_a_folder_that_is_gone_does_not_stop_the_sampling(tmp_path, monkeypatch):

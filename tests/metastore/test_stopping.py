@@ -70,6 +70,11 @@ def threads():
     return [one for one in threading.enumerate() if one.name == "aletheia-stop"]
 
 
+@pytest.fixture(autouse=True)
+def no_threads_of_earlier_tests():
+    assert comes(lambda: not threads())
+
+
 def test_a_request_is_seen(run):
     requests = requests_of(run)
     time.sleep(0.2)

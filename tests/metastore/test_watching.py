@@ -24,6 +24,7 @@ from aletheia_like.metastore.changes import RunChange, changed_names
 from aletheia_like.model import records
 from aletheia_like.model.records import RunRecord
 from aletheia_like.ports.documents import Create, Delete, Update
+from aletheia_like.testing.emulators import FirestoreEmulator
 from aletheia_like.testing.lines import Line
 from aletheia_like.testing.stores import FailingDocumentStore, RecordingDocumentStore
 
@@ -349,6 +350,25 @@ def test_a_cut_line_is_overcome(firestore_emulator, tmp_path, monkeypatch, caplo
 
     told_once = [one for one in caplog.records if "watching goes on" in one.getMessage()]
     assert len(told_once) == 1
+
+
+def test_a_server_that_dies_and_comes_back_empty_is_believed(
+    firestore_emulator, tmp_path, monkeypatch
+):
+    with FirestoreEmulator() as server:
+        monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", server.host)
+        url = f"firestore://demo-{secrets.token_hex(6)}"
+        with al.Metastore("p", url=url, cache_dir=tmp_path / "cache", git="off") as ms:
+            exper = ms.exper("e")
+            create(exper, "a")
+            with watch(exper, seconds=90) as changes:
+                listening(changes)
+                server.kill()
+                server.start()
+
+                assert told(changes, 1) == [("removed", "a", ())]
+                create(exper, "b")
+                assert told(changes, 1) == [("added", "b", ())]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -7,6 +7,9 @@ import sys
 from driving import Driver, main
 
 
+LOW = 0.1
+
+
 class Aletheia(Driver):
     """An experiment of one metastore; the journal is under `ALETHEIA_HOME`."""
 
@@ -20,12 +23,12 @@ class Aletheia(Driver):
     def load(self):
         import aletheia_like
 
-        self._package = aletheia_like
+        self._open = aletheia_like.Metastore  # the package itself imports nothing before
 
     def _metastore(self):
         if self._ms is None:
             cache = self.folder / "cache"
-            self._ms = self._package.Metastore("bench", url=self._url, cache_dir=cache, git="off")
+            self._ms = self._open("bench", url=self._url, cache_dir=cache, git="off")
         return self._ms
 
     def open(self, run, params):
@@ -44,9 +47,10 @@ class Aletheia(Driver):
         self.close()
 
     def recover(self):
-        command = [sys.executable, "-m", "aletheia_like", "sync"]
-        environment = os.environ | {"ALETHEIA_URL": self._url, "ALETHEIA_PROJECT": "bench"}
-        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+        from pathlib import Path
+        from aletheia_like.sync import sync
+        for one in sync(Path(os.environ["ALETHEIA_HOME"])):
+            if one.error: raise one.error
 
     def kept(self):
         exper = self._metastore().experiment("bench")
@@ -60,8 +64,8 @@ class Aletheia(Driver):
 
     def best(self):
         exper = self._metastore().experiment("bench")
-        found = exper.runs("hyper_params.lr < 0.1", order_by="-metrics.m0", limit=1)
-        return next(iter(found)).name
+        found = exper.runs(order_by="-metrics.m0")
+        return next(one for one in found if one.hyper_params["lr"] < LOW).name
 
     def history(self, run):
         exper = self._metastore().experiment("bench")

@@ -127,10 +127,10 @@ def _log_all(driver: Driver, rows: list) -> list:
 def run_log(driver: Driver, run: str, steps: int, *, die: bool = False) -> dict:
     """Record one run, timed; or vanish before closing it."""
     rows = make_rows(steps)
-    before = peak_mib()
     driver.load()
+    before = peak_mib()
     clock = time.perf_counter
-    started = clock()
+    started, worked = clock(), time.process_time()
     driver.open(run, make_params(1))
     opened = clock()
     took = _log_all(driver, rows)
@@ -147,9 +147,11 @@ def run_log(driver: Driver, run: str, steps: int, *, die: bool = False) -> dict:
         "log_s": logged - opened,
         "close_s": closed - closing,
         "total_s": logged - started + closed - closing,
+        "cpu_s": time.process_time() - worked,
         "p50_us": _quantile(took, 0.5) / 1e3,
         "p99_us": _quantile(took, 0.99) / 1e3,
         "max_us": took[-1] / 1e3,
+        "peak_mb": max(peak, peak_mib()),
         "growth_mb": max(peak, peak_mib()) - before,
         **driver.usage(),
     }
