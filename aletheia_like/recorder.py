@@ -26,6 +26,7 @@ from aletheia_like.errors import (
 from aletheia_like.model.records import HEARTBEAT_SECONDS
 from aletheia_like.model.values import FieldPath, Value
 from aletheia_like.ports.documents import REMOVE, DocumentStore, Removal, Update, Write
+from aletheia_like.ports.usage import meant_for
 
 Changes = Mapping[FieldPath, Value | Removal]
 Also = tuple[Changes, Sequence[Write]]
@@ -297,7 +298,8 @@ class Recorder:
             message = f"the store does not answer: changes of {path} are still being sent"
             raise UnavailableError(message)
         try:
-            self._send_notes(path, notes, last, patient=patient)
+            with meant_for(path):
+                self._send_notes(path, notes, last, patient=patient)
         finally:
             notes.sending.release()
 

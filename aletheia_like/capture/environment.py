@@ -27,6 +27,7 @@ _SECRET_VALUE = re.compile(
     r"|xox[abprs]-[\w-]+|hf_\w{16,}|glpat-[\w-]{16,}|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY)"
 )
+_HEADER = re.compile(r"^(name|version):[ \t]*(.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 _JOB = (
     "SLURM_JOB_ID SLURM_JOB_NAME SLURM_ARRAY_JOB_ID SLURM_ARRAY_TASK_ID SLURM_PROCID "
@@ -69,15 +70,25 @@ def read_packages() -> str:
     """Return the installed distributions as JSON text, sorted by name."""
     packages: dict[str, dict[str, str]] = {}
     for one in importlib.metadata.distributions():
-        name = one.metadata["Name"]
-        if name:
-            found = {"version": one.version}
+        headers = _headers(one)
+        if headers.get("name"):
+            found = {"version": headers.get("version", "")}
             origin = one.read_text("direct_url.json")
             if origin:
                 found["from"] = mask(json.loads(origin).get("url", ""))
-            packages.setdefault(str(name), found)
+            packages.setdefault(headers["name"], found)
     ordered = dict(sorted(packages.items(), key=lambda item: item[0].lower()))
     return json.dumps(ordered, indent=1, ensure_ascii=False) + "\n"
+
+
+def _headers(distribution: importlib.metadata.Distribution) -> dict[str, str]:
+    """Return name and version; `metadata` would parse the whole text as an e-mail."""
+    texts = map(distribution.read_text, ("METADATA", "PKG-INFO", ""))
+    head = next(filter(None, texts), "").partition("\n\n")[0]
+    found: dict[str, str] = {}
+    for key, value in _HEADER.findall(head):
+        found.setdefault(key.lower(), value)
+    return found
 
 
 def find_lock_files(root: Path) -> dict[str, Path]:

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from aletheia_like import logfiles
 from aletheia_like.errors import InvalidValueError, ReadOnlyError
+from aletheia_like.metastore.accompanying import SYSTEM, Companion
 from aletheia_like.metastore.assets import File
 from aletheia_like.metastore.handle import DocumentHandle
 from aletheia_like.metastore.reading import read_columns
@@ -31,6 +32,7 @@ class Recording(DocumentHandle):
     """A run as something that rows are logged to and read from."""
 
     _writer: RunWriter | None
+    _companion: Companion | None
     _log_files: dict[str, Path]
 
     def log(self, row: Mapping[Any, Any] | None = None, /, **data: Any) -> dict[str, Any]:
@@ -115,13 +117,34 @@ class Recording(DocumentHandle):
         """
         self._open_writer().amend(name, value, where or {})
 
+    def capture_console(self) -> None:
+        """Record what this program prints from now on, to stdout and stderr.
+
+        The run's document shows the end of it, and all of it becomes a blob when the run ends.
+        """
+        self._accompanied().capture_console()
+
+    def sample_system(self, interval: float = 10.0) -> None:
+        """Sample the load of processors, memory, disk, network and GPUs until the run ends.
+
+        Args:
+            interval: Seconds between two samples; `system_rows` returns them.
+
+        Raises:
+            MissingExtraError: psutil is not installed.
+        """
+        if not interval > 0:
+            message = f"the interval is a number of seconds above 0, not {interval!r}"
+            raise InvalidValueError(message)
+        self._accompanied().sample(interval)
+
     def rows(self) -> Rows:
         """Return all rows of this run, those of other processes too; a read for each chunk."""
         return self._stream(None)
 
     def system_rows(self) -> Rows:
         """Return the samples of the machine's load that were taken during the run."""
-        return self._stream("system")
+        return self._stream(SYSTEM)
 
     def latest(
         self,
@@ -159,6 +182,12 @@ class Recording(DocumentHandle):
         """See what the store added to the document when it was created, such as its number."""
         with self._lock:
             self._fields = {**fields, **self._fields}
+
+    def _accompanied(self) -> Companion:
+        writer = self._open_writer()
+        if self._companion is None:
+            self._companion = Companion(self._session, writer, self._change)
+        return self._companion
 
     def _stream(self, stream: str | None) -> Rows:
         writer = self._writer

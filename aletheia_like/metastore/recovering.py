@@ -72,7 +72,7 @@ def look(content: Content, session: Session) -> Recovered:
 
 
 def recover(
-    content: Content, session: Session, create: Callable[[Session, str, Mapping[str, Any]], None]
+    content: Content, session: Session, create: Callable[[Session, str, Mapping[str, Any]], object]
 ) -> Recovered:
     """Send what a journal holds and the store does not have, and remove the journal.
 

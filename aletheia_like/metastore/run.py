@@ -5,20 +5,17 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from aletheia_like.errors import InvalidValueError, RunStateError, UnavailableError
+from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.artifacts import ArtifactVersion, Maker, add_artifact
+from aletheia_like.metastore.closing import Closing
 from aletheia_like.metastore.datasets import DatasetVersion, get_dataset
-from aletheia_like.metastore.leaderboard import result_write
-from aletheia_like.metastore.recording import Recording
 from aletheia_like.metastore.session import Session
+from aletheia_like.metastore.stopping import FIELD, StopRequests, request_stop
 from aletheia_like.metastore.storing import lengthen
-from aletheia_like.metastore.surroundings import wait_for_surroundings
 from aletheia_like.metastore.writing import RunWriter
 from aletheia_like.model import codec
 from aletheia_like.model.names import check_name, to_id
@@ -34,17 +31,18 @@ from aletheia_like.model.records import (
     seen_status,
 )
 from aletheia_like.model.values import FieldPath
-from aletheia_like.ports.documents import REMOVE, Document, Write, changed_fields
-from aletheia_like.recorder import Changes
+from aletheia_like.ports.documents import Document
+from aletheia_like.ports.usage import UsageRecord, meant_for
 
 if TYPE_CHECKING:
     from aletheia_like.metastore.experiment import Experiment
 
+F = TypeVar("F", bound=Callable[..., Any])
 _log = logging.getLogger("aletheia")
 _KNOWN = frozenset(RunRecord.__dataclass_fields__) - {"extra"} | {"schema_version"}
 
 
-class Run(Recording):
+class Run(Closing):
     """A live run, or one opened for reading.
 
     As a context manager it ends by itself: `finished`, `failed` after an exception, `killed` after
@@ -70,7 +68,9 @@ class Run(Recording):
         self._open(session, document.path, document.fields)
         self._experiment = experiment
         self._writer = writer
+        self._companion = None
         self._log_files = {}
+        self._stop = StopRequests(session, document.path, document.fields.get(FIELD))
         self._ending: dict[FieldPath, Any] = {}
         self._undelivered = False
         self._read_at = document.read_at
@@ -234,6 +234,62 @@ class Run(Recording):
         """
         self._change({("hyper_params",): to_mapping(parameters)})
 
+    def track(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call a function, log one row about the call, and return its result.
+
+        The row has `function_name`, `args`, `kwargs`, `function_time` in seconds,
+        `function_result` and `error`; a result that is a dictionary becomes columns instead.
+
+        Args:
+            function: What to call; a coroutine function gives a coroutine.
+            *args: Its arguments.
+            **kwargs: Its arguments, and the options of `wrap` where they are none of its own.
+
+        Raises:
+            ReadOnlyError: The run has ended; the function was not called.
+            MissingExtraError: Figures were asked for and psutil is not installed.
+        """
+        from aletheia_like.metastore import tracking
+
+        options, kwargs = tracking.split_options(function, kwargs)
+        return tracking.track(self, function, args, kwargs, options)
+
+    def wrap(
+        self,
+        *,
+        params: Mapping[str, Any] | None = None,
+        system_metrics: bool = False,
+        network_metrics: bool = False,
+        interval: float = 1.0,
+        raise_on_error: bool = True,
+        cache: str | os.PathLike[str] | bool | None = None,
+        cache_force: bool = False,
+    ) -> Callable[[F], F]:
+        """Return a decorator that tracks every call of a function; see `track`.
+
+        Args:
+            params: Columns for every row, and part of the cache's key.
+            system_metrics: Average the load of processors, memory and disk over the call.
+            network_metrics: Count the bytes sent and received during the call.
+            interval: Seconds between two samples.
+            raise_on_error: Raise what the function raises; else the call gives None.
+            cache: Take results from a cache, and keep them there: a folder, or True for a folder
+                beside the local cache.
+            cache_force: Compute anew, and replace what is in the cache.
+        """
+        from aletheia_like.metastore import tracking
+
+        options = tracking.TrackOptions(
+            params=params or {},
+            system_metrics=system_metrics,
+            network_metrics=network_metrics,
+            interval=interval,
+            raise_on_error=raise_on_error,
+            cache=cache,
+            cache_force=cache_force,
+        )
+        return tracking.wrap(self, options)
+
     def add_artifact(
         self,
         name: str,
@@ -268,16 +324,17 @@ class Run(Recording):
             self.id,
             git.commit if git else None,
         )
-        version = add_artifact(
-            self._session,
-            maker,
-            name,
-            value,
-            is_local=is_local,
-            is_dir=is_dir,
-            upload_file=upload_file,
-            aliases=tuple(aliases),
-        )
+        with meant_for(self._path):
+            version = add_artifact(
+                self._session,
+                maker,
+                name,
+                value,
+                is_local=is_local,
+                is_dir=is_dir,
+                upload_file=upload_file,
+                aliases=tuple(aliases),
+            )
         self._change({("artifacts", to_id(name, "artifact")): codec.to_value(version.use)})
         return version
 
@@ -303,9 +360,10 @@ class Run(Recording):
             NotFoundError: There is no such dataset, version or partition; nothing is recorded.
         """
         self._check_live()
-        dataset = get_dataset(
-            self._session, name, version, download=download, partition=partition, verify=verify
-        )
+        with meant_for(self._path):
+            dataset = get_dataset(
+                self._session, name, version, download=download, partition=partition, verify=verify
+            )
         key = to_id(name, "dataset")
         use = codec.to_value(dataset.use)
         used = self._fields.get("datasets", {})
@@ -320,6 +378,33 @@ class Run(Recording):
         """Path of its document."""
         return self._path
 
+    @property
+    def console(self) -> dict[str, Any] | None:
+        """The end of what was printed, and the digest of the blob that holds all of it."""
+        console = self._fields.get("console")
+        return dict(console) if isinstance(console, dict) else None
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether somebody asked the run to stop; never waits, and may be late by seconds."""
+        if self._writer is None:
+            return self._fields.get(FIELD) is not None
+        return self._stop.seen
+
+    def request_stop(self, reason: str | None = None) -> None:
+        """Ask the run to stop; it sees so within seconds, and decides itself.
+
+        Raises:
+            RunStateError: It has ended.
+            NotFoundError: It was deleted.
+        """
+        request_stop(self._session, self._path, reason)
+
+    @property
+    def usage(self) -> UsageRecord:
+        """Operations that this process made for this run, and bytes; it prices them, too."""
+        return self._session.usage.of(self._path)
+
     def note_tag(self, tag: str) -> None:
         """Record the git tag that was set on the run's commit."""
         self._change({("git", "tag"): tag})
@@ -327,90 +412,6 @@ class Run(Recording):
     def start_run(self, name: str | None = None, **options: Any) -> Run:
         """Start a child run; takes what `Experiment.start_run` takes."""
         return self._experiment.start_run(name, parent=self, **options)
-
-    def finish(self, status: Status = "finished", timeout: float = 60.0) -> None:
-        """End the run: store everything recorded, its status, and its line in the leaderboard.
-
-        Ending it again changes nothing. If the store stays away, everything stays in the journal,
-        a warning says so, and `aletheia sync` sends it.
-
-        Args:
-            status: `finished`, `failed` or `killed`.
-            timeout: Seconds to wait for a store that is away.
-
-        Raises:
-            UnavailableError: The store stayed away, and the setting `strict` is on.
-        """
-        if status not in ENDED:
-            message = f"a run ends as finished, failed or killed, not {status!r}"
-            raise InvalidValueError(message)
-        if self._is_open():
-            self._end(status, None, timeout)
-
-    def fail(self, error: BaseException, timeout: float = 60.0) -> None:
-        """End the run as failed, with the type, message and traceback of an exception."""
-        if self._is_open():
-            self._end("failed", error, timeout)
-
-    def _is_open(self) -> bool:
-        """Whether this process is to end the run; a forked child leaves that to its parent."""
-        if self._pid != os.getpid():
-            self.flush()
-            return False
-        ended = self._fields.get("status") in ENDED
-        return self._writer is not None and (self._undelivered or not ended)
-
-    def _end(self, status: Status, error: BaseException | None, timeout: float) -> None:
-        wait_for_surroundings(self._session, self._path, timeout)
-        if not self._undelivered:
-            self._note_end(status, error)
-        try:
-            self._deliver_end(0.0 if self._session.settings.offline else timeout)
-        except UnavailableError as outage:
-            self._undelivered = True
-            if self._session.settings.strict:
-                raise
-            rows = f"{self._writer.count:,} rows and " if self._writer else ""
-            _log.warning(
-                "%r ended, but the store is away (%s); its %schanges wait in the journal, "
-                "as far as they were not sent: `aletheia sync` sends them",
-                self,
-                outage,
-                rows,
-            )
-        else:
-            self._undelivered = False
-            self._session.live_runs.remove(self)
-
-    def _note_end(self, status: Status, error: BaseException | None) -> None:
-        """Write the end to the journal and see it here, before the store is asked."""
-        self._store_log_files()
-        changes: dict[FieldPath, Any] = {
-            ("status",): status,
-            ("ended_at",): self._session.clock(),
-            ("error",): REMOVE if error is None else codec.to_value(_error_info(error)),
-        }
-        with self._lock:
-            encoded = {path: self._encoded(path, value) for path, value in changes.items()}
-            self._fields = changed_fields(self._fields, encoded)
-            self._ending = encoded
-        if self._writer is not None:
-            self._writer.note(encoded)
-
-    def _deliver_end(self, timeout: float) -> None:
-        self._session.recorder.finish(self._path, self._ending, self._last_writes, timeout)
-        if self._writer is not None:
-            self._writer.finish(delivered=True)
-
-    def _last_writes(self) -> tuple[Changes, list[Write]]:
-        """Return what must be stored together with the end, once all rows are."""
-        summary: Changes = {
-            ("summary", name): entry for name, entry in self._sure_summary().items()
-        }
-        if self._fields.get("status") != "finished":
-            return summary, []
-        record = codec.run_record(self._path, self._fields, self._updated_at)
-        return summary, [result_write(self._session, record, resumed=self._resumed)]
 
     def _refuse(self) -> str | None:
         if self._writer is None:
@@ -425,29 +426,6 @@ class Run(Recording):
     def _lengthened(self, value: Any) -> Any:
         return lengthen(self._session, value)
 
-    def __enter__(self) -> Self:
-        if self._refuse() is not None:
-            message = f"{self!r} cannot be entered: it has ended or was opened for reading"
-            raise RunStateError(message)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.finish()
-            return
-        try:
-            if isinstance(error, Exception):
-                self.fail(error)
-            else:
-                self.finish("killed")
-        except UnavailableError as outage:
-            error.add_note(f"and the end of {self!r} could not be stored: {outage}")
-
     def __repr__(self) -> str:
         number = f"{self._experiment.name}/{self.id}"
         metrics = "".join(
@@ -455,14 +433,3 @@ class Run(Recording):
             for key, value in list(self.metrics.items())[:4]
         )
         return f"<Run {number} {self.status}{metrics}>"
-
-
-def _error_info(error: BaseException) -> ErrorInfo:
-    kind = type(error)
-    name = (
-        kind.__qualname__
-        if kind.__module__ == "builtins"
-        else f"{kind.__module__}.{kind.__qualname__}"
-    )
-    text = "".join(traceback.format_exception(error))
-    return ErrorInfo(name, str(error), text)

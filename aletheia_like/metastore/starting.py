@@ -378,6 +378,10 @@ def _opened(
     )
     run._writer = writer  # noqa: SLF001
     session.recorder.watch(document.path, writer)
+    if session.settings.console:
+        run.capture_console()
+    if session.settings.system_metrics:
+        run.sample_system(session.settings.system_metrics)
     return run
 
 

@@ -11,6 +11,7 @@ import mimetypes
 import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,7 +114,11 @@ def _upload(session: Session, files: Sequence[LocalFile], progress: Progress) ->
         session.blobs.upload(files[0].digest, files[0].path, progress)
         return
     with ThreadPoolExecutor(_UPLOAD_THREADS, thread_name_prefix="aletheia-upload") as pool:
-        done = [pool.submit(session.blobs.upload, one.digest, one.path, progress) for one in files]
+        # Each in a copy of this context, so that it is counted for the same run.
+        done = [
+            pool.submit(copy_context().run, session.blobs.upload, one.digest, one.path, progress)
+            for one in files
+        ]
         try:
             for future in done:
                 future.result()

@@ -326,7 +326,7 @@ class _Call:
 def _run_params(run: Run) -> dict[str, Any]:
     """Return what `set_params` adds to every row of the run."""
     writer = run._writer  # noqa: SLF001 - handles of one metastore
-    return dict(writer._params) if writer is not None else {}  # noqa: SLF001 - the same
+    return writer.params if writer is not None else {}
 
 
 def _sampler(options: TrackOptions) -> Sampler | None:

@@ -19,6 +19,7 @@ from aletheia_like.model.rows import (
     AMEND,
     RUN_ID,
     STEP,
+    STREAM,
     TIMESTAMP,
     Line,
     check_columns,
@@ -126,6 +127,11 @@ class RunWriter:
         return dict(self._told)
 
     @property
+    def params(self) -> dict[str, Any]:
+        """What `set_params` adds to every row."""
+        return self._shown(self._params)
+
+    @property
     def count(self) -> int:
         """How many rows this writer has taken."""
         return self._sequence
@@ -178,6 +184,12 @@ class RunWriter:
         cells[TIMESTAMP] = now
         cells[RUN_ID] = self._run_id
         return cells
+
+    def log_stream(self, stream: str, row: Mapping[str, Any]) -> None:
+        """Append a row of another stream than the run's own, with nothing around it."""
+        cells = self.encoded(row)
+        with self._lock:
+            self._append(self._clock().timestamp(), {**cells, STREAM: stream})
 
     def amend(self, name: str, value: Any, where: Mapping[Any, Any]) -> None:
         """Change a column of all rows before this moment that have these values.

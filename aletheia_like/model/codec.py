@@ -186,6 +186,7 @@ _READERS: Mapping[Any, Callable[[Value], Any]] = {
     (RunRecord, "artifacts"): _nested_map(ArtifactUse),
     "metrics": _map,
     "summary": _map,
+    "summary_of_others": _map,
     **dict.fromkeys(("tags", "aliases", "command", "gpus"), _texts),
     (GitState, "files"): _texts,
     (VersionRecord, "files"): _count,

@@ -172,6 +172,10 @@ class RunRecord:
         id: Unique within its experiment; never reused.
         number: 1, 2, … where the experiment counts; else None.
         token: Random; tells this run's own document from another's after a lost answer.
+        summary: Last, least, greatest value and step of each numeric column.
+        summary_of_others: The same, of processes that joined the run.
+        console: The end of what it printed, and the blob that holds all of it.
+        stop_requested: Who asked it to stop, when and why.
         updated_at: When the document last changed, by the store's clock.
         extra: Free fields.
     """
@@ -188,6 +192,9 @@ class RunRecord:
     hyper_params: Any = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)
+    summary_of_others: Mapping[str, Any] = field(default_factory=dict)
+    console: Any = None
+    stop_requested: Any = None
     datasets: Mapping[str, DatasetUse] = field(default_factory=dict)
     artifacts: Mapping[str, ArtifactUse] = field(default_factory=dict)
     git: GitState | None = None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 
@@ -46,6 +48,11 @@ class UsageRecord:
             **{name: getattr(self, name) - getattr(earlier, name) for name in names}
         )
 
+    def plus(self, counts: Mapping[str, int]) -> UsageRecord:
+        """Return these and more, by their names."""
+        more = {name: getattr(self, name) + count for name, count in counts.items()}
+        return dataclasses.replace(self, **more)
+
     def estimate(self, prices: Prices | None = None) -> float:
         """Return an estimated price in US dollars; storage and network are not in it."""
         table = prices or Prices()
@@ -62,18 +69,39 @@ class UsageRecord:
         return dataclasses.asdict(self)
 
 
+_MEANT_FOR: ContextVar[str | None] = ContextVar("aletheia_usage", default=None)
+"""Path of the run that this thread or task works for."""
+
+
+@contextlib.contextmanager
+def meant_for(path: str) -> Iterator[None]:
+    """Count what is done inside the block for one run, too."""
+    token = _MEANT_FOR.set(path)
+    try:
+        yield
+    finally:
+        _MEANT_FOR.reset(token)
+
+
 class Usage:
-    """Counts operations; safe for threads."""
+    """Counts operations, in all and for each run; safe for threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._record = UsageRecord()
+        self._of_runs: dict[str, UsageRecord] = {}
 
     def add(self, **counts: int) -> None:
         """Count operations by the names of `UsageRecord`."""
+        path = _MEANT_FOR.get()
         with self._lock:
-            now = {name: getattr(self._record, name) + count for name, count in counts.items()}
-            self._record = dataclasses.replace(self._record, **now)
+            self._record = self._record.plus(counts)
+            if path is not None:
+                self._of_runs[path] = self._of_runs.get(path, UsageRecord()).plus(counts)
+
+    def of(self, path: str) -> UsageRecord:
+        """Return what was counted for one run so far."""
+        return self._of_runs.get(path, UsageRecord())
 
     def snapshot(self) -> UsageRecord:
         """Return what was counted so far."""

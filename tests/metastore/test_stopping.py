@@ -87,6 +87,24 @@ def test_a_request_is_seen(run):
     assert requests.seen
 
 
+def test_a_loop_ends_when_a_reader_of_the_run_asks(run):
+    reader = run.experiment.run(run.id)
+    assert not reader.stop_requested
+    reader.request_stop("enough")
+
+    assert comes(lambda: run.stop_requested)
+    assert run.experiment.run(run.id).stop_requested
+
+
+def test_a_resumed_run_does_not_stop_for_the_request_to_the_first(run):
+    run.request_stop()
+    run.finish()
+    with run.experiment.start_run(id=run.id, resume="must") as again:
+        assert not again.stop_requested
+        time.sleep(0.5)
+        assert not again.stop_requested
+
+
 def test_a_request_changes_nothing_else(run):
     run.add_metric("acc", 0.5)
     run.flush()

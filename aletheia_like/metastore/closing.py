@@ -1,0 +1,150 @@
+"""How a run ends: by itself at the end of its block, by a call, or with its process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from types import TracebackType
+from typing import Any, Self
+
+from aletheia_like.errors import InvalidValueError, RunStateError, UnavailableError
+from aletheia_like.metastore.leaderboard import result_write
+from aletheia_like.metastore.recording import Recording
+from aletheia_like.metastore.surroundings import wait_for_surroundings
+from aletheia_like.model import codec
+from aletheia_like.model.records import ENDED, ErrorInfo, Status
+from aletheia_like.model.values import FieldPath
+from aletheia_like.ports.documents import REMOVE, Write, changed_fields
+from aletheia_like.recorder import Changes
+
+_log = logging.getLogger("aletheia")
+
+
+class Closing(Recording):
+    """A run as something that ends once, truthfully, whatever ends it."""
+
+    _pid: int
+    _resumed: bool
+    _undelivered: bool
+    _ending: dict[FieldPath, Any]
+
+    def finish(self, status: Status = "finished", timeout: float = 60.0) -> None:
+        """End the run: store everything recorded, its status, and its line in the leaderboard.
+
+        Ending it again changes nothing. If the store stays away, everything stays in the journal,
+        a warning says so, and `aletheia sync` sends it.
+
+        Args:
+            status: `finished`, `failed` or `killed`.
+            timeout: Seconds to wait for a store that is away.
+
+        Raises:
+            UnavailableError: The store stayed away, and the setting `strict` is on.
+        """
+        if status not in ENDED:
+            message = f"a run ends as finished, failed or killed, not {status!r}"
+            raise InvalidValueError(message)
+        if self._is_open():
+            self._end(status, None, timeout)
+
+    def fail(self, error: BaseException, timeout: float = 60.0) -> None:
+        """End the run as failed, with the type, message and traceback of an exception."""
+        if self._is_open():
+            self._end("failed", error, timeout)
+
+    def _is_open(self) -> bool:
+        """Whether this process is to end the run; a forked child leaves that to its parent."""
+        if self._pid != os.getpid():
+            self.flush()
+            return False
+        ended = self._fields.get("status") in ENDED
+        return self._writer is not None and (self._undelivered or not ended)
+
+    def _end(self, status: Status, error: BaseException | None, timeout: float) -> None:
+        wait_for_surroundings(self._session, self._path, timeout)
+        if not self._undelivered:
+            self._note_end(status, error)
+        try:
+            self._deliver_end(0.0 if self._session.settings.offline else timeout)
+        except UnavailableError as outage:
+            self._undelivered = True
+            if self._session.settings.strict:
+                raise
+            rows = f"{self._writer.count:,} rows and " if self._writer else ""
+            _log.warning(
+                "%r ended, but the store is away (%s); its %schanges wait in the journal, "
+                "as far as they were not sent: `aletheia sync` sends them",
+                self,
+                outage,
+                rows,
+            )
+        else:
+            self._undelivered = False
+            self._session.live_runs.remove(self)
+
+    def _note_end(self, status: Status, error: BaseException | None) -> None:
+        """Write the end to the journal and see it here, before the store is asked."""
+        self._store_log_files()
+        companion, self._companion = self._companion, None
+        changes: dict[FieldPath, Any] = {
+            **(companion.close() if companion is not None else {}),
+            ("status",): status,
+            ("ended_at",): self._session.clock(),
+            ("error",): REMOVE if error is None else codec.to_value(_error_info(error)),
+        }
+        with self._lock:
+            encoded = {path: self._encoded(path, value) for path, value in changes.items()}
+            self._fields = changed_fields(self._fields, encoded)
+            self._ending = encoded
+        if self._writer is not None:
+            self._writer.note(encoded)
+
+    def _deliver_end(self, timeout: float) -> None:
+        self._session.recorder.finish(self._path, self._ending, self._last_writes, timeout)
+        if self._writer is not None:
+            self._writer.finish(delivered=True)
+
+    def _last_writes(self) -> tuple[Changes, list[Write]]:
+        """Return what must be stored together with the end, once all rows are."""
+        summary: Changes = {
+            ("summary", name): entry for name, entry in self._sure_summary().items()
+        }
+        if self._fields.get("status") != "finished":
+            return summary, []
+        record = codec.run_record(self._path, self._fields, self._updated_at)
+        return summary, [result_write(self._session, record, resumed=self._resumed)]
+
+    def __enter__(self) -> Self:
+        if self._refuse() is not None:
+            message = f"{self!r} cannot be entered: it has ended or was opened for reading"
+            raise RunStateError(message)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.finish()
+            return
+        try:
+            if isinstance(error, Exception):
+                self.fail(error)
+            else:
+                self.finish("killed")
+        except UnavailableError as outage:
+            error.add_note(f"and the end of {self!r} could not be stored: {outage}")
+
+
+def _error_info(error: BaseException) -> ErrorInfo:
+    kind = type(error)
+    name = (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
+    text = "".join(traceback.format_exception(error))
+    return ErrorInfo(name, str(error), text)
