@@ -91,6 +91,8 @@ class Feed(Protocol):
 def fold(earlier: Changes, later: Changes) -> dict[FieldPath, Value | Removal]:
     """Return one set of changes that does what `earlier` and then `later` would do.
 
+    Only a map that both together leave empty may be there or not.
+
     Examples:
         >>> fold({("a",): {"x": 1}}, {("a", "y"): 2})
         {('a',): {'x': 1, 'y': 2}}

@@ -27,6 +27,7 @@ _VERBS: Mapping[str, str] = {
     "emulator": "aletheia_like.cli.emulator:emulator",
     "ls": "aletheia_like.cli.browse:ls",
     "show": "aletheia_like.cli.browse:show",
+    "sync": "aletheia_like.cli.sync:sync",
     "version": "aletheia_like.cli.settings:version",
     "watch": "aletheia_like.cli.watch:watch",
 }

@@ -60,8 +60,12 @@ def add_artifact(
     is_dir: bool | None = None,
     upload_file: bool = True,
     aliases: tuple[str, ...] = (),
+    location: str | None = None,
 ) -> ArtifactVersion:
-    """Hash, store and publish a file or directory; see `Run.add_artifact`."""
+    """Hash, store and publish a file or directory; see `Run.add_artifact`.
+
+    `location` says where it was, if that is not where it is.
+    """
     owner_path = paths.artifact(maker.experiment_path, name)
     record = VersionRecord(
         name=name,
@@ -81,6 +85,8 @@ def add_artifact(
         draft = _draft_local(session, record, _local_path(name, value), is_dir, upload=upload_file)
     else:
         draft = Draft(_as_reference(record, value))
+    if location is not None:
+        draft = replace(draft, record=replace(draft.record, location=location))
     published = publish(session, owner_path, draft, _is_same)
     return ArtifactVersion(session, published)
 

@@ -139,7 +139,9 @@ class Chunker:
     def _involved(self, size: int, *, last: bool) -> tuple[Chunk, ...]:
         """Return the chunks that are to be written again, together with what is new."""
         waiting = sum(chunk.size for chunk in self._small)
-        if last or waiting + size >= FULL_BYTES or len(self._small) >= MAX_SMALL_CHUNKS:
+        # What is large on its own would stand between its neighbours and later rows.
+        is_large = size >= FULL_BYTES // 2 or waiting + size >= FULL_BYTES
+        if last or is_large or len(self._small) >= MAX_SMALL_CHUNKS:
             return self._small
         if self._small and self._small[-1].size + size <= SMALL_BYTES:
             return self._small[-1:]
@@ -164,8 +166,10 @@ class Chunker:
             for chunk, text in zip(chunks, texts, strict=True)
         ]
         writes += [Delete(self._path(old), old.revision) for old in earlier.values()]
-        kept = self._small[: len(self._small) - len(involved)]
-        small = (*kept, *(chunk for chunk in chunks if chunk.size < FULL_BYTES // 2))
+        small = self._small[: len(self._small) - len(involved)]
+        for chunk in chunks:
+            # Only neighbours may be merged: a chunk is a span of sequence numbers.
+            small = (*small, chunk) if chunk.size < FULL_BYTES // 2 else ()
         return Plan(tuple(writes), tuple(chunks), small, fresh)
 
     def _path(self, chunk: Chunk) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from aletheia_like.errors import (
     UnavailableError,
 )
 from aletheia_like.metastore.artifacts import ArtifactVersion, Maker, add_artifact
+from aletheia_like.metastore.deleting import delete_run
 from aletheia_like.metastore.handle import DocumentHandle
 from aletheia_like.metastore.leaderboard import read_results
 from aletheia_like.metastore.run import Run
@@ -26,6 +28,7 @@ from aletheia_like.model import codec, paths
 from aletheia_like.model.records import ExperimentRecord, RunRecord, seen_status
 from aletheia_like.ports.documents import Create, Document, Query
 
+_log = logging.getLogger("aletheia")
 _KNOWN = frozenset(ExperimentRecord.__dataclass_fields__) - {"extra"} | {"schema_version"}
 
 
@@ -256,6 +259,23 @@ class Experiment(DocumentHandle):
             aliases=tuple(aliases),
         )
 
+    def delete_run(self, id: str | int, *, force: bool = False) -> None:  # noqa: A002
+        """Delete a run, its rows, and its line in the leaderboard; its number is not used again.
+
+        The bytes of its artifacts stay: other runs may share them. After an interruption it can be
+        done again.
+
+        Args:
+            id: Which run.
+            force: Delete it even if it is running.
+
+        Raises:
+            NotFoundError: There is no such run.
+            RunStateError: It is running.
+        """
+        self._check_writable()
+        delete_run(self._session, self, str(id), force=force)
+
     def counter(self, at_least: int) -> RunCounter:
         """Return the next run's number and the revision that holds it, read anew if forgotten.
 
@@ -330,7 +350,7 @@ def open_experiment(
     except UnavailableError as outage:
         if not exist_ok:
             raise
-        session.warn_once(f"the store is away ({outage}); experiment {name!r} is opened unseen")
+        _log.info("the store is away (%s); experiment %r is opened unseen", outage, name)
         now = session.clock()
         document, confirmed = Document(path, fields, "", now, now), False
     if not created and not exist_ok:

@@ -10,13 +10,13 @@ from aletheia_like.errors import InvalidValueError, ReadOnlyError
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.storing import lengthen, shorten
 from aletheia_like.model.names import check_name
+from aletheia_like.model.sizes import document_size
 from aletheia_like.model.values import (
     FieldPath,
     Value,
     check_fields,
     check_key,
     decode,
-    document_size,
     encode,
 )
 from aletheia_like.ports.documents import REMOVE, Removal, changed_fields

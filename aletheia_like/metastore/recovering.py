@@ -15,6 +15,7 @@ from typing import Any
 from aletheia_like.errors import AlreadyExistsError, NotFoundError
 from aletheia_like.journal import Content, claimed, journals, read_journal
 from aletheia_like.metastore.chunks import Chunker, stored_chunks
+from aletheia_like.metastore.deferring import Deferred, deliver_artifact, to_deferred
 from aletheia_like.metastore.leaderboard import result_write
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.summary import merged, summarised
@@ -95,6 +96,8 @@ def recover(
     session.spool.drain(session, look=True)
     sent = _send_rows(session, content)
     _send_changes(session, content, sent)
+    for deferred in _waiting_artifacts(content):
+        deliver_artifact(session, plan.run, deferred)
     content.path.unlink(missing_ok=True)
     return plan
 
@@ -156,12 +159,18 @@ def _send_changes(session: Session, content: Content, sent: Sequence[Line]) -> N
     session.change(head["path"], decide)
 
 
+def _waiting_artifacts(content: Content) -> list[Deferred]:
+    delivered = {note["delivered"] for note in content.notes if "delivered" in note}
+    waiting = [to_deferred(note["artifact"]) for note in content.notes if "artifact" in note]
+    return [deferred for deferred in waiting if deferred.token not in delivered]
+
+
 def _noted(content: Content) -> Changes:
     """Return the changes that are not known to be stored, as one."""
     done = max((int(note["done"]) for note in content.notes if "done" in note), default=0)
     changes: Changes = {}
     for note in content.notes:
-        if note.get("note", 0) > done:
+        if "set" in note and note["note"] > done:
             changes = fold(changes, from_note(note["set"]))
     return changes
 

@@ -137,7 +137,7 @@ class Rows(Table):
         with target.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
             writer.writerow(self.columns)
-            columns = [[_csv_cell(value) for value in self[name]] for name in self._columns]
+            columns = [[csv_cell(value) for value in self[name]] for name in self._columns]
             writer.writerows(zip(*columns, strict=True))
         return target
 
@@ -354,7 +354,8 @@ def _count(n: int) -> int:
     return n
 
 
-def _csv_cell(value: Any) -> Any:
+def csv_cell(value: Any) -> Any:
+    """Return a value as a file of comma-separated values holds it."""
     if isinstance(value, dict | list):
         return json.dumps(value, default=str, ensure_ascii=False)
     if isinstance(value, File):

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aletheia_like.errors import InvalidValueError
-from aletheia_like.metastore.artifacts import ArtifactVersion, Maker, add_artifact
+from aletheia_like.metastore.artifacts import ArtifactVersion, Maker
 from aletheia_like.metastore.closing import Closing
 from aletheia_like.metastore.datasets import DatasetVersion, get_dataset
+from aletheia_like.metastore.deferring import UNNUMBERED, add_or_defer
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.stopping import FIELD, StopRequests, request_stop
 from aletheia_like.metastore.storing import lengthen
@@ -310,6 +311,10 @@ class Run(Closing):
             upload_file: False stores path, size and hash, not the bytes.
             aliases: Movable names for this version.
 
+        Returns:
+            The version. If the store is away it is -1: a copy waits on this machine, and gets its
+            number when it is stored.
+
         Raises:
             NotFoundError: There is nothing at the path; nothing was written.
             InvalidValueError: The name, the kind of file, or the value cannot be stored.
@@ -325,8 +330,9 @@ class Run(Closing):
             git.commit if git else None,
         )
         with meant_for(self._path):
-            version = add_artifact(
+            version = add_or_defer(
                 self._session,
+                self._open_writer(),
                 maker,
                 name,
                 value,
@@ -335,6 +341,8 @@ class Run(Closing):
                 upload_file=upload_file,
                 aliases=tuple(aliases),
             )
+        if version.version == UNNUMBERED:
+            return version
         self._change({("artifacts", to_id(name, "artifact")): codec.to_value(version.use)})
         return version
 

@@ -79,7 +79,7 @@ class Spool:
         """
         if not (self._may_wait or look):
             return 0
-        from aletheia_like.metastore.storing import LocalFile, send_files
+        from aletheia_like.metastore.storing import LocalFile, store_files
 
         with self._lock:
             files = [
@@ -88,7 +88,7 @@ class Spool:
                 if path.exists()
             ]
             if files:
-                send_files(session, files, "what waited")
+                store_files(session, files, "what waited")
             for file in files:
                 file.path.unlink(missing_ok=True)
                 with contextlib.suppress(OSError):

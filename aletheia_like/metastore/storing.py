@@ -44,27 +44,7 @@ class LocalFile:
     path: Path
 
 
-def store_files(session: Session, files: Sequence[LocalFile], what: str) -> int:
-    """Store what is not there yet, or spool it if the store is away; return how many bytes.
-
-    Args:
-        session: Where to.
-        files: What; files of equal content are stored once.
-        what: Named beside the progress bar.
-
-    Raises:
-        IntegrityError: A file no longer has the content that was hashed.
-        SettingsError: The store has no place for bytes.
-    """
-    try:
-        return send_files(session, files, what)
-    except UnavailableError:
-        for file in files:
-            session.spool.put_file(file.digest, file.path)
-        return sum(file.size for file in files)
-
-
-def send_files(session: Session, files: Iterable[LocalFile], what: str) -> int:
+def store_files(session: Session, files: Iterable[LocalFile], what: str) -> int:
     """Store what is not there yet; return how many bytes that was.
 
     Args:
@@ -90,14 +70,20 @@ def send_files(session: Session, files: Iterable[LocalFile], what: str) -> int:
 
 
 def store_bytes(session: Session, data: bytes, name: str) -> str:
-    """Store bytes that are in memory and return their digest; `name` tells their media type."""
+    """Store bytes that are in memory and return their digest; `name` tells their media type.
+
+    If the store is away they wait in the spool.
+    """
     digest = digest_bytes(data)
     if digest in session.known_files:
         return digest
     with tempfile.TemporaryDirectory(prefix="aletheia-") as folder:
         path = Path(folder) / name
         path.write_bytes(data)
-        store_files(session, [LocalFile(digest, len(data), path)], name)
+        try:
+            store_files(session, [LocalFile(digest, len(data), path)], name)
+        except UnavailableError:
+            session.spool.put_file(digest, path)
     return digest
 
 

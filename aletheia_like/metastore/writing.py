@@ -6,13 +6,16 @@ import datetime as dt
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from aletheia_like.errors import AletheiaError, InvalidValueError
 from aletheia_like.forking import watch_forks
 from aletheia_like.journal import Journal
 from aletheia_like.metastore.chunks import Chunker, Plan, stored_chunks
+from aletheia_like.metastore.deferring import Deferred, deliver_artifact
 from aletheia_like.metastore.session import Session, new_id
 from aletheia_like.metastore.summary import merged, summarised
 from aletheia_like.model.rows import (
@@ -99,6 +102,7 @@ class RunWriter:
         self._prepared = False
         self._told: dict[str, Any] = dict(summary)
         self._others_at = 0.0
+        self._deferred: deque[Deferred] = deque()
         self.unsure: set[str] = set()
         head = {**self._head, "path": self._path, "main": main}
         self._journal = Journal(
@@ -214,7 +218,8 @@ class RunWriter:
 
     def has_more(self) -> bool:
         """Whether rows wait to be sent."""
-        return self._journal.has_more() or bool(self._chunker.unconfirmed())
+        waiting = self._deferred or self._chunker.unconfirmed()
+        return self._journal.has_more() or bool(waiting)
 
     def prepare(self) -> None:
         """Make sure that what rows and changes go to is there.
@@ -226,10 +231,21 @@ class RunWriter:
             self._prepare()
             self._prepared = True
         self._session.spool.drain(self._session)
+        while self._deferred:
+            deferred = self._deferred[0]
+            deliver_artifact(self._session, self._path, deferred)
+            self._journal.note({"delivered": deferred.token})
+            self._deferred.popleft()
 
     def note(self, changes: Changes) -> int:
         """Write changes of the document to the journal; return their number."""
         return self._journal.note({"set": to_note(changes)})
+
+    def defer(self, deferred: Deferred) -> None:
+        """Publish an artifact when the store is back."""
+        self._journal.note({"artifact": asdict(deferred)})
+        self._deferred.append(deferred)
+        self._session.recorder.nudge(self._path, self)
 
     def done(self, note: int) -> None:
         """What was taken and noted so far is in the store."""

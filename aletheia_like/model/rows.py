@@ -204,19 +204,20 @@ def joined(parts: Sequence[Columns]) -> Columns:
 
 
 def moment(timestamp: float) -> dt.datetime:
-    """Return a row's timestamp as a moment in UTC, exact to the microsecond."""
+    """Return a row's timestamp as a moment in UTC, to the microsecond until the year 2106."""
     return dt.datetime.fromtimestamp(timestamp, dt.UTC)
 
 
 def _column_name(key: object) -> str:
-    name = str(key) if type(key) is int else key
-    if not isinstance(name, str) or not name:
+    if type(key) is not int and (not isinstance(key, str) or not key):
         message = f"a column is named by text or a whole number, not {key!r:.80}"
         raise InvalidValueError(message)
+    # A member of an enumeration of texts prints as something else than it is.
+    name = str.__str__(key) if isinstance(key, str) else str(key)
     if len(name.encode(errors="replace")) > MAX_KEY_BYTES:
         message = f"the name of a column is over {MAX_KEY_BYTES} bytes: {name[:40]!r}…"
         raise InvalidValueError(message)
-    return f"@{name}" if name.startswith("@") else str(name)
+    return f"@{name}" if name.startswith("@") else name
 
 
 def shown_name(name: str) -> str | None:

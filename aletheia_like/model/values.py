@@ -79,7 +79,6 @@ MAX_DEPTH = 20
 MAX_INDEX_ENTRIES = 40_000
 _NESTED = frozenset({dict, list})
 _INT64 = range(-(2**63), 2**63)
-_DOCUMENT_OVERHEAD = 32
 _RESERVED_KEY = re.compile(r"__.*__", re.DOTALL)
 _DIGITS_LIMIT = 4_000
 _MAX_CONTAINERS = 100
@@ -154,34 +153,6 @@ def is_key(key: object) -> bool:
         return len(key.encode()) <= MAX_KEY_BYTES
     except UnicodeEncodeError:
         return False
-
-
-def document_size(path: str, fields: Fields) -> int:
-    """Return the bytes Firestore counts for a document.
-
-    Source: "Storage size calculations" in the Firestore documentation: the name's parts plus 16,
-    each field's name and value, and 32.
-    """
-    name = sum(len(part.encode()) + 1 for part in path.split("/")) + 16
-    return name + value_size(fields) + _DOCUMENT_OVERHEAD
-
-
-def value_size(value: Value) -> int:
-    """Return the bytes Firestore counts for one value, after the same source."""
-    match value:
-        case None | bool():
-            return 1
-        case int() | float() | dt.datetime():
-            return 8
-        case str():
-            return len(value) + 1 if value.isascii() else len(value.encode()) + 1
-        case bytes():
-            return len(value)
-        case Mapping():
-            # The emulator counts an empty map or list as one byte; Google's page is silent.
-            return sum(value_size(key) + value_size(inner) for key, inner in value.items()) or 1
-        case _:
-            return sum(map(value_size, value)) or 1
 
 
 def _check_map(fields: object, where: FieldPath, depth: int) -> int:

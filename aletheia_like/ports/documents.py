@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from aletheia_like.errors import InvalidValueError
+from aletheia_like.model.sizes import document_size, value_size
 from aletheia_like.model.values import (
     MAX_DOCUMENT_BYTES,
     MAX_KEY_BYTES,
@@ -35,9 +36,7 @@ from aletheia_like.model.values import (
     Value,
     check_fields,
     check_key,
-    document_size,
     is_key,
-    value_size,
 )
 
 MAX_WRITES = 500

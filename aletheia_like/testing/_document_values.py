@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from aletheia_like.errors import InvalidValueError
+from aletheia_like.model.sizes import document_size
 from aletheia_like.model.values import (
     MAX_DEPTH,
     MAX_DOCUMENT_BYTES,
     MAX_VALUE_BYTES,
     Value,
-    document_size,
     equal,
 )
 from aletheia_like.ports.documents import (

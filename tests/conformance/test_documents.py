@@ -4,9 +4,9 @@ import sqlite3
 
 import pytest
 
-from aletheia_like.model.jsontext import from_text, to_text
 from aletheia_like.adapters.memory import MemoryDocumentStore
 from aletheia_like.adapters.sqlite import SqliteDocumentStore
+from aletheia_like.model.jsontext import from_text, to_text
 from aletheia_like.ports.documents import Create
 from aletheia_like.testing.documents import DocumentStoreSuite
 

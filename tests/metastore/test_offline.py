@@ -42,7 +42,7 @@ def test_a_fetched_dataset_opens_without_any_server(tmp_path, table, monkeypatch
         for impossible in (
             lambda: ms.get_dataset("unseen"),
             ms.datasets,
-            lambda: ms.exper("e"),
+            lambda: ms.exper("e", exist_ok=False),
             lambda: ms.add_metadata("m", {}),
         ):
             with pytest.raises(al.UnavailableError, match="offline"):

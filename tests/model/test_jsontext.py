@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aletheia_like.model.jsontext import from_text, to_text
 from aletheia_like.adapters._matching import compiled
 from aletheia_like.adapters._prefilter import text_tests
 from aletheia_like.errors import InvalidValueError
+from aletheia_like.model.jsontext import from_text, to_text
 from aletheia_like.model.values import check_fields, equal
 from aletheia_like.ports.documents import Filter
 

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aletheia_like.errors import InvalidValueError
+from aletheia_like.model.sizes import document_size, value_size
 from aletheia_like.model.values import (
     MAX_DEPTH,
     MAX_KEY_BYTES,
@@ -24,10 +25,8 @@ from aletheia_like.model.values import (
     check_fields,
     check_key,
     decode,
-    document_size,
     encode,
     equal,
-    value_size,
 )
 
 NOON = dt.datetime(2026, 1, 31, 12)

@@ -1,11 +1,8 @@
 """The project itself, embedded or (variant `firestore`) on the emulators."""
 
 import os
-import subprocess
-import sys
 
 from driving import Driver, main
-
 
 LOW = 0.1
 
@@ -48,9 +45,12 @@ class Aletheia(Driver):
 
     def recover(self):
         from pathlib import Path
+
         from aletheia_like.sync import sync
+
         for one in sync(Path(os.environ["ALETHEIA_HOME"])):
-            if one.error: raise one.error
+            if one.error:
+                raise one.error
 
     def kept(self):
         exper = self._metastore().experiment("bench")

@@ -1,0 +1,321 @@
+"""`aletheia head`, `tail`, `latest` and `stats`: what was logged."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from aletheia_like.cli.naming import (
+    check_known,
+    named,
+    named_run,
+    read_rows,
+    split_columns,
+)
+from aletheia_like.cli.output import (
+    print_fields,
+    print_json,
+    print_table,
+    say,
+    shown,
+    shown_bytes,
+    store_options,
+)
+from aletheia_like.connect import Metastore
+from aletheia_like.metastore.assets import File, LogFile
+from aletheia_like.metastore.rows import Rows, csv_cell
+from aletheia_like.model.rows import RUN_ID, STEP, TIMESTAMP
+
+_EXPERIMENT = "experiment"
+_CELL_WIDTH = 32
+_GAP = 3
+_NAMES_TOLD = 8
+
+
+def _rows_options(command: Any) -> Any:
+    options = (
+        click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values."),
+        click.option("-c", "--columns", multiple=True, help="Only these, with commas between."),
+        click.option(
+            "-n", "count", type=click.IntRange(min=0), default=5, show_default=True, help="Rows."
+        ),
+    )
+    for option in options:
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("name")
+@_rows_options
+@store_options
+def head(name: str, **options: Any) -> None:
+    """Show the first rows of a run, or of an experiment.
+
+    Examples: aletheia head sweep/1; aletheia head -n 20 -c step,loss sweep
+    """
+    _show_some(name, last=False, **options)
+
+
+@click.command()
+@click.argument("name")
+@_rows_options
+@store_options
+def tail(name: str, **options: Any) -> None:
+    """Show the last rows of a run, or of an experiment.
+
+    Example: aletheia tail -n 1 --json sweep/1
+    """
+    _show_some(name, last=True, **options)
+
+
+@click.command()
+@click.argument("run")
+@click.argument("columns", nargs=-1)
+@click.option("--index", multiple=True, help="The last values for each value of this column.")
+@click.option("--no-merge", is_flag=True, help="Do not merge dictionaries of several rows.")
+@store_options
+def latest(
+    run: str,
+    columns: tuple[str, ...],
+    *,
+    index: tuple[str, ...],
+    no_merge: bool,
+    project: str | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Show the last value of columns; of one column the bare value.
+
+    Examples: aletheia latest sweep/1; aletheia latest sweep/1 loss --index step
+    """
+    name, _ = named_run(run, project)
+    with Metastore(name.project, url=url, git="off") as ms:
+        rows = read_rows(ms, name)
+        check_known([*columns, *index], rows)
+        if index:
+            frame = rows.latest(list(columns) or "*", list(index), deep_merge=not no_merge)
+            known = frame.astype(object).where(frame.notna(), None).to_dict("records")
+            _print_rows(known, list(frame.columns), as_json=as_json)
+            return
+        values = rows.latest(list(columns) or "*", deep_merge=not no_merge)
+        values.pop(RUN_ID, None)
+    if as_json:
+        print_json(_plain(values))
+    elif len(columns) == 1:
+        click.echo(_cell(values.get(columns[0])))
+    elif values:
+        print_fields({key: _told(value) for key, value in values.items()})
+    else:
+        say("no rows yet")
+
+
+@click.command()
+@click.argument("name")
+@click.argument("columns", nargs=-1)
+@click.option("--top", type=(int, str), metavar="N COLUMN", help="The rows with the greatest.")
+@click.option("--bottom", type=(int, str), metavar="N COLUMN", help="The rows with the least.")
+@store_options
+def stats(
+    name: str,
+    columns: tuple[str, ...],
+    *,
+    top: tuple[int, str] | None,
+    bottom: tuple[int, str] | None,
+    project: str | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Describe numeric columns of a run or an experiment, or show the rows that stand out.
+
+    NaN is left out. Examples: aletheia stats sweep/1 loss; aletheia stats sweep --top 3 acc
+    """
+    found = named(name, project)
+    with Metastore(found.project, url=url, git="off") as ms:
+        rows = read_rows(ms, found)
+        chosen = top or bottom
+        check_known([*columns, *([chosen[1]] if chosen else [])], rows)
+        if chosen is not None:
+            some = _outstanding(rows, *chosen, greatest=top is not None)
+            _print_rows(list(some), list(columns) or _ordered(some, found.run), as_json=as_json)
+            return
+        described = [_described(rows, one) for one in columns or _numeric(rows)]
+    if as_json:
+        print_json({one.pop("column"): one for one in described})
+    elif described:
+        print_table(described, {key: key for key in described[0]})
+    else:
+        say("no numeric columns yet")
+
+
+def _show_some(
+    name: str,
+    *,
+    last: bool,
+    count: int,
+    columns: tuple[str, ...],
+    as_csv: bool,
+    project: str | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    found = named(name, project)
+    with Metastore(found.project, url=url, git="off") as ms:
+        rows = read_rows(ms, found)
+        wanted = split_columns(columns)
+        check_known(wanted, rows)
+        some = rows.tail(count) if last else rows.head(count)
+        records = some.to_dicts()
+    if as_csv:
+        _print_csv(records, wanted or rows.columns)
+    elif as_json:
+        print_json(
+            [_plain({key: row.get(key) for key in wanted} if wanted else row) for row in records]
+        )
+    elif not len(rows):
+        say("no rows yet")
+    else:
+        _print_rows(records, wanted or _ordered(some, found.run), fit=not wanted)
+        if len(records) < len(rows):
+            say(f"{len(records):,} of {len(rows):,} rows")
+
+
+def _ordered(rows: Rows, run: str | None) -> list[str]:
+    """Return the columns as people look for them: whose row it is, its step, what was logged."""
+    first = [RUN_ID, STEP] if run is None else [STEP]
+    apart = {RUN_ID, STEP, TIMESTAMP, _EXPERIMENT}
+    own = [name for name in rows.columns if name not in apart]
+    return [name for name in (*first, *own, TIMESTAMP) if name in rows]
+
+
+def _print_rows(
+    records: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    as_json: bool = False,
+    fit: bool = True,
+) -> None:
+    if as_json:
+        print_json([_plain({key: row.get(key) for key in columns}) for row in records])
+        return
+    terminal = sys.stdout.isatty()
+    cells = [
+        {key: _cell(row.get(key), cut=terminal) for key in columns} for row in records
+    ]
+    kept = _fitting(cells, columns) if terminal and fit else list(columns)
+    table = [
+        {key: row.get(key) if _is_number(row.get(key)) else texts[key] for key in kept}
+        for row, texts in zip(records, cells, strict=True)
+    ]
+    print_table(table, {key: key for key in kept})
+    hidden = [key for key in columns if key not in kept]
+    if hidden:
+        more = ", …" if len(hidden) > _NAMES_TOLD else ""
+        told = ", ".join(hidden[:_NAMES_TOLD])
+        say(f"{len(hidden)} columns hidden, choose with -c: {told}{more}")
+
+
+def _fitting(cells: Sequence[Mapping[str, str]], columns: Sequence[str]) -> list[str]:
+    """Return as many columns, from the left, as the terminal is wide; at least one."""
+    from rich.cells import cell_len
+
+    room = shutil.get_terminal_size().columns + _GAP
+    kept: list[str] = []
+    for name in columns:
+        room -= max(map(cell_len, (name, *(row[name] for row in cells)))) + _GAP
+        if room < 0 and kept:
+            break
+        kept.append(name)
+    return kept
+
+
+def _print_csv(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([csv_cell(row.get(name)) for name in columns] for row in records)
+
+
+def _cell(value: Any, *, cut: bool = False) -> str:
+    """Return a cell's value on one line."""
+    if hasattr(value, "astimezone"):
+        text = value.astimezone().isoformat(" ", "milliseconds")[:23]
+    else:
+        text = shown(_told(value)).replace("\n", "⏎")
+    return f"{text[: _CELL_WIDTH - 1]}…" if cut and len(text) > _CELL_WIDTH else text
+
+
+def _told(value: Any) -> Any:
+    """Return a value with files and bytes as people speak of them."""
+    match value:
+        case LogFile():
+            return f"{value.name} (still growing)"
+        case File():
+            return f"{value.name} ({shown_bytes(value.size)}, {(value.digest or '')[:12]})"
+        case bytes():
+            return shown_bytes(len(value))
+        case Mapping():
+            return {key: _told(inner) for key, inner in value.items()}
+        case list():
+            return [_told(inner) for inner in value]
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with files as JSON has them."""
+    match value:
+        case LogFile():
+            return {"file": value.name, "live": str(value.path)}
+        case File():
+            return {"file": value.name, "sha256": value.digest, "size": value.size}
+        case Mapping():
+            return {key: _plain(inner) for key, inner in value.items()}
+        case list():
+            return [_plain(inner) for inner in value]
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _numbers(rows: Rows, name: str) -> list[int | float]:
+    return [value for value in rows[name] if _is_number(value)]
+
+
+def _numeric(rows: Rows) -> list[str]:
+    return [name for name in _ordered(rows, None) if _numbers(rows, name)]
+
+
+def _described(rows: Rows, name: str) -> dict[str, Any]:
+    """Return what pandas says of a column, and its last number."""
+    import pandas as pd
+
+    numbers = _numbers(rows, name)
+    told = pd.Series([_float(number) for number in numbers], dtype="float64").describe()
+    values = {key: value if value == value else None for key, value in told.items()}
+    return {
+        "column": name,
+        **values,
+        "count": int(told["count"]),
+        "last": numbers[-1] if numbers else None,
+    }
+
+
+def _outstanding(rows: Rows, count: int, name: str, *, greatest: bool) -> Rows:
+    """Return the rows with the greatest, or least, numbers in a column; of equals the first."""
+    values = rows[name]
+    known = [row for row, one in enumerate(values) if _is_number(one) and one == one]
+    known.sort(key=lambda row: -values[row] if greatest else values[row])
+    return rows.chosen(known[: max(0, count)])
+
+
+def _float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return float("inf") if number > 0 else float("-inf")

@@ -1,0 +1,193 @@
+"""Artifacts that a run made while the store was away: kept on this machine until it is back.
+
+The bytes are copied beside the journal, and a note says what they are; the recorder publishes them
+as soon as the store answers, or `aletheia sync` does after the run has ended.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from aletheia_like.errors import UnavailableError
+from aletheia_like.metastore.artifacts import ArtifactVersion, Maker, add_artifact
+from aletheia_like.metastore.session import Session
+from aletheia_like.metastore.versions import read_local
+from aletheia_like.model import codec
+from aletheia_like.model.names import to_id
+from aletheia_like.model.records import VersionRecord
+from aletheia_like.ports.documents import Update
+
+_log = logging.getLogger("aletheia")
+
+UNNUMBERED = -1
+"""The version of an artifact that has not reached the store yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """An artifact that waits.
+
+    Attributes:
+        token: Names it in the journal, and its folder.
+        name: Of the artifact.
+        value: Where its copy is, or the URI that it refers to.
+        location: Where it was.
+        is_local: Whether `value` is a path.
+        upload_file: Whether its bytes are to be stored.
+        aliases: Movable names for it.
+        maker: Who made it.
+    """
+
+    token: str
+    name: str
+    value: str
+    location: str
+    is_local: bool
+    upload_file: bool
+    aliases: Sequence[str]
+    maker: Mapping[str, Any]
+
+
+class Deferring(Protocol):
+    """What remembers artifacts until the store is back: a run's writer."""
+
+    def defer(self, deferred: Deferred) -> None:
+        """Publish an artifact when the store is back."""
+        ...
+
+
+def add_or_defer(
+    session: Session,
+    writer: Deferring,
+    maker: Maker,
+    name: str,
+    value: Any,
+    *,
+    is_local: bool,
+    is_dir: bool | None,
+    upload_file: bool,
+    aliases: tuple[str, ...],
+) -> ArtifactVersion:
+    """Add an artifact, or keep it here if the store is away; see `Run.add_artifact`."""
+    try:
+        return add_artifact(
+            session,
+            maker,
+            name,
+            value,
+            is_local=is_local,
+            is_dir=is_dir,
+            upload_file=upload_file,
+            aliases=aliases,
+        )
+    except UnavailableError as outage:
+        if session.settings.strict:
+            raise
+        deferred, version = _deferred(
+            session,
+            maker,
+            name,
+            value,
+            is_local=is_local,
+            upload_file=upload_file,
+            aliases=aliases,
+        )
+        _log.warning("artifact %r waits on this machine: %s", name, outage)
+        writer.defer(deferred)
+        return version
+
+
+def _deferred(
+    session: Session,
+    maker: Maker,
+    name: str,
+    value: Any,
+    *,
+    is_local: bool,
+    upload_file: bool,
+    aliases: Sequence[str],
+) -> tuple[Deferred, ArtifactVersion]:
+    """Keep a copy of an artifact, and return it as a version without a number, too."""
+    token = secrets.token_hex(8)
+    record = VersionRecord(name, UNNUMBERED, "reference", None, None, location=str(value))
+    kept = str(value)
+    if is_local:
+        path = Path(value).expanduser().absolute()
+        tree = read_local(path, name)
+        record = VersionRecord(
+            name,
+            UNNUMBERED,
+            tree.kind,
+            tree.digest,
+            tree.size,
+            files=len(tree.manifest),
+            filename=path.name,
+            location=str(path),
+            uploaded=False,
+            run=maker.run,
+        )
+        kept = str(_copied(path, _folder(session, token)) if upload_file else path)
+    deferred = Deferred(
+        token,
+        name,
+        kept,
+        record.location or kept,
+        is_local,
+        upload_file,
+        list(aliases),
+        asdict(maker),
+    )
+    return deferred, ArtifactVersion(session, record)
+
+
+def deliver_artifact(session: Session, run_path: str, deferred: Deferred) -> None:
+    """Publish an artifact that waited, and mention it in its run; doing it again changes nothing.
+
+    Raises:
+        UnavailableError: The store is still away.
+    """
+    version = add_artifact(
+        session,
+        Maker(**deferred.maker),
+        deferred.name,
+        deferred.value,
+        is_local=deferred.is_local,
+        upload_file=deferred.upload_file,
+        aliases=tuple(deferred.aliases),
+        location=deferred.location,
+    )
+    field = ("artifacts", to_id(deferred.name, "artifact"))
+    session.documents.apply([Update(run_path, {field: codec.to_value(version.use)})])
+    shutil.rmtree(_folder(session, deferred.token), ignore_errors=True)
+
+
+def to_deferred(noted: Mapping[str, Any]) -> Deferred:
+    """Return the artifact that a note tells of."""
+    return Deferred(**noted)
+
+
+def _folder(session: Session, token: str) -> Path:
+    return session.journal_folder / "artifacts" / token
+
+
+def _copied(path: Path, folder: Path) -> Path:
+    target = folder / path.name
+    try:
+        folder.mkdir(parents=True)
+        if path.is_dir():
+            shutil.copytree(path, target)
+        else:
+            shutil.copyfile(path, target)
+            os.utime(target, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        message = f"{folder} cannot be written: {error.strerror or error}: free some space"
+        raise UnavailableError(message) from error
+    return target
