@@ -38,15 +38,42 @@ T = TypeVar("T")
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.5
+_AWAY_SECONDS = 15.0
 
 
-def _persist(action: Callable[[], T], deadline: float) -> T:
-    """Return `action()`, repeated with growing, jittered pauses while the store is unavailable."""
-    begun = time.monotonic()
-    try:
-        return action()
-    except UnavailableError:
-        return _repeat(action, deadline, begun)
+class Patience:
+    """Tries again while a store is unavailable; only once if that was in vain a moment ago.
+
+    Args:
+        deadline: Seconds for one call, all repetitions included.
+    """
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+        self._away_until = 0.0
+
+    def persist(self, action: Callable[[], T]) -> T:
+        """Return `action()`, repeated with growing, jittered pauses."""
+        begun = time.monotonic()
+        try:
+            return action()
+        except UnavailableError:
+            if self.is_over:
+                raise
+            return self.repeat(action, begun)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether trying again was in vain a moment ago."""
+        return time.monotonic() < self._away_until
+
+    def repeat(self, action: Callable[[], T], begun: float) -> T:
+        """Return `action()`, which has failed once since `begun`."""
+        try:
+            return _repeat(action, self._deadline, begun)
+        except UnavailableError:
+            self._away_until = time.monotonic() + _AWAY_SECONDS
+            raise
 
 
 def _repeat(action: Callable[[], T], deadline: float, begun: float) -> T:
@@ -78,13 +105,13 @@ class RetryingDocumentStore:
 
     def __init__(self, inner: DocumentStore, *, deadline: float = 8.0) -> None:
         self._inner = inner
-        self._deadline = deadline
+        self._patience = Patience(deadline)
 
     def get(self, path: str) -> Document | None:
-        return _persist(lambda: self._inner.get(path), self._deadline)
+        return self._patience.persist(lambda: self._inner.get(path))
 
     def get_many(self, paths: Sequence[str]) -> list[Document | None]:
-        return _persist(lambda: self._inner.get_many(paths), self._deadline)
+        return self._patience.persist(lambda: self._inner.get_many(paths))
 
     def query(self, query: Query) -> Iterator[Document]:
         """Yield the answer; an outage is overcome before the first document, not after it."""
@@ -96,7 +123,7 @@ class RetryingDocumentStore:
                 return [document], answer
             return [], nothing
 
-        begun, rest = _persist(first, self._deadline)
+        begun, rest = self._patience.persist(first)
         yield from begun
         yield from rest
 
@@ -105,7 +132,9 @@ class RetryingDocumentStore:
         try:
             return self._inner.apply(writes)
         except UnavailableError:
-            return _repeat(lambda: self._apply_again(writes), self._deadline, begun)
+            if self._patience.is_over:
+                raise
+            return self._patience.repeat(lambda: self._apply_again(writes), begun)
 
     def listen(
         self, collection: str, known: Mapping[str, str], since: dt.datetime | None, wake: Wake
@@ -159,31 +188,29 @@ class RetryingBlobStore:
 
     def __init__(self, inner: BlobStore, *, deadline: float = 8.0) -> None:
         self._inner = inner
-        self._deadline = deadline
+        self._patience = Patience(deadline)
 
     def exists(self, digest: str) -> bool:
-        return _persist(lambda: self._inner.exists(digest), self._deadline)
+        return self._patience.persist(lambda: self._inner.exists(digest))
 
     def upload(self, digest: str, path: Path, progress: Progress | None = None) -> bool:
-        return _persist(
-            lambda: _undoing(progress, lambda told: self._inner.upload(digest, path, told)),
-            self._deadline,
+        return self._patience.persist(
+            lambda: _undoing(progress, lambda told: self._inner.upload(digest, path, told))
         )
 
     def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
-        _persist(
-            lambda: _undoing(progress, lambda told: self._inner.download(digest, path, told)),
-            self._deadline,
+        self._patience.persist(
+            lambda: _undoing(progress, lambda told: self._inner.download(digest, path, told))
         )
 
     def open(self, digest: str) -> BinaryIO:
-        return _persist(lambda: self._inner.open(digest), self._deadline)
+        return self._patience.persist(lambda: self._inner.open(digest))
 
     def delete(self, digest: str) -> None:
-        _persist(lambda: self._inner.delete(digest), self._deadline)
+        self._patience.persist(lambda: self._inner.delete(digest))
 
     def digests(self) -> Iterator[str]:
-        yield from _persist(lambda: list(self._inner.digests()), self._deadline)
+        yield from self._patience.persist(lambda: list(self._inner.digests()))
 
     def close(self) -> None:
         self._inner.close()

@@ -1,52 +1,91 @@
-"""`aletheia sync`: send what runs left on this machine."""
+"""`aletheia sync`: sends what runs left on this machine."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
-from aletheia_like.cli.browse import configured_project
 from aletheia_like.cli.output import print_json, say, store_options
+from aletheia_like.errors import UnavailableError
+from aletheia_like.model.names import from_id
 from aletheia_like.settings import load_settings
 from aletheia_like.sync import Synced
 from aletheia_like.sync import sync as send
 
+_FAILURE = 1
+_UNAVAILABLE = 7
+
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Say what would be sent, and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what would be sent.")
 @store_options
 def sync(*, dry_run: bool, project: str | None, url: str | None, as_json: bool) -> None:
-    """Send what runs left on this machine because they were killed or the store was away.
+    """Send what runs left in their journals: they were killed, or the store was away.
 
-    Repeating it sends nothing twice. Runs that are still alive are left alone.
+    Journals of runs that are still going on stay. Repeating it sends nothing twice. Exit code 7 if
+    a store is away, and what it lacks stays here; 1 if a journal cannot be sent.
 
     Example: aletheia sync --dry-run
     """
-    home = load_settings(project=project or configured_project() or "any").home
-    done = []
-    for one in send(Path(home), project=project, url=url, dry_run=dry_run):
-        done.append(one)
+    settings = load_settings(project=project or "unnamed", url=url)
+    chosen = None if url is None else settings.url
+    found = []
+    for one in send(Path(settings.home), project=project, url=chosen, dry_run=dry_run):
+        found.append(one)
         if not as_json:
-            say(_line(one, dry_run=dry_run))
+            click.echo(_line(one, dry_run=dry_run))
     if as_json:
-        print_json(done)
-    elif not done:
-        say("nothing to send: no run left anything on this machine")
-    _raise_first(done)
+        print_json([_row(one) for one in found])
+    elif not found:
+        say("nothing to send")
+    else:
+        say(_total(found, dry_run=dry_run))
+    _exit(found)
 
 
 def _line(one: Synced, *, dry_run: bool) -> str:
+    name = _name(one)
     if one.error is not None:
-        return f"{one.run}: not sent: {one.error}"
-    torn = f", {one.torn} damaged lines left out" if one.torn else ""
-    verb = "would send" if dry_run else "sent"
-    return f"{one.run}: {verb} {one.rows or 0:,} rows, {one.known:,} were there{torn}"
+        return f"kept   {name}: {one.error}"
+    rows = one.rows or 0
+    notes = [f"{rows:,} row{'' if rows == 1 else 's'}"]
+    notes += [f"{one.known:,} there already"] if one.known else []
+    notes += [f"{one.torn:,} torn line{'' if one.torn == 1 else 's'} left out"] if one.torn else []
+    return f"{'would' if dry_run else 'sent '}  {name}: {', '.join(notes)}"
 
 
-def _raise_first(done: Sequence[Synced]) -> None:
-    """Let the exit code tell that something was not sent."""
-    error = next((one.error for one in done if one.error is not None), None)
-    if error is not None:
-        raise error
+def _name(one: Synced) -> str:
+    parts = [from_id(part).replace("/", "\\/") for part in one.run.split("/")[1::2]]
+    return "/".join(parts)
+
+
+def _total(found: Iterable[Synced], *, dry_run: bool) -> str:
+    sent = [one for one in found if one.error is None]
+    kept = [one for one in found if one.error is not None]
+    rows = sum(one.rows or 0 for one in sent)
+    told = f"{rows:,} rows of {len(sent)} journals {'would be ' if dry_run else ''}sent"
+    return f"{told}, {len(kept)} journals stay: they are safe here, try again" if kept else told
+
+
+def _row(one: Synced) -> dict[str, object]:
+    return {
+        "journal": one.journal,
+        "project": one.project,
+        "url": one.url,
+        "run": _name(one),
+        "rows": one.rows,
+        "known": one.known,
+        "torn": one.torn,
+        "error": None if one.error is None else str(one.error),
+    }
+
+
+def _exit(found: Iterable[Synced]) -> None:
+    errors = [one.error for one in found if one.error is not None]
+    if any(isinstance(error, UnavailableError) for error in errors):
+        sys.exit(_UNAVAILABLE)
+    if errors:
+        sys.exit(_FAILURE)

@@ -20,7 +20,7 @@ from aletheia_like.metastore.summary import merged_by_step, summary_of
 from aletheia_like.metastore.writing import Cells, RunWriter
 from aletheia_like.model.names import from_id
 from aletheia_like.model.values import FieldPath, Value
-from aletheia_like.ports.documents import Removal
+from aletheia_like.ports.documents import REMOVE, Removal
 
 _NOTHING: Cells = {}
 _NOWHERE: Mapping[int, Cells] = {}
@@ -190,10 +190,19 @@ class Recording(DocumentHandle):
         return self._companion
 
     def _stream(self, stream: str | None) -> Rows:
-        writer = self._writer
-        unsent = {} if writer is None else {writer.name: writer.unsent()}
+        # Before the store is asked: what is sent meanwhile is found there.
+        unsent = {writer.name: writer.unsent() for writer in self._writers_here()}
         columns = read_columns(self._session, self._path, unsent, stream)
         return rows_of(self._session, columns, from_id(self._path.rpartition("/")[2]))
+
+    def _writers_here(self) -> Iterator[RunWriter]:
+        """Yield this process's writers of the run, those of other handles too."""
+        if self._writer is not None:
+            yield self._writer
+        for run in self._session.live_runs.runs():
+            if isinstance(run, Recording) and run is not self and run._path == self._path:
+                if run._writer is not None:
+                    yield run._writer
 
     def _open_writer(self) -> RunWriter:
         writer = self._writer
@@ -216,10 +225,12 @@ class Recording(DocumentHandle):
                 self.log({column: File(path)})
 
     def _sure_summary(self) -> dict[str, Any]:
-        """Return the summary of columns of which rows were changed by condition, counted anew."""
+        """Return the summary of columns of which some rows were changed, counted anew."""
         writer = self._writer
         if writer is None or not writer.unsure:
             return {}
         columns = read_columns(self._session, self._path, {writer.name: writer.unsent()})
         found = summary_of(columns)
-        return {name: found[name] for name in writer.unsure if name in found}
+        sure = {name: found[name] for name in writer.unsure if name in found}
+        writer.correct(sure)
+        return {name: sure.get(name, REMOVE) for name in writer.unsure}

@@ -12,7 +12,12 @@ from aletheia_like.model.values import is_key
 MAX_COLUMNS = 1_000
 """Columns beyond this many have no summary: it has to fit into the run's document."""
 
+MAX_BYTES = 120_000
+"""Columns that come when the summary has this size have none either."""
+
 _NUMBERS = frozenset({int, float})
+_INT64 = range(-(2**63), 2**63)
+_ENTRY_BYTES = 60
 
 Summary = Mapping[str, Any]
 """`last`, `min`, `max`, and `step` where the last row had one."""
@@ -37,8 +42,13 @@ def summary_of(columns: Columns) -> dict[str, dict[str, Any]]:
         ):
             continue
         numbers = [cell for cell in cells if type(cell) in _NUMBERS]
-        finite = [number for number in numbers if not math.isnan(number)] or [math.nan]
-        found[name] = {"last": numbers[-1], "min": min(finite), "max": max(finite)}
+        # An integer may be too large for `isnan`.
+        finite = [one for one in numbers if one == one] or [math.nan]  # noqa: PLR0124
+        found[name] = {
+            "last": _stored(numbers[-1]),
+            "min": _stored(min(finite)),
+            "max": _stored(max(finite)),
+        }
         at = (
             len(cells)
             - 1
@@ -46,19 +56,21 @@ def summary_of(columns: Columns) -> dict[str, dict[str, Any]]:
         )
         step = steps[at] if steps is not None else None
         if type(step) in _NUMBERS:
-            found[name]["step"] = step
+            found[name]["step"] = _stored(step)
     return found
 
 
 def merged(earlier: Mapping[str, Summary], later: Mapping[str, Summary]) -> dict[str, Any]:
     """Return one summary of two: of all that `earlier` saw, and then `later`."""
     result: dict[str, Any] = dict(earlier)
+    room = MAX_BYTES - sum(map(_size, result))
     for name, new in later.items():
         old = result.get(name)
         if isinstance(old, Mapping) and {"min", "max"} <= old.keys():
             result[name] = {**new, "min": _least(old, new), "max": _greatest(old, new)}
-        elif len(result) < MAX_COLUMNS:
+        elif len(result) < MAX_COLUMNS and _size(name) <= room:
             result[name] = dict(new)
+            room -= _size(name)
     return result
 
 
@@ -69,6 +81,20 @@ def merged_by_step(one: Mapping[str, Summary], other: Mapping[str, Summary]) -> 
     for name, entry in behind.items():
         result[name] = {**result[name], **entry}
     return result
+
+
+def _size(name: str) -> int:
+    return _ENTRY_BYTES + len(name.encode())
+
+
+def _stored(number: float) -> float:
+    """Return a number that a document can hold; an integer beyond 64 bits becomes a float."""
+    if type(number) is float or number in _INT64:
+        return number
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def _behind(one: Summary, other: Summary) -> Summary:

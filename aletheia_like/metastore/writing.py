@@ -38,6 +38,9 @@ from aletheia_like.recorder import Changes, Part
 MAX_LINE_BYTES = 65_536
 """A longer row moves its largest values to blobs."""
 
+MAX_ROW_BYTES = 700_000
+"""What is left of a row has to fit into one document."""
+
 _log = logging.getLogger("aletheia")
 _REMEMBERED_KEYS = 1_000
 _OTHERS_SECONDS = 10.0
@@ -178,11 +181,11 @@ class RunWriter:
             own, now = self._own(row, keys, now)
         with self._lock:
             cells = {**self._params, **around, **own}
-            if own.get(STEP) is not None:
-                self._step = own[STEP]
-            elif self._step is not None:
+            if self._step is not None:
                 cells.setdefault(STEP, self._step)
             self._append(now.timestamp(), cells)
+            if own.get(STEP) is not None:
+                self._step = own[STEP]
         if not plain or self._params or around:
             cells = self._shown(cells)
         cells[TIMESTAMP] = now
@@ -205,7 +208,7 @@ class RunWriter:
         conditions = self.encoded(where)
         amendment = {
             "name": column,
-            "value": cell,
+            "value": self._shrink({column: cell})[column],
             "where": [{"name": key, "value": one} for key, one in conditions.items()],
         }
         with self._lock:
@@ -312,6 +315,12 @@ class RunWriter:
         except AletheiaError as error:
             _log.warning("the summary of %s lacks what this process logged: %s", self._path, error)
 
+    def correct(self, summary: Mapping[str, Any]) -> None:
+        """Replace what is known of the columns it was not sure of."""
+        with self._moving:
+            kept = {name: one for name, one in self._told.items() if name not in self.unsure}
+            self._told = {**kept, **summary}
+
     def _own(
         self, row: Mapping[Any, Any], keys: tuple[Any, ...], now: dt.datetime
     ) -> tuple[Cells, dt.datetime]:
@@ -333,8 +342,14 @@ class RunWriter:
 
     def _append(self, timestamp: float, cells: Cells) -> None:
         line = to_line(self._sequence + 1, timestamp, cells)
-        if len(line) > MAX_LINE_BYTES:
+        if len(line) > MAX_LINE_BYTES and AMEND not in cells:
             line = to_line(self._sequence + 1, timestamp, self._shrink(cells))
+        if len(line) > MAX_ROW_BYTES:
+            message = (
+                f"a row of {len(line):,} bytes in {len(cells):,} columns, one holds "
+                f"{MAX_ROW_BYTES:,}: log it in parts, or as a dictionary in one column"
+            )
+            raise InvalidValueError(message)
         self._journal.append(line)
         self._sequence += 1
         if not self._nudged:
@@ -351,10 +366,11 @@ class RunWriter:
                 begin = index + 1
                 change = line.cells[AMEND]
                 name, value = change["name"], change["value"]
-                if change["where"]:
-                    self.unsure.add(name)
-                elif isinstance(value, int | float) and not isinstance(value, bool):
+                has_rows = line.sequence > 1
+                if has_rows and not change["where"] and type(value) in (int, float):
                     summary[name] = {"last": value, "min": value, "max": value}
+                else:
+                    self.unsure.add(name)
         return merged(summary, summarised(lines[begin:]))
 
     def _stored(

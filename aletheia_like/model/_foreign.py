@@ -9,6 +9,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+_CONVERSIONS = ("to_pydatetime", "tolist")
+
 
 def plain_value(value: Any) -> Any:
     """Return scalars and arrays as Python's own, and every other value itself.
@@ -20,7 +22,9 @@ def plain_value(value: Any) -> Any:
         return value
     if getattr(getattr(value, "dtype", None), "kind", "") in ("m", "M"):
         value = _in_microseconds(value)
-    for name in ("to_pydatetime", "tolist", "item"):
+    # Many a class has a method `item` of another meaning; arrays and scalars have a dtype.
+    names = ("to_pydatetime", "tolist", "item") if hasattr(value, "dtype") else _CONVERSIONS
+    for name in names:
         convert = getattr(value, name, None)
         if callable(convert):
             plain = convert()

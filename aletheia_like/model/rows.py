@@ -128,7 +128,9 @@ def to_line(sequence: int, timestamp: float, cells: Mapping[str, Value]) -> byte
     try:
         data = orjson.dumps(line, _tag, _OPTIONS)
     except TypeError:
-        return _slow_text(line).encode()
+        # A plain row comes as it is, and may hold an integer that no reader of JSON takes.
+        exact = {key: encode(cell) if type(cell) is int else cell for key, cell in cells.items()}
+        return _slow_text((sequence, timestamp, exact)).encode()
     # NaN and infinity come out as null: whoever has one takes the slower way, which keeps it.
     return _slow_text(line).encode() if b"null" in data else data
 

@@ -261,3 +261,14 @@ def test_a_refused_write_is_not_counted():
         documents.apply([Update("c/none", {("a",): 1})])
 
     assert usage.snapshot().document_writes == 0
+
+
+def test_after_waiting_in_vain_the_next_call_fails_at_once(store, failing):
+    failing.outage.begin(1_000)
+    with pytest.raises(UnavailableError):
+        store.get("projects/p")
+    tried = failing.outage.met
+
+    with pytest.raises(UnavailableError):
+        store.apply([Create("projects/p", {})])
+    assert failing.outage.met == tried + 1
