@@ -3,13 +3,15 @@
 One file a writer, appended with one `write` a line, so a line that `append` returned from survives
 the death of the process. Each line carries a checksum of its content:
 
-    1a2b3c4d {"journal":1,"writer":"k3…","path":"projects/…"}     the head: whose journal it is
+    1a2b3c4d {"journal":1,"writer":"k3…","path":"projects/…"}     the head, twice: whose it is
     5e6f7081 [1,1763712345.5,{"loss":0.5}]                         a row
     92a3b4c5 {"note":1,"set":[…]}                                  changes of the document
     d6e7f809 {"done":1}                                            notes so far that are stored
 
 Whoever reads skips a line whose checksum is wrong: the torn end of a machine that lost its power.
 A journal grows to 32 MiB and goes on in a new file; a file whose lines are all stored is removed.
+An exception may come between any two steps, since Ctrl-C does: what is written is learned from the
+file itself, not from a count beside it.
 
 The writer holds a lock on its file. A file without one was left by a process that is gone.
 """
@@ -17,8 +19,10 @@ The writer holds a lock on its file. A file without one was left by a process th
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
+import re
 import threading
 import zlib
 from collections import deque
@@ -35,6 +39,7 @@ SEGMENT_BYTES = 32 << 20
 _READ_BYTES = 4 << 20
 _MAX_HELD_BYTES = 64 << 20
 _CHECKSUM = 9
+_BEGINNING = re.compile(rb"[0-9a-f]{8} [\[{]")
 
 _log = logging.getLogger("aletheia")
 
@@ -60,12 +65,17 @@ class Content:
 
 @dataclass(slots=True)
 class _Segment:
-    """One file: how much of it is written, and how much of that has been taken."""
+    """One file: how much of it has been taken, and the last note in it."""
 
     path: Path
     descriptor: int
-    written: int = 0
     taken: int = 0
+    note: int = 0
+
+    @property
+    def size(self) -> int:
+        """How much of it is written."""
+        return os.fstat(self.descriptor).st_size
 
 
 class Journal:
@@ -96,15 +106,18 @@ class Journal:
         self._head = {"journal": 1, "writer": writer, **head}
         self._strict = strict
         self._segment_bytes = segment_bytes
-        self._lock = threading.Lock()
+        # Reentrant: a signal handler may log while the same thread is logging.
+        self._lock = threading.RLock()
         self._segments: deque[_Segment] = deque()
         self._last: _Segment | None = None
+        self._written = 0
         self._count = 0
         self._torn = False
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._waiting = 0
         self._notes = 0
+        self._open = 0
 
     def append(self, row: bytes) -> None:
         """Write the line of a row; it survives the process when this returns.
@@ -115,46 +128,53 @@ class Journal:
         self._append(row, rows=1)
 
     def note(self, note: Mapping[str, Any]) -> int:
-        """Write a note, whose values may be whatever a document holds; return its number."""
-        self._notes += 1
-        self._append(to_text({"note": self._notes, **note}).encode())
-        return self._notes
+        """Write a note, whose values may be whatever a document holds; return its number.
+
+        A note with `artifact` is open until there is one with `delivered`.
+        """
+        with self._lock:
+            self._notes += 1
+            number = self._notes
+            self._open += ("artifact" in note) - ("delivered" in note)
+            self._append(to_text({"note": number, **note}).encode())
+            if self._segments:
+                self._segments[-1].note = number
+            return number
 
     def done(self, note: int) -> None:
         """Everything that was taken is stored, and so are the notes up to this one."""
         if note:
             self._append(to_text({"done": note}).encode())
         with self._lock:
-            while len(self._segments) > 1 and self._segments[0] is not self._last:
+            while len(self._segments) > 1 and not self._open:
                 segment = self._segments[0]
-                if segment.taken < segment.written:
+                if segment.taken < segment.size or segment.note > note:
                     return
                 _remove(self._segments.popleft())
 
     def _append(self, body: bytes, rows: int = 0) -> None:
-        line = b"%08x %b\n" % (zlib.crc32(body), body)
+        line = _line(body)
         with self._lock:
             self._waiting += rows
             if not self._held and self._last is not None:
                 try:
                     count = os.write(self._last.descriptor, line)
                 except OSError as error:
-                    self._hold(line, error)
+                    self._hold(line, error, rows)
                     return
+                self._written += count
                 if count == len(line):
-                    self._last.written += count
-                    if self._last.written >= self._segment_bytes:
+                    if self._written >= self._segment_bytes:
                         self._last = None
                     return
-                self._last.written += count
                 self._torn = True
-            self._append_slowly(line)
+            self._append_slowly(line, rows)
 
     def take(self, limit: int = _READ_BYTES) -> list[bytes]:
         """Return the next rows that were not taken yet, about `limit` bytes of them at most."""
         with self._lock:
             for segment in self._segments:
-                while segment.taken < segment.written:
+                while segment.taken < segment.size:
                     rows = [line for line in self._read(segment, limit) if line.startswith(b"[")]
                     if rows:
                         self._waiting -= len(rows)
@@ -169,9 +189,11 @@ class Journal:
         with self._lock:
             for segment in self._segments:
                 before = segment.taken
-                while segment.taken < segment.written:
-                    rows += self._read(segment, _READ_BYTES)
-                segment.taken = before
+                try:
+                    while segment.taken < segment.size:
+                        rows += self._read(segment, _READ_BYTES)
+                finally:
+                    segment.taken = before
             rows += [line[_CHECKSUM:-1] for line in self._held]
         return [row for row in rows if row.startswith(b"[")]
 
@@ -203,15 +225,16 @@ class Journal:
 
     def forget(self) -> None:
         """Give up the files of the process this one was forked from; they stay its own."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         while self._segments:
             with contextlib.suppress(OSError):
                 os.close(self._segments.popleft().descriptor)
         self._last = None
-        self._held, self._held_bytes, self._waiting, self._notes = [], 0, 0, 0
+        self._held, self._held_bytes, self._waiting = [], 0, 0
+        self._notes, self._open = 0, 0
         self._torn = False
 
-    def _append_slowly(self, line: bytes) -> None:
+    def _append_slowly(self, line: bytes, rows: int) -> None:
         """Write a line after what had to wait, into a new file where one is due."""
         waiting = [*self._held, line]
         try:
@@ -219,7 +242,7 @@ class Journal:
             while waiting:
                 data = b"\n" + waiting[0] if self._torn else waiting[0]
                 count = os.write(segment.descriptor, data)
-                segment.written += count
+                self._written += count
                 if count < len(data):
                     self._torn = True
                     _refuse_short_write(segment.path)
@@ -228,35 +251,51 @@ class Journal:
         except OSError as error:
             self._held, self._held_bytes = waiting[:-1], sum(map(len, waiting[:-1]))
             if waiting:
-                self._hold(line, error)
+                self._hold(line, error, rows)
         else:
             self._held, self._held_bytes = [], 0
 
     def _begin(self) -> _Segment:
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{self._writer}-{self._count:04d}{SUFFIX}"
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND
-        segment = _Segment(path, os.open(path, flags, 0o600))
+        segment = self._create()
+        head = _line(to_text(self._head).encode()) * 2
         try:
-            lock(segment.descriptor)
-            body = to_text(self._head).encode()
-            line = b"%08x %b\n" % (zlib.crc32(body), body)
-            if os.write(segment.descriptor, line) < len(line):
-                _refuse_short_write(path)
+            if os.write(segment.descriptor, head) < len(head):
+                _refuse_short_write(segment.path)
         except OSError:
             _remove(segment)
             raise
-        self._count += 1
-        segment.written = segment.taken = len(line)
+        segment.taken = self._written = len(head)
         self._segments.append(segment)
         self._last = segment
         return segment
 
-    def _hold(self, line: bytes, error: OSError) -> None:
+    def _create(self) -> _Segment:
+        """Return a new file that is locked before anybody else has looked at it."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND
+        while True:
+            path = self._folder / f"{self._writer}-{self._count:04d}{SUFFIX}"
+            self._count += 1
+            segment = _Segment(path, os.open(path, flags, 0o600))
+            try:
+                lock(segment.descriptor)
+            except BlockingIOError:
+                # Somebody took it for an empty one that was left, and removes it.
+                os.close(segment.descriptor)
+                continue
+            except OSError:
+                _remove(segment)
+                raise
+            if os.fstat(segment.descriptor).st_nlink:
+                return segment
+            os.close(segment.descriptor)
+
+    def _hold(self, line: bytes, error: OSError, rows: int) -> None:
         """Keep in memory what the disk does not take."""
         place = self._last.path if self._last else self._folder
         told = f"{place} cannot be written: {error.strerror or error}: free some space"
         if self._strict or self._held_bytes + len(line) > _MAX_HELD_BYTES:
+            self._waiting -= rows
             message = f"{told}; this line is not recorded"
             raise UnavailableError(message) from error
         if not self._held:
@@ -265,14 +304,19 @@ class Journal:
         self._held_bytes += len(line)
 
     def _read(self, segment: _Segment, limit: int) -> list[bytes]:
-        size = min(limit, segment.written - segment.taken)
+        total = segment.size
+        size = min(limit, total - segment.taken)
         data = os.pread(segment.descriptor, size, segment.taken)
         end = data.rfind(b"\n") + 1
-        if end == 0 and segment.taken + size < segment.written:
+        if end == 0 and segment.taken + size < total:
             return self._read(segment, limit * 4)
         end = end or len(data)
         segment.taken += end
         return [body for body in map(check_line, data[:end].split(b"\n")) if body is not None]
+
+
+def _line(body: bytes) -> bytes:
+    return b"%08x %b\n" % (zlib.crc32(body), body)
 
 
 def check_line(line: bytes) -> bytes | None:
@@ -287,30 +331,54 @@ def check_line(line: bytes) -> bytes | None:
 
 def read_journal(path: Path) -> Content | None:
     """Return what a journal's file holds, or None if not even its head can be read."""
-    content: Content | None = None
+    head: Mapping[str, Any] | None = None
     torn = 0
     rows: list[bytes] = []
     notes: list[Mapping[str, Any]] = []
     with path.open("rb") as stream:
         for line in stream:
-            body = check_line(line.rstrip(b"\n"))
-            if body is None:
-                torn += bool(line.strip())
-            elif body.startswith(b"["):
-                rows.append(body)
-            elif content is None:
-                content = Content(path, from_text(body.decode()), rows, notes)
-            else:
-                notes.append(from_text(body.decode()))
-    if content is None:
-        return None
-    return Content(path, content.head, rows, notes, torn)
+            whole = line.rstrip(b"\n")
+            body = check_line(whole)
+            found = [body] if body is not None else _parts(whole)
+            torn += bool(whole) and not found
+            for one in found:
+                if one.startswith(b"["):
+                    rows.append(one)
+                    continue
+                told = from_text(one.decode())
+                if "journal" in told:
+                    head = head or told
+                else:
+                    notes.append(told)
+    return None if head is None else Content(path, head, rows, notes, torn)
+
+
+def _parts(line: bytes) -> list[bytes]:
+    """Return the lines that a damaged one is made of: what was lost may be the end of a line."""
+    ends = [match.start() for match in _BEGINNING.finditer(line)]
+    parts = [line[start : end - 1] for start, end in itertools.pairwise([0, *ends, len(line) + 1])]
+    return [body for body in map(check_line, parts) if body is not None]
+
+
+def is_empty(path: Path) -> bool:
+    """Whether a journal's file holds no line at all, damaged ones included."""
+    with path.open("rb") as stream:
+        return b"\n" not in stream.read(_READ_BYTES)
 
 
 def journals(folder: Path) -> list[Path]:
     """Return the files of all journals below a folder, oldest writers' first."""
-    found = [path for path in folder.glob(f"*{SUFFIX}") if path.is_file()]
-    return sorted(found, key=lambda path: (path.stat().st_mtime, path.name))
+    found: list[tuple[float, Path]] = []
+    for path in folder.glob(f"*{SUFFIX}"):
+        # Its writer, or another sync, may remove it at any moment.
+        with contextlib.suppress(FileNotFoundError):
+            found.append((path.stat().st_mtime, path))
+    return [path for _, path in sorted(found)]
+
+
+def writer_of(path: Path) -> str:
+    """Return the writer that a journal's file belongs to."""
+    return path.name.rpartition("-")[0]
 
 
 @contextlib.contextmanager

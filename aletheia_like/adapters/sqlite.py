@@ -1,8 +1,9 @@
 """The embedded default: documents in one SQLite file, readable by any SQLite tool.
 
-One row holds one document: its collection, its id, and its fields as JSON text. Many threads and
-processes of one machine may write at once; SQLite's locks do not work on most network file
-systems, so machines that share a store need Firestore.
+One row holds one document: its collection, its id, and its fields as JSON text; a long text, as
+chunks of rows have, is compressed by zlib. Many threads and processes of one machine may write at
+once; SQLite's locks do not work on most network file systems, so machines that share a store need
+Firestore.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import secrets
 import sqlite3
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,6 +54,9 @@ _Found = tuple[_Row, dict[str, Value] | None]
 _COLUMNS: Final = "id, revision, updated_at, fields"
 _DECODED_CHARACTERS: Final = 4_000_000
 _SPILL_CHARACTERS: Final = 32_000_000
+_PLAIN_CHARACTERS: Final = 64_000
+"""A longer text is stored compressed: half the size, and no search looks into it."""
+
 _SAFE_CHARACTERS: Final = 40_000
 """A shorter text cannot belong to a document over a limit of bytes or of index entries."""
 
@@ -121,7 +126,9 @@ class SqliteDocumentStore:
         check_writes(writes)
         if not writes:
             return []
-        texts = [to_text(write.fields) if isinstance(write, Create) else "" for write in writes]
+        texts = [
+            _packed(to_text(write.fields)) if isinstance(write, Create) else "" for write in writes
+        ]
 
         def write_all(connection: sqlite3.Connection) -> list[str | None]:
             now = self._clock().astimezone(dt.UTC).isoformat()
@@ -136,7 +143,7 @@ class SqliteDocumentStore:
         self._connections.close()
 
     def _write(
-        self, connection: sqlite3.Connection, write: Write, text: str, now: str
+        self, connection: sqlite3.Connection, write: Write, stored: str | bytes, now: str
     ) -> str | None:
         place = _place(write.path)
         row = _row_at(connection, place)
@@ -145,7 +152,8 @@ class SqliteDocumentStore:
         match write:
             case Create():
                 connection.execute(
-                    "INSERT INTO documents VALUES (?, ?, ?, ?, ?)", (*place, revision, now, text)
+                    "INSERT INTO documents VALUES (?, ?, ?, ?, ?)",
+                    (*place, revision, now, stored),
                 )
                 return revision
             case Update(path, changes):
@@ -159,7 +167,7 @@ class SqliteDocumentStore:
                 connection.execute(
                     "UPDATE documents SET revision = ?, updated_at = ?, fields = ?"
                     " WHERE collection = ? AND id = ?",
-                    (revision, now, text, *place),
+                    (revision, now, _packed(text), *place),
                 )
                 return revision
             case Delete():
@@ -179,10 +187,11 @@ class SqliteDocumentStore:
     def _matching(self, connection: sqlite3.Connection, query: Query) -> Iterator[_Found]:
         """Yield what matches by id; no more than the limit, unless it has yet to be sorted."""
         limit = None if query.order_by else query.limit
-        rows: Iterator[_Row] = connection.execute(
+        stored = connection.execute(
             f"SELECT {_COLUMNS} FROM documents WHERE collection = ? ORDER BY id LIMIT ?",  # noqa: S608
             (query.collection, -1 if query.filters or limit is None else limit),
         )
+        rows = map(_unpacked, stored)
         found = self._filtered(rows, query) if query.filters else ((row, None) for row in rows)
         return itertools.islice(found, limit)
 
@@ -226,11 +235,26 @@ def _place(path: str) -> tuple[str, str]:
 
 
 def _row_at(connection: sqlite3.Connection, place: tuple[str, str]) -> _Row | None:
-    row: _Row | None = connection.execute(
+    row = connection.execute(
         f"SELECT {_COLUMNS} FROM documents WHERE collection = ? AND id = ?",  # noqa: S608
         place,
     ).fetchone()
-    return row
+    return None if row is None else _unpacked(row)
+
+
+def _packed(text: str) -> str | bytes:
+    return text if len(text) <= _PLAIN_CHARACTERS else zlib.compress(text.encode(), level=1)
+
+
+def _unpacked(row: tuple[str, str, str, str | bytes]) -> _Row:
+    id_, revision, updated_at, stored = row
+    if isinstance(stored, str):
+        return id_, revision, updated_at, stored
+    try:
+        return id_, revision, updated_at, zlib.decompress(stored).decode()
+    except (zlib.error, UnicodeDecodeError):
+        # Damaged: the reader of the text says so, and where.
+        return id_, revision, updated_at, stored.decode(errors="replace")
 
 
 @contextmanager

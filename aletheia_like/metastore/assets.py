@@ -18,6 +18,7 @@ from aletheia_like.metastore.storing import local_blob
 from aletheia_like.model.digests import check_digest, digest_stream
 from aletheia_like.model.rows import cell_text, read_cell
 from aletheia_like.model.values import (
+    FieldPath,
     LongText,
     LongValue,
     UnknownKindError,
@@ -28,6 +29,9 @@ from aletheia_like.model.values import (
 )
 
 FILE = "@file"
+IN_LIST = "[]"
+"""Stands for every place in a list, in the way to a value."""
+
 _ATOMS = frozenset({type(None), bool, int, float, str, bytes})
 _HEAD_CHARACTERS = 200
 _CELL_BYTES = 8_192
@@ -148,10 +152,10 @@ class AssetWriter:
 
     Args:
         session: Where bytes go.
-        live: Told of log files: their column and path.
+        live: Told of log files: the way to them, from their column on, and their path.
     """
 
-    def __init__(self, session: Session, live: Callable[[str, Path], None]) -> None:
+    def __init__(self, session: Session, live: Callable[[FieldPath, Path], None]) -> None:
         self._session = session
         self._live = live
 
@@ -199,7 +203,7 @@ class AssetWriter:
             pairs = ((encode(key, where), cell) for key, cell in cells.items())
             return {"@items": [{"key": key, "value": cell} for key, cell in pairs]}
         if isinstance(value, list | tuple | AbstractSet):
-            return [self._item((*where, "[]"), one) for one in value]
+            return [self._item((*where, IN_LIST), one) for one in value]
         if hasattr(value, "model_dump"):
             return self._cell(where, value.model_dump())
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -227,7 +231,7 @@ class AssetWriter:
 
     def _log_file(self, where: tuple[str, ...], file: LogFile) -> Value:
         path = (file.path or Path(file.name)).absolute()
-        self._live(where[0], path)
+        self._live(where, path)
         return {FILE: {"name": path.name, "live": str(path)}}
 
     def _folder(self, where: tuple[str, ...], folder: Folder) -> Value:

@@ -12,13 +12,14 @@ from typing import Any, Self
 from aletheia_like import logfiles
 from aletheia_like.errors import InvalidValueError, ReadOnlyError
 from aletheia_like.metastore.accompanying import SYSTEM, Companion
-from aletheia_like.metastore.assets import File
+from aletheia_like.metastore.assets import IN_LIST, File
 from aletheia_like.metastore.handle import DocumentHandle
 from aletheia_like.metastore.reading import read_columns
 from aletheia_like.metastore.rows import Predicate, Rows, rows_of
 from aletheia_like.metastore.summary import merged_by_step, summary_of
 from aletheia_like.metastore.writing import Cells, RunWriter
 from aletheia_like.model.names import from_id
+from aletheia_like.model.rows import shown_name
 from aletheia_like.model.values import FieldPath, Value
 from aletheia_like.ports.documents import REMOVE, Removal
 
@@ -33,7 +34,7 @@ class Recording(DocumentHandle):
 
     _writer: RunWriter | None
     _companion: Companion | None
-    _log_files: dict[str, Path]
+    _log_files: dict[FieldPath, Path]
 
     def log(self, row: Mapping[Any, Any] | None = None, /, **data: Any) -> dict[str, Any]:
         """Append a row; when this returns it survives the death of the process.
@@ -56,6 +57,9 @@ class Recording(DocumentHandle):
         writer = self._open_writer()
         if row is None or data:
             row = {**(row or {}), **data}
+        if not _is_mapping(row):
+            message = f"a row is a mapping of columns to values, not a {type(row).__name__}"
+            raise InvalidValueError(message)
         if not row:
             warnings.warn("an empty row is not logged", stacklevel=2)
             return {}
@@ -66,10 +70,10 @@ class Recording(DocumentHandle):
         return stored
 
     def log_batch(self, rows: Iterable[Mapping[Any, Any]]) -> int:
-        """Append many rows, such as a list of dictionaries or a data frame.
+        """Append many rows: dictionaries, or those of a pandas or Polars data frame.
 
         Returns:
-            How many there were.
+            How many were logged.
 
         Raises:
             InvalidValueError: One cannot be stored; those before it are.
@@ -77,13 +81,11 @@ class Recording(DocumentHandle):
         if isinstance(rows, Mapping | str):
             message = "log_batch takes several rows, such as a list of dictionaries"
             raise InvalidValueError(message)
-        if hasattr(rows, "to_dict") and hasattr(rows, "columns"):
+        if hasattr(rows, "to_dicts"):
+            rows = rows.to_dicts()
+        elif hasattr(rows, "to_dict") and hasattr(rows, "columns"):
             rows = rows.to_dict("records")
-        count = 0
-        for row in rows:
-            self.log(row)
-            count += 1
-        return count
+        return sum(bool(self.log(row)) for row in rows)
 
     def log_artifact(self, path: str | Path, name: str | None = None) -> dict[str, Any]:
         """Append a row that holds a file, in the column `name` or that of the file's name."""
@@ -214,15 +216,18 @@ class Recording(DocumentHandle):
         if encoded:
             self._session.recorder.set(self._path, encoded, self._writer)
 
-    def _note_log_file(self, column: str, path: Path) -> None:
-        self._log_files[column] = path
+    def _note_log_file(self, where: FieldPath, path: Path) -> None:
+        self._log_files[where] = path
 
     def _store_log_files(self) -> None:
         """Log what live log files have become."""
         files, self._log_files = self._log_files, {}
-        for column, path in files.items():
+        for (column, *inside), path in files.items():
             if path.is_file():
-                self.log({column: File(path)})
+                value: Any = File(path)
+                for key in reversed(inside):
+                    value = [value] if key == IN_LIST else {key: value}
+                self.log({shown_name(column): value})
 
     def _sure_summary(self) -> dict[str, Any]:
         """Return the summary of columns of which some rows were changed, counted anew."""
@@ -234,3 +239,7 @@ class Recording(DocumentHandle):
         sure = {name: found[name] for name in writer.unsure if name in found}
         writer.correct(sure)
         return {name: sure.get(name, REMOVE) for name in writer.unsure}
+
+
+def _is_mapping(row: object) -> bool:
+    return type(row) is dict or isinstance(row, Mapping)

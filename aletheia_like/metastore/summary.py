@@ -87,7 +87,7 @@ def _size(name: str) -> int:
     return _ENTRY_BYTES + len(name.encode())
 
 
-def _stored(number: float) -> float:
+def _stored(number: Any) -> Any:
     """Return a number that a document can hold; an integer beyond 64 bits becomes a float."""
     if type(number) is float or number in _INT64:
         return number
