@@ -122,6 +122,40 @@ def _inside(outer: Value | Removal, path: FieldPath, value: Value | Removal) -> 
     return inner
 
 
+class Preparing:
+    """A feed that has nothing of its own, but makes sure that the document is there.
+
+    Args:
+        prepare: Does so; raises `UnavailableError` while the store is away.
+    """
+
+    def __init__(self, prepare: Callable[[], None]) -> None:
+        self.prepare = prepare
+
+    def has_more(self) -> bool:
+        """Return False."""
+        return False
+
+    def part(self, *, last: bool) -> Part | None:
+        """Return None."""
+        del last
+        return None
+
+    def resume(self) -> None:
+        """Do nothing."""
+
+    def note(self, changes: Changes) -> int:
+        """Keep changes in memory only."""
+        del changes
+        return 0
+
+    def done(self, note: int) -> None:
+        """Do nothing."""
+
+    def tell_summary(self, *, now: bool) -> None:
+        """Do nothing."""
+
+
 @dataclass(slots=True)
 class _Notes:
     """What is to be told about one document."""

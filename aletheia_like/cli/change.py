@@ -14,7 +14,12 @@ from aletheia_like.cli.asking import confirm
 from aletheia_like.cli.naming import assigned, named_run
 from aletheia_like.cli.output import print_json, say, shown_bytes, store_options
 from aletheia_like.connect import Metastore
-from aletheia_like.errors import AlreadyExistsError, IntegrityError, InvalidValueError, NotFoundError
+from aletheia_like.errors import (
+    AlreadyExistsError,
+    IntegrityError,
+    InvalidValueError,
+    NotFoundError,
+)
 from aletheia_like.metastore.amending import amend, plan_amendment
 from aletheia_like.metastore.deleting import carry_out, plan_deletion
 from aletheia_like.metastore.progress import transfer_progress

@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
+
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.tables import import_extra
 
-_COLOURS = ("blue", "orange", "green", "red", "magenta", "cyan", "gray")
+_COLOURS = (33, 208, 34, 160, 135, 37, 244)
 _MARKS = ("braille", "x", "o", "+", "#", "*", "%")
+_BAR_MARKS = ("█", "░", "▒", "▓", "#", "=", "%")
+_BAR_TICKS = 5
+_MIN_HEIGHT = 10
 _PICTURES = frozenset({".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp"})
 _X_TICK_COLUMNS = 12
 _Y_TICK_LINES = 4
@@ -70,9 +75,7 @@ class Look:
     lines: bool = True
 
 
-def draw(
-    series: Sequence[Series], look: Look, width: int, height: int, *, colour: bool
-) -> str:
+def draw(series: Sequence[Series], look: Look, width: int, height: int, *, colour: bool) -> str:
     """Return a drawing as text.
 
     Args:
@@ -88,6 +91,8 @@ def draw(
     canvas = import_extra("plotext", "plot")
     canvas.clear_figure()
     canvas.theme("clear")
+    legend = _legend(series, colour=colour, bars=bool(look.bins))
+    height = max(_MIN_HEIGHT, height - len(legend))
     canvas.plotsize(width, height)
     canvas.title(look.title)
     canvas.xlabel(look.x_label)
@@ -97,8 +102,10 @@ def draw(
     else:
         _draw_curves(canvas, drawn, look, (width, height), colour=colour)
     text = str(canvas.build())
-    return text if colour else "\n".join(
-        line.rstrip() for line in canvas.uncolorize(text).splitlines()
+    return (
+        text
+        if colour
+        else "\n".join(line.rstrip() for line in canvas.uncolorize(text).splitlines())
     )
 
 
@@ -149,9 +156,8 @@ def _draw_curves(
         canvas.yscale("log")
     for index, one in enumerate(series):
         style = _style(index, colour=colour)
-        label = one.label if len(series) > 1 else None
         paint = canvas.plot if look.lines and len(one.xs) > 1 else canvas.scatter
-        paint(one.xs, one.ys, label=label, **style)
+        paint(one.xs, one.ys, **style)
     xs = [x for one in series for x in (one.xs[0], one.xs[-1])]
     ys = [y for one in series for y in (min(one.ys), max(one.ys))]
     canvas.xticks(*_labelled(_ticks(min(xs), max(xs), width // _X_TICK_COLUMNS)))
@@ -162,17 +168,32 @@ def _draw_curves(
 
 def _draw_bars(canvas: Any, series: Sequence[Series], look: Look, *, colour: bool) -> None:
     edges = _edges(series, look.bins)
-    middles = [(left + right) / 2 for left, right in zip(edges, edges[1:], strict=False)]
     counts = [_counts(one.ys, edges) for one in series]
-    if len(series) == 1:
-        style = {"color": _COLOURS[0]} if colour else {}
-        canvas.bar(middles, counts[0], width=1, **style)
-    else:
-        canvas.multiple_bar(middles, counts, labels=[one.label for one in series])
-    canvas.xticks(*_labelled(_ticks(edges[0], edges[-1], 6)))
+    # Bars of several series stand side by side.
+    width = (edges[1] - edges[0]) / len(series)
+    for index, heights in enumerate(counts):
+        middles = [edge + width * (index + 0.5) for edge in edges[:-1]]
+        style = {"color": _COLOURS[index % len(_COLOURS)]} if colour else {}
+        mark = "█" if colour else _BAR_MARKS[index % len(_BAR_MARKS)]
+        canvas.bar(middles, heights, width=1 / len(series), marker=mark, **style)
+    canvas.xticks(*_labelled(_ticks(edges[0], edges[-1], _BAR_TICKS)))
+    most = max(map(max, counts))
+    ticks = [tick for tick in _ticks(0, most, _BAR_TICKS) if tick == int(tick)]
+    canvas.yticks(*_labelled(ticks))
 
 
-def _style(index: int, *, colour: bool) -> dict[str, str]:
+def _legend(series: Sequence[Series], *, colour: bool, bars: bool) -> list[str]:
+    """Return a line for each of several curves, above the drawing, where it hides nothing."""
+    marks = _BAR_MARKS if bars else ("⠶", *_MARKS[1:])
+    lines = []
+    for index, one in enumerate(series if len(series) > 1 else ()):
+        mark = 2 * ("━" if colour else marks[index % len(marks)])
+        shown = click.style(mark, fg=_COLOURS[index % len(_COLOURS)]) if colour else mark
+        lines.append(f" {shown} {one.label}")
+    return lines
+
+
+def _style(index: int, *, colour: bool) -> dict[str, Any]:
     if colour:
         return {"color": _COLOURS[index % len(_COLOURS)], "marker": "braille"}
     return {"marker": _MARKS[index % len(_MARKS)]}

@@ -45,8 +45,13 @@ def print_json(value: Any) -> None:
 
 def print_json_line(value: Any) -> None:
     """Print valid JSON on a line of its own, at once, for a reader that follows."""
-    click.echo(json.dumps(_jsonable(value), ensure_ascii=False))
+    click.echo(to_json(value))
     sys.stdout.flush()
+
+
+def to_json(value: Any) -> str:
+    """Return a value as valid JSON on one line."""
+    return json.dumps(_jsonable(value), ensure_ascii=False)
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> None:

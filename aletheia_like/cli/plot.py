@@ -105,7 +105,9 @@ def _only_numeric(tables: Sequence[Rows], across: str | None) -> list[str]:
         name
         for name in names
         if name not in apart
-        and any(_number(value) is not None for rows in tables if name in rows for value in rows[name])
+        and any(
+            _number(value) is not None for rows in tables if name in rows for value in rows[name]
+        )
     ]
     if len(numeric) == 1:
         return numeric

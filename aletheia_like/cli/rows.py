@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import datetime as dt
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,6 +27,7 @@ from aletheia_like.cli.output import (
     shown,
     shown_bytes,
     store_options,
+    to_json,
 )
 from aletheia_like.connect import Metastore
 from aletheia_like.metastore.assets import File, LogFile
@@ -204,9 +207,7 @@ def _print_rows(
         print_json([_plain({key: row.get(key) for key in columns}) for row in records])
         return
     terminal = sys.stdout.isatty()
-    cells = [
-        {key: _cell(row.get(key), cut=terminal) for key in columns} for row in records
-    ]
+    cells = [{key: _cell(row.get(key), cut=terminal) for key in columns} for row in records]
     kept = _fitting(cells, columns) if terminal and fit else list(columns)
     table = [
         {key: row.get(key) if _is_number(row.get(key)) else texts[key] for key in kept}
@@ -242,10 +243,13 @@ def _print_csv(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> 
 
 def _cell(value: Any, *, cut: bool = False) -> str:
     """Return a cell's value on one line."""
-    if hasattr(value, "astimezone"):
-        text = value.astimezone().isoformat(" ", "milliseconds")[:23]
-    else:
-        text = shown(_told(value)).replace("\n", "⏎")
+    match value:
+        case dt.datetime() if value.tzinfo is not None:
+            text = value.astimezone().isoformat(" ", "milliseconds")[:23]
+        case Mapping() | list():
+            text = to_json(_plain(value))
+        case _:
+            text = shown(_told(value)).replace("\n", "⏎")
     return f"{text[: _CELL_WIDTH - 1]}…" if cut and len(text) > _CELL_WIDTH else text
 
 
@@ -258,10 +262,8 @@ def _told(value: Any) -> Any:
             return f"{value.name} ({shown_bytes(value.size)}, {(value.digest or '')[:12]})"
         case bytes():
             return shown_bytes(len(value))
-        case Mapping():
-            return {key: _told(inner) for key, inner in value.items()}
         case list():
-            return [_told(inner) for inner in value]
+            return _cell(value)
     return value
 
 
@@ -272,6 +274,8 @@ def _plain(value: Any) -> Any:
             return {"file": value.name, "live": str(value.path)}
         case File():
             return {"file": value.name, "sha256": value.digest, "size": value.size}
+        case bytes():
+            return {"base64": base64.b64encode(value).decode()}
         case Mapping():
             return {key: _plain(inner) for key, inner in value.items()}
         case list():

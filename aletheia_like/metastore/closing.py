@@ -68,7 +68,9 @@ class Closing(Recording):
         try:
             self._deliver_end(0.0 if self._session.settings.offline else timeout)
         except UnavailableError as outage:
-            self._undelivered = True
+            told, self._undelivered = self._undelivered, True
+            if told:
+                return
             if self._session.settings.strict:
                 raise
             rows = f"{self._writer.count:,} rows and " if self._writer else ""

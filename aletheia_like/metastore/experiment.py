@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,9 @@ from aletheia_like.metastore.tables import Runs, Table, run_row
 from aletheia_like.metastore.watching import Watch, watch
 from aletheia_like.model import codec, paths
 from aletheia_like.model.records import ExperimentRecord, RunRecord, seen_status
-from aletheia_like.ports.documents import Create, Document, Query
+from aletheia_like.model.values import FieldPath, Value
+from aletheia_like.ports.documents import Create, Document, Query, Removal
+from aletheia_like.recorder import Preparing
 
 _log = logging.getLogger("aletheia")
 _KNOWN = frozenset(ExperimentRecord.__dataclass_fields__) - {"extra"} | {"schema_version"}
@@ -315,6 +317,11 @@ class Experiment(DocumentHandle):
     def forget_counter(self) -> None:
         """The counter has moved on."""
         self._counter = None
+
+    def _record_changes(self, encoded: Mapping[FieldPath, Value | Removal]) -> None:
+        if encoded:
+            feed = None if self._confirmed else Preparing(self.confirm)
+            self._session.recorder.set(self._path, encoded, feed)
 
     def _refuse(self) -> str | None:
         if self._writable:

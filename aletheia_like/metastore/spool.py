@@ -7,21 +7,29 @@ is sent before any document that mentions it, by the recorder or by `aletheia sy
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aletheia_like.errors import UnavailableError
+from aletheia_like.errors import (
+    IntegrityError,
+    InvalidValueError,
+    NotFoundError,
+    UnavailableError,
+)
 from aletheia_like.model.digests import digest_bytes
+from aletheia_like.ports.blobs import Progress
 
 if TYPE_CHECKING:
     from aletheia_like.metastore.session import Session
+    from aletheia_like.metastore.storing import LocalFile
 
 _NAME_BYTES = 120
+_CHUNK_BYTES = 1 << 20
 
 
 class Spool:
@@ -33,30 +41,60 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._lock = threading.Lock()
+        self._sending = threading.Lock()
         self._may_wait = False
 
     def put_bytes(self, data: bytes, name: str) -> str:
         """Keep bytes until they are sent; return their digest."""
         digest = digest_bytes(data)
-        with self._making(digest, name) as temporary:
-            if temporary is not None:
+        if not self._waits(digest):
+            with self._temporary() as temporary:
                 temporary.write_bytes(data)
+                self._place(temporary, digest, name)
         return digest
 
-    def put_file(self, digest: str, path: Path) -> None:
-        """Keep a copy of a file whose digest is known, until it is sent."""
-        with self._making(digest, path.name) as temporary:
-            if temporary is not None:
-                shutil.copyfile(path, temporary)
+    def put_file(self, path: Path) -> tuple[str, int]:
+        """Keep a copy of a file until it is sent; return the digest and size of the copy.
+
+        The file itself may be written to meanwhile.
+        """
+        with self._temporary() as temporary:
+            digest, size = _copy(path, temporary)
+            if not self._waits(digest):
+                self._place(temporary, digest, path.name)
+        return digest, size
 
     def path(self, digest: str) -> Path | None:
-        """Return the waiting file of this digest, if there is one."""
-        if not self._may_wait:
-            return None
+        """Return the waiting file of this digest, if there is one; it goes when it is sent."""
         with contextlib.suppress(FileNotFoundError):
             return next((self._folder / digest).iterdir(), None)
         return None
+
+    def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
+        """Copy a waiting file, verified, as a blob store does.
+
+        Raises:
+            NotFoundError: It does not wait, or no longer.
+            IntegrityError: It was damaged.
+        """
+        waiting = self.path(digest)
+        temporary = path.with_name(f".{digest}.{secrets.token_hex(8)}.part")
+        try:
+            copied, size = _copy(waiting, temporary) if waiting is not None else ("", 0)
+            if not copied:
+                message = f"no blob {digest} waits in {self._folder}"
+                raise NotFoundError(message)
+            if copied != digest:
+                message = f"{waiting} does not have the sha-256 {digest}: its bytes were changed"
+                raise IntegrityError(message)
+            temporary.replace(path)
+        except FileNotFoundError as error:
+            message = f"the blob {digest} waits no longer in {self._folder}"
+            raise NotFoundError(message) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        if progress is not None:
+            progress(size)
 
     def waiting(self) -> list[tuple[str, Path]]:
         """Return the digest and path of every file that waits."""
@@ -77,43 +115,92 @@ class Spool:
         Raises:
             UnavailableError: The store is away; what is not sent stays.
         """
-        if not (self._may_wait or look):
-            return 0
-        from aletheia_like.metastore.storing import LocalFile, store_files
+        with self._sending:
+            if not (self._may_wait or look):
+                return 0
+            # Before the look, so that what comes during it is not overlooked next time.
+            self._may_wait = False
+            try:
+                return self._send(session)
+            except BaseException:
+                self._may_wait = True
+                raise
 
-        with self._lock:
-            files = [
-                LocalFile(digest, path.stat().st_size, path)
-                for digest, path in self.waiting()
-                if path.exists()
-            ]
-            if files:
-                store_files(session, files, "what waited")
+    def _send(self, session: Session) -> int:
+        from aletheia_like.metastore.storing import store_files
+
+        while True:
+            files = self._files()
+            try:
+                if files:
+                    store_files(session, files, "what waited")
+            except (FileNotFoundError, InvalidValueError):
+                if all(file.path.exists() for file in files):
+                    raise
+                # Another process has sent one of them meanwhile, and removed it.
+                continue
             for file in files:
                 file.path.unlink(missing_ok=True)
                 with contextlib.suppress(OSError):
                     file.path.parent.rmdir()
-            self._may_wait = False
-        return len(files)
+            return len(files)
+
+    def _files(self) -> list[LocalFile]:
+        from aletheia_like.metastore.storing import LocalFile
+
+        files = []
+        for digest, path in self.waiting():
+            with contextlib.suppress(FileNotFoundError):
+                files.append(LocalFile(digest, path.stat().st_size, path))
+        return files
+
+    def _waits(self, digest: str) -> bool:
+        """Whether content waits already; it is sent before whatever is noted after this."""
+        if self.path(digest) is None:
+            return False
+        self._may_wait = True
+        return True
 
     @contextlib.contextmanager
-    def _making(self, digest: str, name: str) -> Iterator[Path | None]:
-        """Give the path to write a file to, or None if it waits already."""
+    def _temporary(self) -> Iterator[Path]:
+        """Give the path of a new file, which is removed if it was not put in its place."""
+        temporary = self._folder / f".{secrets.token_hex(8)}.part"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            yield temporary
+        except OSError as error:
+            if error.filename is not None and str(temporary) not in str(error.filename):
+                raise
+            message = f"{temporary} cannot be written: {error.strerror or error}: free some space"
+            raise UnavailableError(message) from error
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+    def _place(self, temporary: Path, digest: str, name: str) -> None:
         folder = self._folder / digest
-        with self._lock:
+        placed = False
+        while not placed:
+            folder.mkdir(exist_ok=True)
             try:
-                folder.mkdir(parents=True, exist_ok=True)
-                self._may_wait = True
-                present = [one for one in folder.iterdir() if not one.name.endswith(".part")]
-                if present:
-                    yield None
-                    return
-                temporary = folder / f".{secrets.token_hex(4)}.part"
-                yield temporary
                 temporary.replace(folder / _short(name))
-            except OSError as error:
-                message = f"{folder} cannot be written: {error.strerror or error}: free some space"
-                raise UnavailableError(message) from error
+                placed = True
+            except FileNotFoundError:
+                # Another process has sent what was in the folder, and removed it.
+                if not temporary.exists():
+                    raise
+        self._may_wait = True
+
+
+def _copy(source: Path, target: Path) -> tuple[str, int]:
+    """Copy a file; return the digest and size of what was copied."""
+    hasher, size = hashlib.sha256(), 0
+    with source.open("rb") as reader, target.open("wb") as writer:
+        while chunk := reader.read(_CHUNK_BYTES):
+            hasher.update(chunk)
+            size += len(chunk)
+            writer.write(chunk)
+    return hasher.hexdigest(), size
 
 
 def _short(name: str) -> str:
