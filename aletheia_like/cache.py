@@ -65,6 +65,14 @@ class CachedBlob:
     path: Path
 
 
+class Source(Protocol):
+    """Where a blob can be had from: a blob store, or a place where blobs wait for one."""
+
+    def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
+        """Put a blob at a path, complete and verified, or leave the path as it is."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class CacheReport:
     """What `verify` found: how many files were hashed, and which did not have their content."""
@@ -97,7 +105,12 @@ class LocalCache:
         return blob if self._is_intact(blob, digest, self._record(digest)) else None
 
     def fetch(
-        self, digest: str, progress: Progress | None = None, *, verify: bool = False
+        self,
+        digest: str,
+        progress: Progress | None = None,
+        *,
+        verify: bool = False,
+        source: Source | None = None,
     ) -> Path:
         """Return where a blob is, downloading it if need be.
 
@@ -105,6 +118,7 @@ class LocalCache:
             digest: Which.
             progress: Told of downloaded bytes.
             verify: Hash the local copy anew, whatever its record says.
+            source: Where to get it, if not from the origin.
 
         Raises:
             NotFoundError: The store has no such blob.
@@ -117,7 +131,7 @@ class LocalCache:
             return blob
         with self._locked(digest):
             if not self._is_intact(blob, digest, record):
-                self._download(digest, blob, progress)
+                self._download(digest, blob, progress, source)
                 with _translated(record):
                     _write_record(record, _stat_record(blob))
         return blob
@@ -251,14 +265,20 @@ class LocalCache:
             # A new link changes the blob's ctime, which its record holds too.
             _write_record(record, _stat_record(blob))
 
-    def _download(self, digest: str, blob: Path, progress: Progress | None) -> None:
+    def _download(
+        self,
+        digest: str,
+        blob: Path,
+        progress: Progress | None,
+        source: Source | None = None,
+    ) -> None:
         with _translated(blob):
             self._make_root()
             blob.parent.mkdir(parents=True, exist_ok=True)
             if blob.parent not in self._cleaned:
                 _remove_leftovers(blob.parent)
                 self._cleaned.add(blob.parent)
-        self._origin.download(digest, blob, progress)
+        (source or self._origin).download(digest, blob, progress)
         with _translated(blob):
             blob.chmod(0o444)
 

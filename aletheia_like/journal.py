@@ -50,7 +50,7 @@ class Content:
 
     Attributes:
         path: The file.
-        head: Whose journal it is.
+        head: Whose journal it is; empty if that cannot be read.
         rows: Lines of rows, in order.
         notes: Everything else that was noted, in order.
         torn: How many lines could not be read.
@@ -329,9 +329,9 @@ def check_line(line: bytes) -> bytes | None:
     return body if right else None
 
 
-def read_journal(path: Path) -> Content | None:
-    """Return what a journal's file holds, or None if not even its head can be read."""
-    head: Mapping[str, Any] | None = None
+def read_journal(path: Path) -> Content:
+    """Return what a journal's file holds."""
+    head: Mapping[str, Any] = {}
     torn = 0
     rows: list[bytes] = []
     notes: list[Mapping[str, Any]] = []
@@ -350,7 +350,7 @@ def read_journal(path: Path) -> Content | None:
                     head = head or told
                 else:
                     notes.append(told)
-    return None if head is None else Content(path, head, rows, notes, torn)
+    return Content(path, head, rows, notes, torn)
 
 
 def _parts(line: bytes) -> list[bytes]:
@@ -358,12 +358,6 @@ def _parts(line: bytes) -> list[bytes]:
     ends = [match.start() for match in _BEGINNING.finditer(line)]
     parts = [line[start : end - 1] for start, end in itertools.pairwise([0, *ends, len(line) + 1])]
     return [body for body in map(check_line, parts) if body is not None]
-
-
-def is_empty(path: Path) -> bool:
-    """Whether a journal's file holds no line at all, damaged ones included."""
-    with path.open("rb") as stream:
-        return b"\n" not in stream.read(_READ_BYTES)
 
 
 def journals(folder: Path) -> list[Path]:

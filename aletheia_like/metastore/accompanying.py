@@ -15,7 +15,6 @@ from aletheia_like.capture.sampling import Meter
 from aletheia_like.errors import AletheiaError
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.writing import RunWriter
-from aletheia_like.model.digests import digest_stream
 from aletheia_like.model.values import FieldPath
 
 SYSTEM = "system"
@@ -85,10 +84,7 @@ class Companion:
         console.stop()
         path = Path(console.path)
         try:
-            with path.open("rb") as stream:
-                digest = digest_stream(stream)
-            size = path.stat().st_size
-            self._session.spool.put_file(digest, path)
+            digest, size = self._session.spool.put_file(path)
             tail = console.tail(_TAIL_BYTES)
             path.unlink(missing_ok=True)
         except (OSError, AletheiaError) as error:

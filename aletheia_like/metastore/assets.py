@@ -14,8 +14,8 @@ from typing import IO, Any
 
 from aletheia_like.errors import InvalidValueError, NotFoundError, UntrustedArtifactError
 from aletheia_like.metastore.session import Session
-from aletheia_like.metastore.storing import local_blob
-from aletheia_like.model.digests import check_digest, digest_stream
+from aletheia_like.metastore.storing import local_blob, local_file
+from aletheia_like.model.digests import check_digest
 from aletheia_like.model.rows import cell_text, read_cell
 from aletheia_like.model.values import (
     FieldPath,
@@ -223,10 +223,7 @@ class AssetWriter:
             what = "is a folder: log it as al.Folder" if path.is_dir() else "does not exist"
             message = f"{path} {what}; the row is not logged"
             raise NotFoundError(message)
-        with path.open("rb") as stream:
-            digest = digest_stream(stream)
-        size = path.stat().st_size
-        self._session.spool.put_file(digest, path)
+        digest, size = self._session.spool.put_file(path)
         return {FILE: {"name": path.name, "sha256": digest, "size": size}}
 
     def _log_file(self, where: tuple[str, ...], file: LogFile) -> Value:
@@ -295,7 +292,8 @@ def complete(session: Session, value: Any) -> Any:
 def _stored_file(session: Session, fields: Mapping[str, Any]) -> File:
     if "sha256" not in fields:
         return LogFile(str(fields.get("live", fields.get("name", ""))))
-    return File.stored(fields, lambda: local_blob(session, fields["sha256"]))
+    digest, name = fields["sha256"], str(fields.get("name") or "file")
+    return File.stored(fields, lambda: local_file(session, digest, name))
 
 
 def _is_frame(value: Any) -> bool:

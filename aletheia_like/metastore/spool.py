@@ -13,7 +13,7 @@ import secrets
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from aletheia_like.errors import (
     IntegrityError,
@@ -21,6 +21,7 @@ from aletheia_like.errors import (
     NotFoundError,
     UnavailableError,
 )
+from aletheia_like.forking import watch_forks
 from aletheia_like.model.digests import digest_bytes
 from aletheia_like.ports.blobs import Progress
 
@@ -43,6 +44,7 @@ class Spool:
         self._folder = folder
         self._sending = threading.Lock()
         self._may_wait = False
+        watch_forks(None, None, self._after_fork)
 
     def put_bytes(self, data: bytes, name: str) -> str:
         """Keep bytes until they are sent; return their digest."""
@@ -58,8 +60,8 @@ class Spool:
 
         The file itself may be written to meanwhile.
         """
-        with self._temporary() as temporary:
-            digest, size = _copy(path, temporary)
+        with path.open("rb") as source, self._temporary() as temporary:
+            digest, size = _copy(source, temporary)
             if not self._waits(digest):
                 self._place(temporary, digest, path.name)
         return digest, size
@@ -77,20 +79,14 @@ class Spool:
             NotFoundError: It does not wait, or no longer.
             IntegrityError: It was damaged.
         """
-        waiting = self.path(digest)
         temporary = path.with_name(f".{digest}.{secrets.token_hex(8)}.part")
         try:
-            copied, size = _copy(waiting, temporary) if waiting is not None else ("", 0)
-            if not copied:
-                message = f"no blob {digest} waits in {self._folder}"
-                raise NotFoundError(message)
+            with self._open(digest) as source:
+                copied, size = _copy(source, temporary)
             if copied != digest:
-                message = f"{waiting} does not have the sha-256 {digest}: its bytes were changed"
+                message = f"{source.name} has not the sha-256 {digest}: its bytes were changed"
                 raise IntegrityError(message)
             temporary.replace(path)
-        except FileNotFoundError as error:
-            message = f"the blob {digest} waits no longer in {self._folder}"
-            raise NotFoundError(message) from error
         finally:
             temporary.unlink(missing_ok=True)
         if progress is not None:
@@ -125,6 +121,16 @@ class Spool:
             except BaseException:
                 self._may_wait = True
                 raise
+
+    def _open(self, digest: str) -> IO[bytes]:
+        waiting = self.path(digest)
+        message = f"no blob {digest} waits in {self._folder}"
+        if waiting is None:
+            raise NotFoundError(message)
+        try:
+            return waiting.open("rb")
+        except FileNotFoundError as error:
+            raise NotFoundError(message) from error
 
     def _send(self, session: Session) -> int:
         from aletheia_like.metastore.storing import store_files
@@ -161,6 +167,10 @@ class Spool:
         self._may_wait = True
         return True
 
+    def _after_fork(self) -> None:
+        """Forget that a thread of the parent may have been sending."""
+        self._sending = threading.Lock()
+
     @contextlib.contextmanager
     def _temporary(self) -> Iterator[Path]:
         """Give the path of a new file, which is removed if it was not put in its place."""
@@ -169,8 +179,6 @@ class Spool:
             self._folder.mkdir(parents=True, exist_ok=True)
             yield temporary
         except OSError as error:
-            if error.filename is not None and str(temporary) not in str(error.filename):
-                raise
             message = f"{temporary} cannot be written: {error.strerror or error}: free some space"
             raise UnavailableError(message) from error
         finally:
@@ -192,11 +200,11 @@ class Spool:
         self._may_wait = True
 
 
-def _copy(source: Path, target: Path) -> tuple[str, int]:
-    """Copy a file; return the digest and size of what was copied."""
+def _copy(source: IO[bytes], target: Path) -> tuple[str, int]:
+    """Copy an open file; return the digest and size of what was copied."""
     hasher, size = hashlib.sha256(), 0
-    with source.open("rb") as reader, target.open("wb") as writer:
-        while chunk := reader.read(_CHUNK_BYTES):
+    with target.open("wb") as writer:
+        while chunk := source.read(_CHUNK_BYTES):
             hasher.update(chunk)
             size += len(chunk)
             writer.write(chunk)

@@ -7,6 +7,7 @@ on the blob.
 from __future__ import annotations
 
 import base64
+import contextlib
 import mimetypes
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -15,7 +16,7 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 
-from aletheia_like.errors import AlreadyExistsError, UnavailableError
+from aletheia_like.errors import AlreadyExistsError, NotFoundError, UnavailableError
 from aletheia_like.metastore.progress import transfer_progress
 from aletheia_like.metastore.session import Session
 from aletheia_like.model import paths
@@ -83,7 +84,7 @@ def store_bytes(session: Session, data: bytes, name: str) -> str:
         try:
             store_files(session, [LocalFile(digest, len(data), path)], name)
         except UnavailableError:
-            session.spool.put_file(digest, path)
+            session.spool.put_bytes(data, name)
     return digest
 
 
@@ -167,7 +168,16 @@ def shorten(session: Session, value: Value) -> Value:
 
 def local_blob(session: Session, digest: str) -> Path:
     """Return a local file with the content of a blob, whether it was sent already or not."""
-    return session.spool.path(digest) or session.cache.fetch(digest)
+    if session.spool.path(digest) is not None:
+        # What waits goes away when it is sent; the copy stays.
+        with contextlib.suppress(NotFoundError):
+            return session.cache.fetch(digest, source=session.spool)
+    return session.cache.fetch(digest)
+
+
+def local_file(session: Session, digest: str, name: str) -> Path:
+    """Return a local file of this name with the content of a blob."""
+    return session.cache.fetch_file(local_blob(session, digest).name, name)
 
 
 def lengthen(session: Session, value: object) -> object:

@@ -29,6 +29,31 @@ def summarised(lines: Sequence[Line]) -> dict[str, dict[str, Any]]:
     return summary_of(from_lines(own)) if own else {}
 
 
+def continued(
+    summary: Mapping[str, Summary], lines: Sequence[Line]
+) -> tuple[dict[str, Any], set[str]]:
+    """Return a summary with more rows, in the order of rows and changes to earlier ones.
+
+    Returns:
+        The summary, and the names of columns that have to be counted anew.
+    """
+    result: dict[str, Any] = dict(summary)
+    unsure: set[str] = set()
+    begin = 0
+    for index, line in enumerate(lines):
+        if AMEND in line.cells:
+            result = merged(result, summarised(lines[begin:index]))
+            begin = index + 1
+            change = line.cells[AMEND]
+            name, value = change["name"], change["value"]
+            has_rows = line.sequence > 1
+            if has_rows and not change["where"] and type(value) in _NUMBERS:
+                result[name] = {"last": value, "min": value, "max": value}
+            else:
+                unsure.add(name)
+    return merged(result, summarised(lines[begin:])), unsure
+
+
 def summary_of(columns: Columns) -> dict[str, dict[str, Any]]:
     """Return the summary of every numeric column."""
     steps = columns.cells.get(STEP)

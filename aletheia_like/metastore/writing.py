@@ -17,7 +17,7 @@ from aletheia_like.journal import Journal
 from aletheia_like.metastore.chunks import Chunker, Plan, stored_chunks
 from aletheia_like.metastore.deferring import Deferred, deliver_artifact
 from aletheia_like.metastore.session import Session, new_id
-from aletheia_like.metastore.summary import merged, summarised
+from aletheia_like.metastore.summary import continued, merged
 from aletheia_like.model.rows import (
     AMEND,
     RUN_ID,
@@ -261,7 +261,8 @@ class RunWriter:
             plan = self._chunker.plan(last=last)
             if plan is None:
                 return None
-            summary = self._summary_with(plan.lines)
+            summary, unsure = continued(self._told, plan.lines)
+            self.unsure |= unsure
         changes: Changes = {}
         if self._main:
             changes = {
@@ -355,23 +356,6 @@ class RunWriter:
         if not self._nudged:
             self._nudged = True
             self._session.recorder.nudge(self._path, self)
-
-    def _summary_with(self, lines: Sequence[Line]) -> dict[str, Any]:
-        """Return the summary with these rows, in the order of rows and changes to earlier ones."""
-        summary = dict(self._told)
-        begin = 0
-        for index, line in enumerate(lines):
-            if AMEND in line.cells:
-                summary = merged(summary, summarised(lines[begin:index]))
-                begin = index + 1
-                change = line.cells[AMEND]
-                name, value = change["name"], change["value"]
-                has_rows = line.sequence > 1
-                if has_rows and not change["where"] and type(value) in (int, float):
-                    summary[name] = {"last": value, "min": value, "max": value}
-                else:
-                    self.unsure.add(name)
-        return merged(summary, summarised(lines[begin:]))
 
     def _stored(
         self, plan: Plan, summary: dict[str, Any], revisions: Sequence[str | None]
