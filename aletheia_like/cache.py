@@ -28,6 +28,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from aletheia_like.errors import AccessDeniedError, AletheiaError, UnavailableError
 from aletheia_like.model.digests import (

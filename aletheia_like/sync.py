@@ -8,8 +8,7 @@ from pathlib import Path
 
 from aletheia_like.connect import open_session
 from aletheia_like.errors import AletheiaError
-from aletheia_like.journal import Content
-from aletheia_like.metastore.recovering import abandoned, look, recover
+from aletheia_like.metastore.recovering import Left, abandoned, look, recover
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.starting import create_late
 from aletheia_like.settings import load_settings
@@ -59,31 +58,31 @@ def sync(
     sessions: dict[tuple[str, str, str | None], Session] = {}
     try:
         for folder in sorted((home / "journal").glob("*")):
-            for content in abandoned(folder):
-                if _is_meant(content, project, url):
-                    yield _one(content, sessions, dry_run=dry_run)
+            for left in abandoned(folder):
+                if _is_meant(left, project, url):
+                    yield _one(left, sessions, dry_run=dry_run)
     finally:
         for session in sessions.values():
             session.documents.close()
             session.blobs.close()
 
 
-def _is_meant(content: Content, project: str | None, url: str | None) -> bool:
-    head = content.head
+def _is_meant(left: Left, project: str | None, url: str | None) -> bool:
+    head = left.head
     return project in (None, head["project"]) and url in (None, head["url"])
 
 
 def _one(
-    content: Content, sessions: dict[tuple[str, str, str | None], Session], *, dry_run: bool
+    left: Left, sessions: dict[tuple[str, str, str | None], Session], *, dry_run: bool
 ) -> Synced:
-    head = content.head
+    head = left.head
     key = (head["project"], head["url"], head.get("blobs"))
-    synced = Synced(content.path, head["project"], head["url"], head["path"])
+    synced = Synced(left.paths[0], head["project"], head["url"], head["path"])
     try:
         if key not in sessions:
-            sessions[key] = _open(*key, home=content.path.parent.parent.parent)
+            sessions[key] = _open(*key, home=left.paths[0].parent.parent.parent)
         session = sessions[key]
-        done = look(content, session) if dry_run else recover(content, session, create_late)
+        done = look(left, session) if dry_run else recover(left, session, create_late)
     except AletheiaError as error:
         return replace(synced, error=error)
     return replace(synced, rows=done.rows, known=done.known, torn=done.torn)

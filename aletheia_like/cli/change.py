@@ -12,7 +12,7 @@ import click
 
 from aletheia_like.cli.asking import confirm
 from aletheia_like.cli.naming import assigned, named_run
-from aletheia_like.cli.output import print_json, say, shown_bytes, store_options
+from aletheia_like.cli.output import counted, print_json, say, shown_bytes, store_options
 from aletheia_like.connect import Metastore
 from aletheia_like.errors import (
     AlreadyExistsError,
@@ -70,7 +70,7 @@ def set_(
         print_json(told | {"dry_run": dry_run})
     else:
         would = "would be " if dry_run else ""
-        say(f"{_counted(plan.changed, 'row')} {would}changed, {plan.matched:,} matched")
+        say(f"{counted(plan.changed, 'row')} {would}changed, {plan.matched:,} matched")
 
 
 @click.command()
@@ -97,7 +97,7 @@ def delete(
     with Metastore(name.project, url=url, git="off") as ms:
         experiment = ms.experiment(name.experiment)
         plan = plan_deletion(ms.session, experiment, id_, force=force)
-        told = f"{plan.status} run {name.experiment}/{id_} with {_counted(plan.rows, 'row')}"
+        told = f"{plan.status} run {name.experiment}/{id_} with {counted(plan.rows, 'row')}"
         if not dry_run:
             confirm(f"Delete the {told} for ever?", yes=yes)
             carry_out(ms.session, plan)
@@ -213,7 +213,3 @@ def _write(session: Session, digest: str, out: Path) -> int:
     finally:
         temporary.unlink(missing_ok=True)
     return out.stat().st_size
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

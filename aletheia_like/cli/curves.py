@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from aletheia_like.errors import InvalidValueError
+from aletheia_like.errors import InvalidValueError, MissingExtraError
 from aletheia_like.metastore.tables import import_extra
 
 _COLOURS = (33, 208, 34, 160, 135, 37, 244)
@@ -86,9 +86,12 @@ def draw(series: Sequence[Series], look: Look, width: int, height: int, *, colou
         colour: Tell curves apart by colour; else by their marks.
 
     Raises:
-        MissingExtraError: plotext is not installed.
+        MissingExtraError: plotext is not installed, or not the one that is meant.
     """
     canvas = import_extra("plotext", "plot")
+    if not hasattr(canvas, "plotsize"):
+        message = "this needs plotext 5, another one is there: pip install 'aletheia-like[plot]'"
+        raise MissingExtraError(message)
     canvas.clear_figure()
     canvas.theme("clear")
     legend = _legend(series, colour=colour, bars=bool(look.bins))
@@ -102,11 +105,9 @@ def draw(series: Sequence[Series], look: Look, width: int, height: int, *, colou
     else:
         _draw_curves(canvas, drawn, look, (width, height), colour=colour)
     text = str(canvas.build())
-    return (
-        text
-        if colour
-        else "\n".join(line.rstrip() for line in canvas.uncolorize(text).splitlines())
-    )
+    if not colour:
+        text = canvas.uncolorize(text)
+    return "\n".join([*legend, *(line.rstrip() for line in text.splitlines())])
 
 
 def save(series: Sequence[Series], look: Look, path: Path) -> None:

@@ -101,6 +101,16 @@ def shown(value: Any) -> str:
     return str(value)
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number of things.
+
+    Examples:
+        >>> counted(1, "row"), counted(1200, "row")
+        ('1 row', '1,200 rows')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def shown_bytes(count: int | None) -> str:
     """Return a number of bytes with a unit.
 

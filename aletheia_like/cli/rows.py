@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import csv
 import datetime as dt
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
+from aletheia_like.cli.fitting import is_terminal, print_fitting
 from aletheia_like.cli.naming import (
     check_known,
     named,
@@ -36,8 +36,7 @@ from aletheia_like.model.rows import RUN_ID, STEP, TIMESTAMP
 
 _EXPERIMENT = "experiment"
 _CELL_WIDTH = 32
-_GAP = 3
-_NAMES_TOLD = 8
+_IMPORTANT = ("column", "count", "mean", "min", "max", "last", "std", "50%", "25%", "75%")
 
 
 def _rows_options(command: Any) -> Any:
@@ -151,7 +150,9 @@ def stats(
     if as_json:
         print_json({one.pop("column"): one for one in described})
     elif described:
-        print_table(described, {key: key for key in described[0]})
+        if is_terminal():
+            described = [_rounded(one) for one in described]
+        print_fitting(described, list(described[0]), "--json has them", _IMPORTANT)
     else:
         say("no numeric columns yet")
 
@@ -206,33 +207,15 @@ def _print_rows(
     if as_json:
         print_json([_plain({key: row.get(key) for key in columns}) for row in records])
         return
-    terminal = sys.stdout.isatty()
-    cells = [{key: _cell(row.get(key), cut=terminal) for key in columns} for row in records]
-    kept = _fitting(cells, columns) if terminal and fit else list(columns)
+    cells = [{key: _cell(row.get(key), cut=is_terminal()) for key in columns} for row in records]
     table = [
-        {key: row.get(key) if _is_number(row.get(key)) else texts[key] for key in kept}
+        {key: row.get(key) if _is_number(row.get(key)) else texts[key] for key in columns}
         for row, texts in zip(records, cells, strict=True)
     ]
-    print_table(table, {key: key for key in kept})
-    hidden = [key for key in columns if key not in kept]
-    if hidden:
-        more = ", …" if len(hidden) > _NAMES_TOLD else ""
-        told = ", ".join(hidden[:_NAMES_TOLD])
-        say(f"{len(hidden)} columns hidden, choose with -c: {told}{more}")
-
-
-def _fitting(cells: Sequence[Mapping[str, str]], columns: Sequence[str]) -> list[str]:
-    """Return as many columns, from the left, as the terminal is wide; at least one."""
-    from rich.cells import cell_len
-
-    room = shutil.get_terminal_size().columns + _GAP
-    kept: list[str] = []
-    for name in columns:
-        room -= max(map(cell_len, (name, *(row[name] for row in cells)))) + _GAP
-        if room < 0 and kept:
-            break
-        kept.append(name)
-    return kept
+    if fit:
+        print_fitting(table, columns, "choose with -c")
+    else:
+        print_table(table, {key: key for key in columns})
 
 
 def _print_csv(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -250,7 +233,13 @@ def _cell(value: Any, *, cut: bool = False) -> str:
             text = to_json(_plain(value))
         case _:
             text = shown(_told(value)).replace("\n", "⏎")
-    return f"{text[: _CELL_WIDTH - 1]}…" if cut and len(text) > _CELL_WIDTH else text
+    return str(_cut(text)) if cut else text
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > _CELL_WIDTH:
+        return f"{value[: _CELL_WIDTH - 1]}…"
+    return value
 
 
 def _told(value: Any) -> Any:
@@ -307,6 +296,14 @@ def _described(rows: Rows, name: str) -> dict[str, Any]:
         **values,
         "count": int(told["count"]),
         "last": numbers[-1] if numbers else None,
+    }
+
+
+def _rounded(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a terminal has room for."""
+    return {
+        key: float(f"{value:.4g}") if isinstance(value, float) else _cut(value)
+        for key, value in described.items()
     }
 
 

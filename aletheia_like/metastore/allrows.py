@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from typing import Any
 
 from aletheia_like.metastore.reading import read_columns
@@ -22,8 +23,8 @@ _THREADS = 8
 def project_rows(session: Session, equal_to: Mapping[str, Any]) -> Rows:
     """Return the rows of a project's runs that have these values, in the order of their moments.
 
-    `experiment` and `run_id` choose the runs that are read at all; each run costs a read for each
-    of its chunks.
+    The rows of a run stay in the order in which the run has them. `experiment` and `run_id` choose
+    the runs that are read at all; each run costs a read for each of its chunks.
     """
     live = {run.path: run for run in session.live_runs.runs() if isinstance(run, Run)}
     found = [path for path in _run_paths(session, equal_to) if path not in live]
@@ -31,8 +32,12 @@ def project_rows(session: Session, equal_to: Mapping[str, Any]) -> Rows:
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="aletheia-read") as pool:
         parts = list(pool.map(_reader(session, live), found))
     rows = joined_rows(parts)
-    order = sorted(range(len(rows)), key=rows[TIMESTAMP].__getitem__) if len(rows) else []
-    return rows.chosen(order).get(**equal_to)
+    moments = [one for part in parts if len(part) for one in accumulate(part[TIMESTAMP], max)]
+    order = sorted(range(len(rows)), key=moments.__getitem__)
+    # Rows may have a column `experiment` of their own; the runs were chosen by theirs.
+    chosen = isinstance(equal_to.get(EXPERIMENT), str)
+    left = {k: v for k, v in equal_to.items() if not (chosen and k == EXPERIMENT)}
+    return rows.chosen(order).get(**left)
 
 
 def _reader(session: Session, live: Mapping[str, Run]) -> Callable[[str], Rows]:

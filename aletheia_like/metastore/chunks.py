@@ -8,7 +8,7 @@ late or twice is refused, never doubled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from aletheia_like.model import paths
@@ -36,6 +36,9 @@ FULL_BYTES = 800_000
 MAX_SMALL_CHUNKS = 24
 MAX_TEXT_BYTES = 900_000
 _ROOM_FOR_OTHERS = 400_000
+
+Span = tuple[int, int]
+"""Sequence numbers of a first and a last row."""
 
 Source = Callable[[int], list[bytes]]
 """Gives the next lines, about as many bytes of them as it is told."""
@@ -122,9 +125,8 @@ class Chunker:
         self._small = tuple(known.get(one.first, one) for one in plan.small)
         del self._fresh[: len(plan.lines)]
 
-    def resume(self, stored: Sequence[Document]) -> None:
-        """Learn from the store's own chunks which rows are stored already."""
-        covered = [(int(one.fields["first"]), int(one.fields["last"])) for one in stored]
+    def resume(self, covered: Sequence[Span]) -> None:
+        """Learn which rows the store has already."""
         self._small = ()
         self._fresh = [
             (line, size)
@@ -192,10 +194,16 @@ class Chunker:
         return Update(self._path(chunk), changes, earlier.revision)
 
 
-def stored_chunks(documents: DocumentStore, run_path: str, writer: str) -> list[Document]:
-    """Return the chunks that a writer has in the store; one read each."""
+def stored_chunks(documents: DocumentStore, run_path: str, writer: str) -> Iterator[Document]:
+    """Yield the chunks that a writer has in the store; one read each."""
     query = Query(paths.rows(run_path), (Filter(("writer",), "==", writer),))
-    return list(documents.query(query))
+    yield from documents.query(query)
+
+
+def stored_spans(documents: DocumentStore, run_path: str, writer: str) -> list[Span]:
+    """Return which rows of a writer are in the store, by their first and last; sorted."""
+    chunks = stored_chunks(documents, run_path, writer)
+    return sorted((int(one.fields["first"]), int(one.fields["last"])) for one in chunks)
 
 
 def _cut(sized: Sequence[tuple[Line, int]]) -> list[list[tuple[Line, int]]]:

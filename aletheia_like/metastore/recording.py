@@ -202,9 +202,11 @@ class Recording(DocumentHandle):
         if self._writer is not None:
             yield self._writer
         for run in self._session.live_runs.runs():
-            if isinstance(run, Recording) and run is not self and run._path == self._path:
-                if run._writer is not None:
-                    yield run._writer
+            if not isinstance(run, Recording) or run is self:
+                continue
+            path, writer = run._path, run._writer  # noqa: SLF001 - another handle of this run
+            if path == self._path and writer is not None:
+                yield writer
 
     def _open_writer(self) -> RunWriter:
         writer = self._writer

@@ -6,27 +6,60 @@ so it does not matter at which moment the writer was killed.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import logging
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aletheia_like.errors import AlreadyExistsError, NotFoundError
-from aletheia_like.journal import Content, claimed, journals, read_journal
-from aletheia_like.metastore.chunks import Chunker, stored_chunks
+from aletheia_like.errors import AlreadyExistsError, ConflictError, NotFoundError
+from aletheia_like.journal import claimed, journals, read_journal, writer_of
+from aletheia_like.metastore.chunks import Chunker, Span, stored_spans
 from aletheia_like.metastore.deferring import Deferred, deliver_artifact, to_deferred
 from aletheia_like.metastore.leaderboard import result_write
+from aletheia_like.metastore.reading import read_columns
 from aletheia_like.metastore.session import Session
-from aletheia_like.metastore.summary import merged, summarised
+from aletheia_like.metastore.summary import continued, summary_of
 from aletheia_like.metastore.writing import from_note
 from aletheia_like.model import codec
 from aletheia_like.model.records import ENDED
-from aletheia_like.model.rows import Line, from_line, moment
+from aletheia_like.model.rows import from_line, moment
 from aletheia_like.ports.documents import REMOVE, Document, Update, Write, changed_fields
 from aletheia_like.recorder import Changes, fold
 
 _LIFE = frozenset({"status", "ended_at", "error", "heartbeat_at"})
+_BATCH = 1_000
+_MAX_SURPRISES = 5
+
+_log = logging.getLogger("aletheia")
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What one writer that is gone left, in one file or several.
+
+    Attributes:
+        paths: The files, in the order in which they were written.
+        head: Whose they are.
+        notes: All notes, in order.
+        count: How many rows there are.
+        torn: How many lines could not be read.
+    """
+
+    paths: tuple[Path, ...]
+    head: Mapping[str, Any]
+    notes: tuple[Mapping[str, Any], ...]
+    count: int
+    torn: int
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines of all rows, with one file at a time in memory."""
+        for path in self.paths:
+            yield from read_journal(path).rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,35 +83,63 @@ class Recovered:
     created: bool = False
 
 
-def abandoned(folder: Path) -> Iterator[Content]:
+def abandoned(folder: Path) -> Iterator[Left]:
     """Yield what writers that are gone left in a folder, holding each while it is looked at."""
+    for paths in _by_writer(folder):
+        with contextlib.ExitStack() as stack:
+            if all(stack.enter_context(claimed(path)) for path in paths):
+                left = _left(paths)
+                if left is not None:
+                    yield left
+
+
+def _by_writer(folder: Path) -> list[tuple[Path, ...]]:
+    """Return the journals of a folder, those of each writer together, oldest first."""
+    found: dict[str, list[Path]] = {}
     for path in journals(folder):
-        with claimed(path) as held:
-            content = read_journal(path) if held else None
-            if content is not None:
-                yield content
-            elif held:
-                # Its writer was killed before it had written the first line.
-                path.unlink(missing_ok=True)
+        found.setdefault(writer_of(path), []).append(path)
+    return [tuple(sorted(paths)) for paths in found.values()]
 
 
-def look(content: Content, session: Session) -> Recovered:
+def _left(paths: Sequence[Path]) -> Left | None:
+    """Return what the files of one writer hold; those with nothing in them are removed."""
+    head: Mapping[str, Any] = {}
+    notes: list[Mapping[str, Any]] = []
+    kept: list[Path] = []
+    count = torn = 0
+    for path in paths:
+        content = read_journal(path)
+        head = head or content.head
+        if content.head or content.rows or content.notes:
+            kept.append(path)
+            notes += content.notes
+            count += len(content.rows)
+            torn += content.torn
+        else:
+            # Its writer was killed before it had written the first line.
+            path.unlink(missing_ok=True)
+    if kept and not head:
+        _log.warning("%s does not tell whose rows it holds: its beginning is damaged", kept[0])
+        return None
+    return Left(tuple(kept), head, tuple(notes), count, torn) if kept else None
+
+
+def look(left: Left, session: Session) -> Recovered:
     """Return what `recover` would do; nothing is written."""
-    path = content.head["path"]
-    covered = _covered(session, content)
-    missing = [line for line in map(from_line, content.rows) if not covered(line.sequence)]
+    path = left.head["path"]
+    stored = _Stored(session, left.head)
+    missing = sum(line not in stored for line in left.lines())
     created = session.documents.get(path) is None
-    known = len(content.rows) - len(missing)
-    return Recovered(content.path, path, len(missing), known, content.torn, created)
+    return Recovered(left.paths[0], path, missing, left.count - missing, left.torn, created)
 
 
 def recover(
-    content: Content, session: Session, create: Callable[[Session, str, Mapping[str, Any]], object]
+    left: Left, session: Session, create: Callable[[Session, str, Mapping[str, Any]], object]
 ) -> Recovered:
     """Send what a journal holds and the store does not have, and remove the journal.
 
     Args:
-        content: The journal; its file must be held.
+        left: The journal; its files must be held.
         session: The store it belongs to.
         create: Creates a run that was started while the store was away.
 
@@ -86,57 +147,73 @@ def recover(
         NotFoundError: The run was deleted; the journal stays.
         UnavailableError: The store is away; the journal stays.
     """
-    plan = look(content, session)
+    plan = look(left, session)
     if plan.created:
-        begun = content.head.get("create")
+        begun = left.head.get("create")
         if begun is None:
-            message = f"{plan.run} was deleted: remove {content.path} if its rows are not wanted"
+            message = f"{plan.run} was deleted: remove {plan.journal} if its rows are not wanted"
             raise NotFoundError(message)
         create(session, plan.run, begun)
     session.spool.drain(session, look=True)
-    sent = _send_rows(session, content)
-    _send_changes(session, content, sent)
-    for deferred in _waiting_artifacts(content):
+    _send_rows(session, left)
+    _send_changes(session, left)
+    for deferred in _waiting_artifacts(left):
         deliver_artifact(session, plan.run, deferred)
-    content.path.unlink(missing_ok=True)
+    for path in left.paths:
+        path.unlink(missing_ok=True)
     return plan
 
 
-def _covered(session: Session, content: Content) -> Callable[[int], bool]:
-    head = content.head
-    stored = stored_chunks(session.documents, head["path"], head["writer"])
-    spans = [(int(one.fields["first"]), int(one.fields["last"])) for one in stored]
-    return lambda sequence: any(first <= sequence <= last for first, last in spans)
+class _Stored:
+    """Which rows of a writer the store has, by their sequence numbers."""
+
+    def __init__(self, session: Session, head: Mapping[str, Any]) -> None:
+        self._session = session
+        self._head = head
+        self.learn()
+
+    def learn(self) -> list[Span]:
+        """Ask the store again, and return the spans that it has."""
+        spans = stored_spans(self._session.documents, self._head["path"], self._head["writer"])
+        self._firsts = [first for first, _ in spans]
+        self._lasts = list(itertools.accumulate((last for _, last in spans), max))
+        return spans
+
+    def __contains__(self, line: bytes) -> bool:
+        sequence = int(line[1 : line.index(b",")])
+        place = bisect_right(self._firsts, sequence) - 1
+        return place >= 0 and sequence <= self._lasts[place]
 
 
-def _send_rows(session: Session, content: Content) -> list[Line]:
-    """Send the rows that the store does not have, and return them."""
-    covered = _covered(session, content)
-    lines = [(from_line(row), row) for row in content.rows]
-    missing = [(line, row) for line, row in lines if not covered(line.sequence)]
-    waiting = deque(row for _, row in missing)
+def _send_rows(session: Session, left: Left) -> None:
+    """Send the rows that the store does not have."""
+    stored = _Stored(session, left.head)
+    waiting = (line for line in left.lines() if line not in stored)
 
     def source(limit: int) -> list[bytes]:
         taken: list[bytes] = []
-        while waiting and limit > 0:
-            taken.append(waiting.popleft())
-            limit -= len(taken[-1])
+        while limit > 0 and (line := next(waiting, None)) is not None:
+            taken.append(line)
+            limit -= len(line)
         return taken
 
-    head = content.head
-    chunker = Chunker(head["path"], head["writer"], source)
+    chunker = Chunker(left.head["path"], left.head["writer"], source)
+    surprises = 0
     while (plan := chunker.plan(last=False)) is not None:
         try:
             chunker.confirm(plan, session.documents.apply(plan.writes))
-        except AlreadyExistsError:
+        except (AlreadyExistsError, ConflictError):
             # The writer's own last words arrived after all.
-            chunker.resume(stored_chunks(session.documents, head["path"], head["writer"]))
-    return [line for line, _ in missing]
+            surprises += 1
+            if surprises > _MAX_SURPRISES:
+                raise
+            chunker.resume(stored.learn())
 
 
-def _send_changes(session: Session, content: Content, sent: Sequence[Line]) -> None:
-    changes = _noted(content)
-    head = content.head
+def _send_changes(session: Session, left: Left) -> None:
+    changes = _noted(left)
+    head = left.head
+    column = "summary" if head.get("main") else "summary_of_others"
 
     def decide(document: Document | None) -> Sequence[Write]:
         if document is None:
@@ -144,10 +221,10 @@ def _send_changes(session: Session, content: Content, sent: Sequence[Line]) -> N
             raise NotFoundError(message)
         wanted = _still_wanted(changes, document, head)
         if head.get("main"):
-            wanted = fold(wanted, _end_of(document, wanted, head, sent))
-        column = "summary" if head.get("main") else "summary_of_others"
-        summary = merged(document.fields.get(column, {}), summarised(sent))
-        if summary:
+            wanted = fold(wanted, _end_of(document, wanted, left))
+        known = document.fields.get(column, {})
+        summary = _summary(session, left, known)
+        if summary != known:
             wanted = fold(wanted, {(column,): summary})
         if not wanted:
             return []
@@ -159,17 +236,32 @@ def _send_changes(session: Session, content: Content, sent: Sequence[Line]) -> N
     session.change(head["path"], decide)
 
 
-def _waiting_artifacts(content: Content) -> list[Deferred]:
-    delivered = {note["delivered"] for note in content.notes if "delivered" in note}
-    waiting = [to_deferred(note["artifact"]) for note in content.notes if "artifact" in note]
+def _summary(session: Session, left: Left, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the summary with all rows of a journal; those that it has seen change nothing."""
+    summary = dict(known)
+    unsure: set[str] = set()
+    lines = left.lines()
+    while batch := [from_line(line) for line in itertools.islice(lines, _BATCH)]:
+        summary, doubtful = continued(summary, batch)
+        unsure |= doubtful
+    if unsure:
+        found = summary_of(read_columns(session, left.head["path"], {}))
+        summary = {name: one for name, one in summary.items() if name not in unsure}
+        summary |= {name: found[name] for name in unsure if name in found}
+    return summary
+
+
+def _waiting_artifacts(left: Left) -> list[Deferred]:
+    delivered = {note["delivered"] for note in left.notes if "delivered" in note}
+    waiting = [to_deferred(note["artifact"]) for note in left.notes if "artifact" in note]
     return [deferred for deferred in waiting if deferred.token not in delivered]
 
 
-def _noted(content: Content) -> Changes:
+def _noted(left: Left) -> Changes:
     """Return the changes that are not known to be stored, as one."""
-    done = max((int(note["done"]) for note in content.notes if "done" in note), default=0)
+    done = max((int(note["done"]) for note in left.notes if "done" in note), default=0)
     changes: Changes = {}
-    for note in content.notes:
+    for note in left.notes:
         if "set" in note and note["note"] > done:
             changes = fold(changes, from_note(note["set"]))
     return changes
@@ -177,25 +269,32 @@ def _noted(content: Content) -> Changes:
 
 def _still_wanted(changes: Changes, document: Document, head: Mapping[str, Any]) -> Changes:
     """Leave out how the writer's life ended if somebody went on with the run since."""
-    resumed = document.fields.get("resumed_at")
-    begun = head.get("begun")
-    if resumed is None or begun is None or resumed <= begun:
+    if not _went_on(document, head):
         return changes
     return {path: value for path, value in changes.items() if path[0] not in _LIFE}
 
 
-def _end_of(
-    document: Document, wanted: Changes, head: Mapping[str, Any], sent: Sequence[Line]
-) -> Changes:
+def _went_on(document: Document, head: Mapping[str, Any]) -> bool:
+    """Whether somebody resumed the run after this writer began."""
+    resumed, begun = document.fields.get("resumed_at"), head.get("begun")
+    if "create" in head:
+        # It did not see the run that it may have joined.
+        return resumed is not None and begun is not None and resumed > begun
+    # Clocks of two machines do not have to agree.
+    return bool(resumed != head.get("resumed"))
+
+
+def _end_of(document: Document, wanted: Changes, left: Left) -> Changes:
     """Return the end of a run whose process said nothing: it is lost, since its last sign."""
-    resumed = document.fields.get("resumed_at")
-    begun = head.get("begun")
-    if resumed is not None and begun is not None and resumed > begun:
+    if _went_on(document, left.head):
         return {}
     if ("status",) in wanted or document.fields.get("status") in ENDED:
         return {}
-    last = moment(sent[-1].timestamp) if sent else document.fields.get("heartbeat_at")
-    return {("status",): "lost", ("ended_at",): last if last is not None else REMOVE}
+    ended = document.fields.get("heartbeat_at")
+    last = deque(left.lines(), maxlen=1)
+    if last:
+        ended = moment(from_line(last[0]).timestamp)
+    return {("status",): "lost", ("ended_at",): ended if ended is not None else REMOVE}
 
 
 def _result(session: Session, document: Document, wanted: Changes) -> list[Write]:

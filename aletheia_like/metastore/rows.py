@@ -142,7 +142,7 @@ class Rows(Table):
         return target
 
     def to_parquet(self, path: str | Path) -> Path:
-        """Write the rows as a Parquet file; columns of mixed types become text."""
+        """Write the rows as a Parquet file, with the columns of `to_arrow`."""
         import_extra("pyarrow.parquet", "sql").write_table(self.to_arrow(), path)
         return Path(path)
 
@@ -184,6 +184,12 @@ class Rows(Table):
     def _ipython_key_completions_(self) -> list[str]:
         return self.columns
 
+    def _exported(self, name: str) -> list[Any]:
+        cells = self[name]
+        if _is_uniform(cells):
+            return [cell if isinstance(cell, list) else csv_cell(cell) for cell in cells]
+        return [csv_cell(cell) for cell in cells]
+
     def _row(self, index: int) -> dict[str, Any]:
         return {
             name: cell
@@ -201,10 +207,12 @@ class Rows(Table):
         return cells
 
     def with_column(self, name: str, value: Any) -> Rows:
-        """Return the same rows with one more column, of one value, unless they have it."""
-        if name in self._columns or not self._count:
+        """Return the same rows with a column of one value, where they do not have it."""
+        if not self._count:
             return self
-        return Rows({**self._columns, name: [value] * self._count}, self._count, self._read)
+        cells = self._columns.get(name, [ABSENT] * self._count)
+        filled = [value if cell is ABSENT else cell for cell in cells]
+        return Rows({**self._columns, name: filled}, self._count, self._read)
 
     def chosen(self, indices: Sequence[int]) -> Rows:
         """Return the rows of these numbers, in this order."""
@@ -357,7 +365,15 @@ def _count(n: int) -> int:
 def csv_cell(value: Any) -> Any:
     """Return a value as a file of comma-separated values holds it."""
     if isinstance(value, dict | list):
-        return json.dumps(value, default=str, ensure_ascii=False)
-    if isinstance(value, File):
-        return value.digest or value.name
-    return value
+        return json.dumps(value, default=_file_text, ensure_ascii=False)
+    return _file_text(value) if isinstance(value, File) else value
+
+
+def _file_text(value: Any) -> str:
+    return (value.digest or value.name) if isinstance(value, File) else str(value)
+
+
+def _is_uniform(cells: Sequence[Any]) -> bool:
+    """Whether all lists of a column hold one kind of plain values."""
+    kinds = {type(one) for cell in cells if isinstance(cell, list) for one in cell}
+    return len(kinds) <= 1 and kinds <= {bool, int, float, str}

@@ -364,6 +364,7 @@ def _opened(
 
     head: dict[str, Any] = {"url": session.settings.url, "blobs": session.settings.blobs}
     head |= {"project": session.project, "begun": session.clock(), "create": begun}
+    head |= {"resumed": document.fields.get("resumed_at")}
     writer = RunWriter(
         session,
         document.path,

@@ -12,6 +12,7 @@ from aletheia_like.model.parameters import flatten
 from aletheia_like.model.records import RunRecord
 
 _SHOWN_ROWS = 20
+_INT64 = range(-(2**63), 2**63)
 
 
 class Table:
@@ -35,15 +36,23 @@ class Table:
         return import_extra("pandas", None).DataFrame(self.to_dicts(), columns=self.columns)
 
     def to_polars(self) -> Any:
-        """Return a Polars DataFrame; columns of mixed types become text."""
+        """Return a Polars DataFrame, with the columns of `to_arrow`."""
         frame = import_extra("polars", "polars").DataFrame
-        columns = {name: _one_type(self[name]) for name in self.columns}
+        columns = {name: _one_type(self._exported(name)) for name in self.columns}
         return frame(columns, strict=False)
 
     def to_arrow(self) -> Any:
-        """Return an Arrow table; columns of mixed types become text."""
+        """Return an Arrow table.
+
+        Columns of mixed types become text, dictionaries and lists of mixed types JSON, files
+        their sha-256.
+        """
         table = import_extra("pyarrow", "sql").table
-        return table({name: _one_type(self[name]) for name in self.columns})
+        return table({name: _one_type(self._exported(name)) for name in self.columns})
+
+    def _exported(self, name: str) -> list[Any]:
+        """Return a column with nothing in it that other tables do not know."""
+        return self[name]
 
     def __getitem__(self, column: str) -> list[Any]:
         if column not in self.columns:
@@ -119,8 +128,10 @@ def _cell(value: Any) -> str:
 
 
 def _one_type(values: Sequence[Any]) -> list[Any]:
-    """Return a column as it is if its values share a type, else as text."""
+    """Return a column as it is if its values share a type that all tables know, else as text."""
     kinds = {type(value) for value in values if value is not None}
+    if complex in kinds or any(type(one) is int and one not in _INT64 for one in values):
+        return [None if value is None else str(value) for value in values]
     if len(kinds) <= 1 or kinds <= {int, float}:
         return [
             float(value) if kinds == {int, float} and value is not None else value

@@ -14,7 +14,7 @@ from typing import Any
 from aletheia_like.errors import AletheiaError, InvalidValueError
 from aletheia_like.forking import watch_forks
 from aletheia_like.journal import Journal
-from aletheia_like.metastore.chunks import Chunker, Plan, stored_chunks
+from aletheia_like.metastore.chunks import Chunker, Plan, stored_spans
 from aletheia_like.metastore.deferring import Deferred, deliver_artifact
 from aletheia_like.metastore.session import Session, new_id
 from aletheia_like.metastore.summary import continued, merged
@@ -107,6 +107,7 @@ class RunWriter:
         self._others_at = 0.0
         self._deferred: deque[Deferred] = deque()
         self.unsure: set[str] = set()
+        self._sure: dict[str, Any] | None = None
         head = {**self._head, "path": self._path, "main": main}
         self._journal = Journal(
             self._session.journal_folder, self._name, head, strict=self._session.settings.strict
@@ -131,7 +132,9 @@ class RunWriter:
     @property
     def summary(self) -> dict[str, Any]:
         """What is known of the rows that are in the store."""
-        return dict(self._told)
+        doubtful = self.unsure if self._sure is not None else ()
+        known = {name: entry for name, entry in self._told.items() if name not in doubtful}
+        return {**known, **(self._sure or {})}
 
     @property
     def params(self) -> dict[str, Any]:
@@ -279,7 +282,7 @@ class RunWriter:
 
     def resume(self) -> None:
         """Learn from the store which rows it has: an answer was lost, or came too late."""
-        stored = stored_chunks(self._session.documents, self._path, self._name)
+        stored = stored_spans(self._session.documents, self._path, self._name)
         with self._moving:
             self._chunker.resume(stored)
 
@@ -317,10 +320,9 @@ class RunWriter:
             _log.warning("the summary of %s lacks what this process logged: %s", self._path, error)
 
     def correct(self, summary: Mapping[str, Any]) -> None:
-        """Replace what is known of the columns it was not sure of."""
+        """Know at last the columns it was not sure of."""
         with self._moving:
-            kept = {name: one for name, one in self._told.items() if name not in self.unsure}
-            self._told = {**kept, **summary}
+            self._sure = dict(summary)
 
     def _own(
         self, row: Mapping[Any, Any], keys: tuple[Any, ...], now: dt.datetime

@@ -30,7 +30,7 @@ def test_cut_at_every_byte_it_keeps_every_whole_line(journal):
         content = read_journal(journal)
         whole = [row for row in ROWS if row in data[:size]]
         # The line is whole even if only its end is missing.
-        assert content is None and not whole or content.rows == whole, size
+        assert content.rows == whole, size
 
 
 def test_with_any_one_byte_flipped_all_other_rows_arrive(journal):
@@ -42,9 +42,9 @@ def test_with_any_one_byte_flipped_all_other_rows_arrive(journal):
             begin = data.rfind(b"\n", 0, place) + 1
             end = data.find(b"\n", place)
             hit = data[begin:end] if place < end else b""
-            assert content is not None, place
             assert content.head["path"] == "projects/p"
-            assert content.rows == [row for row in ROWS if row not in hit], place
+            # A flip inside the checksum may leave the same number, in other letters.
+            assert content.rows in (ROWS, [row for row in ROWS if row not in hit]), place
 
 
 def test_a_block_of_zeros_in_the_middle_costs_only_what_lay_there(journal):

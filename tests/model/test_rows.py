@@ -60,7 +60,7 @@ ROWS = st.dictionaries(NAMES, VALUES, max_size=5)
 MOMENTS = st.datetimes(dt.datetime(1971, 1, 1), dt.datetime(2106, 1, 1), timezones=st.just(dt.UTC))
 
 
-class Kind(str, enum.Enum):
+class Kind(str, enum.Enum):  # noqa: UP042 - a StrEnum prints as its text
     """A text that prints as something else."""
 
     LOSS = "loss"

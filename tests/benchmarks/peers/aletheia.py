@@ -1,6 +1,7 @@
 """The project itself, embedded or (variant `firestore`) on the emulators."""
 
-import os
+import subprocess
+import sys
 
 from driving import Driver, main
 
@@ -44,13 +45,9 @@ class Aletheia(Driver):
         self.close()
 
     def recover(self):
-        from pathlib import Path
-
-        from aletheia_like.sync import sync
-
-        for one in sync(Path(os.environ["ALETHEIA_HOME"])):
-            if one.error:
-                raise one.error
+        command = [sys.executable, "-m", "aletheia_like", "sync", "--project", "bench"]
+        command += ["--url", self._url]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
     def kept(self):
         exper = self._metastore().experiment("bench")
