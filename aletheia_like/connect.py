@@ -8,6 +8,7 @@ import secrets
 import shutil
 import tempfile
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -113,9 +114,21 @@ def open_session(settings: Settings) -> Session:
         journal_folder=journals,
         spool=Spool(journals / "blobs"),
     )
+    session.recorder.settle = _drain(weakref.ref(session))
     if isinstance(parse_url(settings.url), MemoryUrl):
         weakref.finalize(session, _remove, journals, os.getpid())
     return session
+
+
+def _drain(reference: weakref.ref[Session]) -> Callable[[], None]:
+    """Return what sends the waiting blobs of a session, without keeping it alive."""
+
+    def drain() -> None:
+        session = reference()
+        if session is not None:
+            session.spool.drain(session)
+
+    return drain
 
 
 def _remove(folder: Path, process: int) -> None:

@@ -188,6 +188,9 @@ class Recorder:
         clock: Tells the time that heartbeats carry.
         interval: Seconds between two background writes of one document.
         heartbeat: Seconds after which a silent live document is written all the same.
+
+    Attributes:
+        settle: Stores what changes and rows may mention, such as blobs; called before they are.
     """
 
     def __init__(
@@ -202,11 +205,13 @@ class Recorder:
         self._clock = clock
         self._interval = interval
         self._heartbeat = heartbeat
+        self.settle: Callable[[], object] = lambda: None
         self._reset()
 
     def _reset(self) -> None:
         self._pid = os.getpid()
-        self._lock = threading.Lock()
+        # Reentrant: a signal handler may end a run while the same thread is noting something.
+        self._lock = threading.RLock()
         self._wake = threading.Event()
         self._notes: dict[str, _Notes] = {}
         self._thread: threading.Thread | None = None
@@ -278,7 +283,7 @@ class Recorder:
             if thread is not None and thread is not threading.current_thread():
                 thread.join(timeout=5.0)
 
-    def _here(self) -> threading.Lock:
+    def _here(self) -> threading.RLock:
         """Return the lock of this process: a child after fork begins with nothing noted."""
         if self._pid != os.getpid():
             self._reset()
@@ -304,12 +309,20 @@ class Recorder:
             if quiet:
                 return
             self._closed = False
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=_work, args=(weakref.ref(self),), name="aletheia-recorder", daemon=True
-                )
-                self._thread.start()
+            self._begin_work()
         self._wake.set()
+
+    def _begin_work(self) -> None:
+        if self._thread is not None:
+            return
+        self._thread = threading.Thread(
+            target=_work, args=(weakref.ref(self),), name="aletheia-recorder", daemon=True
+        )
+        try:
+            self._thread.start()
+        except RuntimeError:
+            # The interpreter is ending: what is noted is sent by `finish` or `flush`.
+            self._thread = None
 
     def _send_until(self, path: str, last: _Last, deadline: float) -> None:
         while True:
@@ -377,10 +390,13 @@ class Recorder:
         if changes:
             writes.append(Update(path, changes))
         if not writes:
+            notes.sent_at = time.monotonic()
             return
         try:
+            # After the last look at what there is: it may mention what came a moment ago.
+            self.settle()
             revisions = self._documents.apply(writes)
-        except AletheiaError as error:
+        except BaseException as error:
             if _is_kept(error, part, last):
                 with self._here():
                     notes.pending = fold(noted, notes.pending)
@@ -428,9 +444,14 @@ class Recorder:
                 if not self._warned:
                     self._warned = True
                     _log.warning("%s; changes are kept and sent when it is back", error)
+                self._delay(path, self._interval)
                 return self._interval
             except AletheiaError:
                 _log.exception("changes of %s were refused and are lost", path)
+                self._delay(path, _REFUSED_PAUSE)
+            except Exception:  # noqa: BLE001 - it is logged, and this thread must live
+                # Whatever it was, other documents are to be sent, and live runs to beat.
+                _log.exception("changes of %s cannot be sent", path)
                 self._delay(path, _REFUSED_PAUSE)
             else:
                 self._warned = False
@@ -441,9 +462,11 @@ def _has_more(notes: _Notes) -> bool:
     return bool(notes.pending) or (notes.feed is not None and notes.feed.has_more())
 
 
-def _is_kept(error: AletheiaError, part: Part | None, last: _Last) -> bool:
+def _is_kept(error: BaseException, part: Part | None, last: _Last) -> bool:
     """Whether changes that were not stored are tried again rather than given up."""
-    if isinstance(error, UnavailableError) or last.changes:
+    if isinstance(error, UnavailableError) or not isinstance(error, AletheiaError):
+        return True
+    if last.changes:
         return True
     return part is not None and isinstance(error, AlreadyExistsError | ConflictError)
 

@@ -119,7 +119,7 @@ def _prices(changes: tuple[str, ...]) -> Prices:
         if what not in _OPERATIONS or not 0 <= dollars < float("inf"):
             message = f"{text!r}: write WHAT=USD, where WHAT is {', '.join(_OPERATIONS)}"
             raise InvalidValueError(message)
-        prices = dataclasses.replace(prices, **{what: dollars / _PER})
+        prices = Prices(**dataclasses.asdict(prices) | {what: dollars / _PER})
     if changes:
         prices = dataclasses.replace(prices, as_of=f"{prices.as_of}; changed by --price")
     return prices
@@ -144,12 +144,11 @@ def _print(parts: list[dict[str, Any]], prices: Prices, reads: int) -> None:
         print_fields(_fields(part), part["name"])
         click.echo()
         print_table(
-            _operations(part, prices), {"what": "operations", "count": "about", "usd": "US dollars"}
+            _operations(part, prices),
+            {"what": "operations", "count": "about", "usd": "US dollars"},
         )
         click.echo()
-    click.echo(
-        f"estimate; prices: {prices.as_of}; storage and network are not in it"
-    )
+    click.echo(f"estimate; prices: {prices.as_of}; storage and network are not in it")
     if reads:
         click.echo(f"this look read {counted(reads, 'document')}", err=True)
 
@@ -169,11 +168,17 @@ def _fields(part: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _operations(part: dict[str, Any], prices: Prices) -> list[dict[str, Any]]:
+def _operations(part: dict[str, Any], prices: Prices) -> list[dict[str, str]]:
+    """Return the operations with their prices, right-aligned."""
+    counts = {name: part["operations"][name] for name in _OPERATIONS}
     rows = [
-        {"what": told, "count": count, "usd": count * getattr(prices, name)}
+        (told, f"{counts[name]:,}", f"{counts[name] * getattr(prices, name):,.6f}")
         for name, told in _OPERATIONS.items()
-        if (count := part["operations"][name])
+        if counts[name]
     ]
-    shown = [{**row, "count": f"{row['count']:,}", "usd": f"{row['usd']:.6f}"} for row in rows]
-    return [*shown, {"what": "together", "count": None, "usd": f"{part['usd']:.6f}"}]
+    rows.append(("together", "", f"{part['usd']:,.6f}"))
+    widths = [max(len(row[place]) for row in rows) for place in range(3)]
+    return [
+        {"what": what, "count": count.rjust(widths[1]), "usd": usd.rjust(widths[2])}
+        for what, count, usd in rows
+    ]

@@ -232,7 +232,7 @@ def _ticks(low: float, high: float, count: int) -> list[float]:
 def _log_ticks(low: float, high: float, count: int) -> list[float]:
     """Return about `count` powers of ten from `low` to `high`, or round numbers if few are."""
     powers = list(_powers(low, high))
-    if len(powers) < 2:
+    if len(powers) <= 1:
         return _ticks(low, high, count)
     every = math.ceil(len(powers) / count)
     return powers[::every]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import datetime as dt
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -289,11 +290,11 @@ def _described(rows: Rows, name: str) -> dict[str, Any]:
     import pandas as pd
 
     numbers = _numbers(rows, name)
-    told = pd.Series([_float(number) for number in numbers], dtype="float64").describe()
-    values = {key: value if value == value else None for key, value in told.items()}
+    described = pd.Series([_float(number) for number in numbers], dtype="float64").describe()
+    told = {str(key): float(value) for key, value in described.items()}
     return {
         "column": name,
-        **values,
+        **{key: None if math.isnan(value) else value for key, value in told.items()},
         "count": int(told["count"]),
         "last": numbers[-1] if numbers else None,
     }
@@ -310,7 +311,9 @@ def _rounded(described: Mapping[str, Any]) -> dict[str, Any]:
 def _outstanding(rows: Rows, count: int, name: str, *, greatest: bool) -> Rows:
     """Return the rows with the greatest, or least, numbers in a column; of equals the first."""
     values = rows[name]
-    known = [row for row, one in enumerate(values) if _is_number(one) and one == one]
+    known = [
+        row for row, one in enumerate(values) if _is_number(one) and not math.isnan(_float(one))
+    ]
     known.sort(key=lambda row: -values[row] if greatest else values[row])
     return rows.chosen(known[: max(0, count)])
 

@@ -164,9 +164,8 @@ def _summary_changes(amendment: Amendment, document: Document) -> Changes:
     for name, entry in amendment.summary.items():
         if entry is None and name in known:
             changes["summary", name] = REMOVE
-        elif entry is not None and entry != known.get(name):
-            if name in known or len(known) < MAX_COLUMNS:
-                changes["summary", name] = entry
+        elif entry != known.get(name) and (name in known or len(known) < MAX_COLUMNS):
+            changes["summary", name] = entry
         if name in others:
             changes["summary_of_others", name] = REMOVE
     return changes

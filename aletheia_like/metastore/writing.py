@@ -236,7 +236,6 @@ class RunWriter:
         if not self._prepared:
             self._prepare()
             self._prepared = True
-        self._session.spool.drain(self._session)
         while self._deferred:
             deferred = self._deferred[0]
             deliver_artifact(self._session, self._path, deferred)
