@@ -1,12 +1,16 @@
-"""Tells an object when its process forks, without keeping it alive."""
+"""Tells an object when its process forks or ends, without keeping it alive."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from weakref import WeakMethod
 
 Hook = Callable[[], None]
+
+_EXIT_PRIORITY = 50
+"""Before `multiprocessing` ends its own queues and pools."""
 
 
 def watch_forks(before: Hook | None, in_parent: Hook | None, in_child: Hook) -> None:
@@ -21,6 +25,22 @@ def watch_forks(before: Hook | None, in_parent: Hook | None, in_child: Hook) -> 
             after_in_parent=_weakly(in_parent),
             after_in_child=_weakly(in_child),
         )
+
+
+def watch_exit(hook: Hook) -> None:
+    """Call a bound method when this process ends by itself, if its object still lives.
+
+    The children of `multiprocessing` are meant: they end without calling what `atexit` knows.
+    """
+    from multiprocessing import util
+
+    util.Finalize(None, _weakly(hook), exitpriority=_EXIT_PRIORITY)
+
+
+def in_multiprocessing() -> bool:
+    """Whether `multiprocessing` started this process."""
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
 
 
 def _weakly(hook: Hook | None) -> Hook:

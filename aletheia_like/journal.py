@@ -210,8 +210,10 @@ class Journal:
                 os.fsync(descriptor)
 
     def remove(self) -> None:
-        """Everything is stored: remove the files."""
+        """Everything is stored: remove the files, unless a row came meanwhile."""
         with self._lock:
+            if self._waiting > 0:
+                return
             while self._segments:
                 _remove(self._segments.popleft())
             self._last = None
@@ -373,6 +375,16 @@ def journals(folder: Path) -> list[Path]:
 def writer_of(path: Path) -> str:
     """Return the writer that a journal's file belongs to."""
     return path.name.rpartition("-")[0]
+
+
+def read_head(path: Path) -> Mapping[str, Any]:
+    """Return whose journal a file is; empty if that cannot be read."""
+    with path.open("rb") as stream:
+        for line in itertools.islice(stream, 2):
+            body = check_line(line.rstrip(b"\n"))
+            if body is not None and body.startswith(b"{"):
+                return from_text(body.decode())
+    return {}
 
 
 @contextlib.contextmanager

@@ -8,7 +8,12 @@ import traceback
 from types import TracebackType
 from typing import Any, Self
 
-from aletheia_like.errors import InvalidValueError, RunStateError, UnavailableError
+from aletheia_like.errors import (
+    AlreadyExistsError,
+    InvalidValueError,
+    RunStateError,
+    UnavailableError,
+)
 from aletheia_like.metastore.leaderboard import result_write
 from aletheia_like.metastore.recording import Recording
 from aletheia_like.metastore.surroundings import wait_for_surroundings
@@ -103,7 +108,13 @@ class Closing(Recording):
             self._writer.note(encoded)
 
     def _deliver_end(self, timeout: float) -> None:
-        self._session.recorder.finish(self._path, self._ending, self._last_writes, timeout)
+        send = self._session.recorder.finish
+        try:
+            send(self._path, self._ending, self._last_writes, timeout)
+        except AlreadyExistsError:
+            # Somebody who joined the run has ended it before: its line is there.
+            self._resumed = True
+            send(self._path, self._ending, self._last_writes, timeout)
         if self._writer is not None:
             self._writer.finish(delivered=True)
 

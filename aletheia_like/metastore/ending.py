@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import weakref
 from types import FrameType, TracebackType
 from typing import Protocol
@@ -22,6 +23,9 @@ from aletheia_like.model.records import Status
 
 _log = logging.getLogger("aletheia")
 _EXIT_SECONDS = 10.0
+"""All runs together may hold up the end of the program so long, if the store is away."""
+
+_LEAST_SECONDS = 0.1
 
 
 class Endable(Protocol):
@@ -68,14 +72,16 @@ class LiveRuns:
         """End what is still running, as truthfully as can be known."""
         if self._pid != os.getpid():
             return
+        deadline = time.monotonic() + _EXIT_SECONDS
         for run in list(self._runs.values()):
+            left = max(_LEAST_SECONDS, deadline - time.monotonic())
             try:
                 if isinstance(self._uncaught, Exception):
-                    run.fail(self._uncaught, timeout=_EXIT_SECONDS)
+                    run.fail(self._uncaught, timeout=left)
                 elif self._uncaught is not None or self._terminated:
-                    run.finish("killed", timeout=_EXIT_SECONDS)
+                    run.finish("killed", timeout=left)
                 else:
-                    run.finish(timeout=_EXIT_SECONDS)
+                    run.finish(timeout=left)
             except AletheiaError as error:
                 _log.warning("the end of %r could not be stored: %s", run, error)
 

@@ -127,7 +127,7 @@ class OpenMetastore:
         found = self._session.documents.query(Query(paths.PROJECTS))
         return [codec.project_record(one.path, one.fields) for one in found]
 
-    def rows(self, **equal_to: Any) -> Rows:
+    def rows(self, /, **equal_to: Any) -> Rows:
         """Return the logged rows of all runs that have these values, oldest first.
 
         They have the columns `experiment` and `run_id`, and naming these reads only the runs that

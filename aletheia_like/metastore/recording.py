@@ -92,7 +92,7 @@ class Recording(DocumentHandle):
         return self.log({name or Path(path).name: File(path)})
 
     @contextlib.contextmanager
-    def context(self, **data: Any) -> Iterator[Self]:
+    def context(self, /, **data: Any) -> Iterator[Self]:
         """Add data to the rows that this thread or task logs inside the block.
 
         Contexts nest, and end with their block, however it ends.
@@ -158,7 +158,7 @@ class Recording(DocumentHandle):
         """Return the last value of columns; see `Rows.latest`."""
         return self.rows().latest(columns, index, deep_merge=deep_merge)
 
-    def get(self, **keys: Any) -> Rows:
+    def get(self, /, **keys: Any) -> Rows:
         """Return the rows that have all of these values."""
         return self.rows().get(**keys)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from aletheia_like.errors import AlreadyExistsError, ConflictError, NotFoundError
-from aletheia_like.journal import claimed, journals, read_journal, writer_of
+from aletheia_like.journal import claimed, journals, read_head, read_journal, writer_of
 from aletheia_like.metastore.chunks import Chunker, Span, stored_spans
 from aletheia_like.metastore.deferring import Deferred, deliver_artifact, to_deferred
 from aletheia_like.metastore.leaderboard import result_write
@@ -83,11 +83,18 @@ class Recovered:
     created: bool = False
 
 
-def abandoned(folder: Path) -> Iterator[Left]:
-    """Yield what writers that are gone left in a folder, holding each while it is looked at."""
+def abandoned(folder: Path, run: str | None = None) -> Iterator[Left]:
+    """Yield what writers that are gone left in a folder, holding each while it is looked at.
+
+    Args:
+        folder: Where journals lie.
+        run: Only those of this run.
+    """
     for paths in _by_writer(folder):
         with contextlib.ExitStack() as stack:
             if all(stack.enter_context(claimed(path)) for path in paths):
+                if run is not None and read_head(paths[0]).get("path") != run:
+                    continue
                 left = _left(paths)
                 if left is not None:
                     yield left

@@ -45,7 +45,7 @@ class Rows(Table):
         """Names of all columns, in the order of first appearance."""
         return list(self._columns)
 
-    def get(self, **keys: Any) -> Rows:
+    def get(self, /, **keys: Any) -> Rows:
         """Return the rows that have all of these values."""
         kept: Sequence[int] = range(self._count)
         for name, value in keys.items():

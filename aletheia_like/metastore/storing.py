@@ -10,6 +10,7 @@ import base64
 import contextlib
 import mimetypes
 import tempfile
+import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -97,8 +98,9 @@ def _not_indexed(session: Session, wanted: dict[str, LocalFile]) -> list[LocalFi
 
 
 def _upload(session: Session, files: Sequence[LocalFile], progress: Progress) -> None:
-    if len(files) == 1:
-        session.blobs.upload(files[0].digest, files[0].path, progress)
+    if len(files) == 1 or _is_ending():
+        for one in files:
+            session.blobs.upload(one.digest, one.path, progress)
         return
     with ThreadPoolExecutor(_UPLOAD_THREADS, thread_name_prefix="aletheia-upload") as pool:
         # Each in a copy of this context, so that it is counted for the same run.
@@ -112,6 +114,11 @@ def _upload(session: Session, files: Sequence[LocalFile], progress: Progress) ->
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _is_ending() -> bool:
+    """Whether the interpreter ends, so that threads can no longer be started."""
+    return not threading.main_thread().is_alive()
 
 
 def _index(session: Session, files: Sequence[LocalFile]) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from aletheia_like.errors import AletheiaError, InvalidValueError
-from aletheia_like.forking import watch_forks
+from aletheia_like.errors import AletheiaError, InvalidValueError, ReadOnlyError
+from aletheia_like.forking import watch_exit, watch_forks
 from aletheia_like.journal import Journal
 from aletheia_like.metastore.chunks import Chunker, Plan, stored_spans
 from aletheia_like.metastore.deferring import Deferred, deliver_artifact
@@ -44,6 +44,7 @@ MAX_ROW_BYTES = 700_000
 _log = logging.getLogger("aletheia")
 _REMEMBERED_KEYS = 1_000
 _OTHERS_SECONDS = 10.0
+_EXIT_SECONDS = 5.0
 _NOTHING: Mapping[str, Any] = {}
 
 Cells = Mapping[str, Value]
@@ -92,16 +93,20 @@ class RunWriter:
         self._params: Cells = {}
         self._step: Value = None
         self._checked: set[tuple[Any, ...]] = set()
+        self._forked = False
+        self._stranded = False
         self._begin(main=main, summary=summary)
         watch_forks(None, None, self._after_fork)
 
     def _begin(self, *, main: bool, summary: Mapping[str, Any]) -> None:
-        self._lock = threading.Lock()
+        # Reentrant: a signal handler may log while the same thread is logging.
+        self._lock = threading.RLock()
         self._moving = threading.RLock()
         self._main = main
         self._name = new_id()
         self._sequence = 0
         self._nudged = False
+        self._closed = False
         self._prepared = False
         self._told: dict[str, Any] = dict(summary)
         self._others_at = 0.0
@@ -117,7 +122,23 @@ class RunWriter:
     def _after_fork(self) -> None:
         """Give up the parent's journal: this process is a writer of its own."""
         self._journal.forget()
+        self._forked = True
+        # Its copy of a store in memory ends with it: the parent sends its rows, from its journal.
+        self._stranded = self._session.settings.url.startswith("memory:")
         self._begin(main=False, summary={})
+
+    def depart(self) -> None:
+        """Send what a forked child logged as it ends, if the store is there.
+
+        What is not sent stays in its journal, for its parent or for `aletheia sync`.
+        """
+        timeout = 0.0 if self._session.settings.offline else _EXIT_SECONDS
+        try:
+            self._session.recorder.flush(self._path, timeout)
+        except AletheiaError as error:
+            _log.info("rows of a forked process wait in its journal: %s", error)
+        else:
+            self.finish()
 
     @property
     def name(self) -> str:
@@ -224,6 +245,8 @@ class RunWriter:
 
     def has_more(self) -> bool:
         """Whether rows wait to be sent."""
+        if self._stranded:
+            return False
         waiting = self._deferred or self._chunker.unconfirmed()
         return self._journal.has_more() or bool(waiting)
 
@@ -254,13 +277,14 @@ class RunWriter:
 
     def done(self, note: int) -> None:
         """What was taken and noted so far is in the store."""
-        self._journal.done(note)
+        if not self._stranded:
+            self._journal.done(note)
 
     def part(self, *, last: bool) -> Part | None:
         """Return the next rows to send, or None if there are none."""
         with self._moving:
             self._nudged = False
-            plan = self._chunker.plan(last=last)
+            plan = None if self._stranded else self._chunker.plan(last=last)
             if plan is None:
                 return None
             summary, unsure = continued(self._told, plan.lines)
@@ -285,13 +309,15 @@ class RunWriter:
         with self._moving:
             self._chunker.resume(stored)
 
-    def finish(self, *, delivered: bool) -> None:
-        """Remove the journal, or leave it for `aletheia sync`."""
-        if delivered:
+    def close(self) -> None:
+        """Take no more rows: the run ends."""
+        with self._lock:
+            self._closed = True
+
+    def finish(self) -> None:
+        """Remove the journal: all of it is stored."""
+        if not self._stranded:
             self._journal.remove()
-        else:
-            self._journal.sync()
-            self._journal.leave()
 
     def tell_summary(self, *, now: bool) -> None:
         """Merge what this writer saw into the run's summary, if it joined a run of another.
@@ -352,11 +378,17 @@ class RunWriter:
                 f"{MAX_ROW_BYTES:,}: log it in parts, or as a dictionary in one column"
             )
             raise InvalidValueError(message)
-        self._journal.append(line)
+        if self._closed:
+            message = f"run {self._run_id!r} has ended: start_run(id=…, resume='must') reopens it"
+            raise ReadOnlyError(message)
+        # Before it is written: if Ctrl-C comes in between, no other row may get its number.
         self._sequence += 1
+        self._journal.append(line)
         if not self._nudged:
             self._nudged = True
             self._session.recorder.nudge(self._path, self)
+            if self._forked and self._sequence == 1:
+                watch_exit(self.depart)
 
     def _stored(
         self, plan: Plan, summary: dict[str, Any], revisions: Sequence[str | None]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+import re
+import struct
 import subprocess
 import sys
+import termios
 from dataclasses import dataclass
 
 import pytest
@@ -78,3 +83,48 @@ def recorded(tmp_path):
                 run.add_artifact("table", tmp_path / "table.csv")
         ms.exper("trial", debug=True)
     return ms
+
+
+@pytest.fixture
+def logged(tmp_path):
+    """Two runs of experiment `sweep` in project `p`, with rows of several kinds."""
+    (tmp_path / "table.csv").write_text("a,b\n1,2\n")
+    url = (tmp_path / "home").as_uri()
+    with al.Metastore("p", url=url, cache_dir=tmp_path / "cache", git="off") as ms:
+        exper = ms.exper("sweep")
+        for number in range(2):
+            with exper.start_run(fold=number) as run:
+                for step in range(10):
+                    run.log(step=step, loss=1 / (1 + step + number), note=f"step\n{step}")
+                run.log(file=al.File(tmp_path / "table.csv"), config={"a": {"b": 1}})
+                run.log(config={"a": {"c": [1, 2]}}, data=b"12", loss=float("nan"))
+        yield ms
+
+
+@pytest.fixture
+def terminal(environment, tmp_path):
+    """Run the command in a terminal of so many columns; return its exit code and its lines."""
+    pty = pytest.importorskip("pty")
+
+    def run(columns, *arguments, lines=24, typed=""):
+        changed = {**environment, "TERM": "xterm-256color"}
+        del changed["COLUMNS"]
+        command = [sys.executable, "-m", "aletheia_like", *map(str, arguments)]
+        child, descriptor = pty.fork()
+        if child == 0:
+            os.chdir(tmp_path)
+            size = struct.pack("HHHH", lines, columns, 0, 0)
+            fcntl.ioctl(0, termios.TIOCSWINSZ, size)
+            os.execve(command[0], command, changed)
+        os.write(descriptor, typed.encode())
+        data = b""
+        # The end of the other side is an error here on Linux.
+        with contextlib.suppress(OSError):
+            while more := os.read(descriptor, 65_536):
+                data += more
+        _, status = os.waitpid(child, 0)
+        os.close(descriptor)
+        text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", data.decode())
+        return Outcome(os.waitstatus_to_exitcode(status), text.replace("\r\n", "\n"), "")
+
+    return run

@@ -1,0 +1,246 @@
+"""The verbs that show and change rows, as people and scripts call them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pandas as pd
+import pytest
+
+import aletheia_like as al
+
+USAGE, NOT_FOUND, CONFLICT = 2, 3, 5
+DIGEST = "492d5ea496056f1a6a6592241032fab764c321596317930b4fa0e1e8bc3b7470"
+
+
+def test_head_and_tail_are_in_the_order_of_logging(aletheia, logged):  # C1, Q23
+    first = aletheia("head", "-n", 2, "p/sweep/1", "--json").json
+    assert [row["step"] for row in first] == [0, 1]
+    last = aletheia("tail", "-n", 3, "sweep/1", "-p", "p", "--json").json
+    assert [row["step"] for row in last] == [9, 9, 9]
+    assert last[1]["file"] == {"file": "table.csv", "sha256": DIGEST, "size": 8}
+    assert last[2]["loss"] == "nan"
+    assert last[2]["data"] == {"base64": "MTI="}
+
+
+def test_head_of_an_experiment_shows_whose_row_it_is(aletheia, logged):
+    shown = aletheia("head", "-n", 20, "sweep", "-p", "p")
+    assert shown.out.split()[:2] == ["run_id", "step"]
+    assert shown.err.strip() == "20 of 24 rows"
+    assert aletheia("head", "p/sweep").out == aletheia("head", "sweep", "-p", "p").out
+
+
+def test_a_table_keeps_a_row_on_a_line(aletheia, logged):
+    lines = aletheia("head", "-n", 2, "p/sweep/1", "-c", "step,note").out.splitlines()
+    assert [line.split() for line in lines if "─" not in line] == [
+        ["step", "note"],
+        ["0", "step⏎0"],
+        ["1", "step⏎1"],
+    ]
+
+
+def test_csv_is_what_the_rows_export(aletheia, logged, tmp_path):
+    exported = logged.experiment("sweep").run(1).rows().to_csv(tmp_path / "rows.csv")
+    printed = aletheia("head", "-n", 100, "p/sweep/1", "--csv").out
+    with exported.open(newline="") as stream:
+        assert list(csv.reader(io.StringIO(printed))) == list(csv.reader(stream))
+
+    chosen = aletheia("tail", "-n", 1, "p/sweep/1", "--csv", "-c", "loss", "-c", "step").out
+    assert chosen == "loss,step\nnan,9\n"
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_a_table_fits_the_terminal(terminal, logged, columns):
+    for arguments in (
+        ("head", "p/sweep/1"),
+        ("tail", "p/sweep"),
+        ("stats", "p/sweep"),
+        ("latest", "p/sweep/1", "--index", "step"),
+    ):
+        shown = terminal(columns, *arguments)
+        assert shown.code == 0
+        assert max(map(len, shown.out.splitlines())) <= columns
+
+
+def test_hidden_columns_are_counted_and_named(terminal, logged):
+    shown = terminal(40, "head", "p/sweep/1").out
+    assert "1 column hidden, choose with -c: timest" in shown
+    assert "5 of 12 rows" in shown
+
+
+def test_no_rows_yet_and_names_that_are_not_there(aletheia, logged):
+    with logged.exper("sweep").start_run() as run:
+        pass
+    assert aletheia("head", f"p/sweep/{run.id}").err.strip() == "no rows yet"
+    assert aletheia("latest", f"p/sweep/{run.id}").err.strip() == "no rows yet"
+    assert aletheia("stats", f"p/sweep/{run.id}").err.strip() == "no numeric columns yet"
+    assert aletheia("head", "p/sweep/99").code == NOT_FOUND
+    assert aletheia("head", "p/nothing").code == NOT_FOUND
+    missing = aletheia("head", "p/sweep/1", "-c", "los")
+    assert (missing.code, "there are step, loss" in missing.err) == (NOT_FOUND, True)
+    assert aletheia("head", "sweep").code == USAGE
+    assert aletheia("head", "p/a/b/c").code == USAGE
+    assert aletheia("latest", "p/sweep").code == USAGE
+
+
+def test_the_project_may_come_from_the_settings(aletheia, logged):
+    assert aletheia("head", "sweep/1", "--json", ALETHEIA_PROJECT="p").code == 0
+    assert aletheia("head", "sweep", "--json", ALETHEIA_PROJECT="p").code == 0
+
+
+def test_latest_is_a_value_for_scripts(aletheia, logged):  # Q6, Q7, Q8
+    assert aletheia("latest", "p/sweep/1", "step").out == "9\n"
+    assert json.loads(aletheia("latest", "p/sweep/1", "config").out) == {
+        "a": {"b": 1, "c": [1, 2]}
+    }
+    assert aletheia("latest", "p/sweep/1", "config", "--no-merge").out == '{"a": {"c": [1, 2]}}\n'
+    assert aletheia("latest", "p/sweep/1", "step", "note", "--json").json == {
+        "step": 9,
+        "note": "step\n9",
+    }
+    everything = aletheia("latest", "p/sweep/1").out
+    assert "table.csv (8 B, 492d5ea49605)" in everything
+    assert aletheia("latest", "p/sweep/1", "nothing").code == NOT_FOUND
+
+
+def test_latest_by_an_index(aletheia, logged):  # Q9
+    found = aletheia("latest", "p/sweep/1", "note", "--index", "step", "--json").json
+    assert [row["step"] for row in found] == list(range(10))
+    assert found[3] == {"step": 3, "note": "step\n3"}
+
+
+def test_stats_are_those_of_pandas(aletheia, logged):  # C8
+    losses = pd.Series(logged.experiment("sweep").run(1).rows()["loss"], dtype=float)
+    expected = losses.describe()
+    found = aletheia("stats", "p/sweep/1", "--json").json
+    assert found.keys() == {"step", "loss"}
+    last = found["loss"].pop("last")
+    assert last == "nan"
+    assert found["loss"] == pytest.approx(dict(expected))
+
+
+def test_stats_of_rows_that_stand_out(aletheia, logged):  # C8
+    top = aletheia("stats", "p/sweep", "--top", 2, "loss", "--json").json
+    assert [(row["run_id"], row["loss"]) for row in top] == [("1", 1.0), ("1", 0.5)]
+    bottom = aletheia("stats", "p/sweep/1", "step", "--bottom", 1, "loss", "--json").json
+    assert bottom == [{"step": 9}]
+    assert aletheia("stats", "p/sweep", "--top", 2, "los").code == NOT_FOUND
+
+
+def test_set_changes_typed_values_where_asked(aletheia, logged):  # C2
+    done = aletheia("set", "loss=0.8", "p/sweep/1", "--where", "step=3", "--yes")
+    assert (done.code, done.err.strip()) == (0, "1 row changed, 1 matched")
+    rows = logged.experiment("sweep").run(1).rows()
+    assert rows.get(step=3)["loss"] == [0.8]
+    assert rows.get(step=4)["loss"] == [0.2]
+    assert aletheia("set", "checked=true", "p/sweep/2", "--json").json["changed"] == 12
+    assert set(logged.experiment("sweep").run(2).rows()["checked"]) == {True}
+    aletheia("set", 'label="7"', "p/sweep/2")
+    aletheia("set", "word=plain text", "p/sweep/2")
+    first = logged.experiment("sweep").run(2).rows()[0]
+    assert (first["label"], first["word"]) == ("7", "plain text")
+
+
+def test_set_asks_before_values_are_replaced(aletheia, terminal, logged):
+    refused = aletheia("set", "loss=1", "p/sweep/1")
+    assert (refused.code, "--yes" in refused.err) == (USAGE, True)
+    dry = aletheia("set", "loss=1", "p/sweep/1", "--dry-run")
+    assert (dry.code, dry.err.strip()) == (0, "12 rows would be changed, 12 matched")
+    declined = terminal(80, "set", "loss=1", "p/sweep/1", typed="n\n")
+    assert (declined.code, "nothing was changed" in declined.out) == (1, True)
+    assert logged.experiment("sweep").run(1).rows()["loss"][1] == 0.5
+    agreed = terminal(80, "set", "loss=1", "p/sweep/1", typed="y\n")
+    assert (agreed.code, "12 rows changed" in agreed.out) == (0, True)
+    assert set(logged.experiment("sweep").run(1).rows()["loss"]) == {1}
+
+
+def test_set_refuses_what_makes_no_sense(aletheia, logged):
+    assert aletheia("set", "loss", "p/sweep/1").code == USAGE
+    assert aletheia("set", "run_id=1", "p/sweep/1").code == USAGE
+    assert aletheia("set", "loss=1", "p/sweep").code == USAGE
+    assert aletheia("set", "loss=1", "p/sweep/99").code == NOT_FOUND
+    nowhere = aletheia("set", "loss=1", "p/sweep/1", "--where", "step=77")
+    assert (nowhere.code, nowhere.err.strip()) == (0, "0 rows changed, 0 matched")
+
+
+def test_delete_takes_a_run_away(aletheia, logged):  # C3
+    dry = aletheia("delete", "p/sweep/1", "--dry-run")
+    assert dry.err.strip() == "would delete the finished run sweep/1 with 12 rows"
+    assert aletheia("delete", "p/sweep/1").code == USAGE
+    assert [run["id"] for run in aletheia("ls", "p/sweep", "--json").json] == ["1", "2"]
+    done = aletheia("delete", "p/sweep/1", "--yes", "--json").json
+    assert (done["rows"], done["status"]) == (12, "finished")
+    assert [run["id"] for run in aletheia("ls", "p/sweep", "--json").json] == ["2"]
+    again = aletheia("delete", "p/sweep/1", "--yes")
+    assert (again.code, again.out) == (NOT_FOUND, "")
+
+
+def test_delete_asks(terminal, aletheia, logged):
+    assert terminal(80, "delete", "p/sweep/1", typed="n\n").code == 1
+    assert aletheia("show", "p/sweep/1").code == 0
+    assert terminal(80, "delete", "p/sweep/1", typed="y\n").code == 0
+    assert aletheia("show", "p/sweep/1").code == NOT_FOUND
+
+
+def test_delete_refuses_a_running_run(aletheia, logged):
+    with logged.exper("sweep").start_run() as run:
+        refused = aletheia("delete", f"p/sweep/{run.id}", "--yes")
+        assert (refused.code, "--force" in refused.err) == (1, True)
+    with logged.exper("sweep").start_run() as run:
+        run.flush()
+        assert aletheia("delete", f"p/sweep/{run.id}", "--yes", "--force").code == 0
+        run._session.recorder.forget(run.path)
+        run._session.live_runs.remove(run)
+        run._writer.finish(delivered=True)
+        run._fields["status"] = "finished"
+
+
+def test_get_writes_the_bytes(aletheia, logged, tmp_path):  # C5
+    for hash_, out in ((DIGEST, "whole.csv"), (DIGEST[:8], "part.csv"), (DIGEST[:9].upper(), "u")):
+        done = aletheia("get", hash_, out)
+        assert (done.code, DIGEST in done.err) == (0, True)
+        assert (tmp_path / out).read_text() == "a,b\n1,2\n"
+    assert aletheia("get", DIGEST, "-").out == "a,b\n1,2\n"
+    assert aletheia("get", DIGEST, "j", "--json").json == {
+        "digest": DIGEST,
+        "size": 8,
+        "path": "j",
+    }
+    assert [path.name for path in tmp_path.glob(".*.part")] == []
+
+
+def test_get_does_not_overwrite_by_accident(aletheia, logged, tmp_path):
+    (tmp_path / "there").write_text("mine")
+    assert aletheia("get", DIGEST, "there").code == CONFLICT
+    assert (tmp_path / "there").read_text() == "mine"
+    assert aletheia("get", DIGEST, "there", "--yes").code == 0
+    assert (tmp_path / "there").read_text() == "a,b\n1,2\n"
+
+
+def test_get_of_what_is_not_there(aletheia, logged, tmp_path):
+    assert aletheia("get", "0" * 64, "out").code == NOT_FOUND
+    assert aletheia("get", "0" * 8, "out").code == NOT_FOUND
+    assert aletheia("get", "492d", "out").code == USAGE
+    assert aletheia("get", "../../etc", "out").code == USAGE
+    assert aletheia("get", DIGEST, tmp_path).code == USAGE
+    assert aletheia("get", DIGEST, tmp_path / "no" / "out").code == NOT_FOUND
+    assert not (tmp_path / "out").exists()
+
+
+def test_get_of_an_object_of_a_row(aletheia, logged, tmp_path):
+    with logged.exper("sweep").start_run() as run:
+        digest = run.log(model=al.Folder)["model"]
+    assert aletheia("get", digest, "model.pkl").code == 0
+    assert (tmp_path / "model.pkl").stat().st_size > 0
+
+
+def test_looking_at_rows_writes_nothing(aletheia, logged, tmp_path):
+    database = tmp_path / "home" / "metastore.sqlite"
+    before = database.read_bytes()
+    for arguments in (("head",), ("tail",), ("latest",), ("stats",)):
+        assert aletheia(*arguments, "p/sweep/1").code == 0
+    assert aletheia("delete", "p/sweep/1", "--dry-run").code == 0
+
+    assert database.read_bytes() == before
