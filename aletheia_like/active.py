@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aletheia_like.connect import Metastore
-from aletheia_like.errors import RunStateError, SettingsError
+from aletheia_like.errors import AletheiaError, RunStateError, SettingsError
 from aletheia_like.metastore.rows import Predicate, Rows
 from aletheia_like.metastore.run import Run
 
@@ -48,18 +48,22 @@ def init(
 
     Raises:
         DirtyTreeError: The code differs from its commit; nothing was written.
-        InvalidValueError: A name or value cannot be stored.
+        InvalidValueError: A name or value cannot be stored; the run has failed.
     """
     finish()
     metastore = _opened(project)
     run = metastore.exper(experiment or _DEFAULT).start_run(
         id=run_id or secrets.token_hex(4), resume="allow"
     )
+    try:
+        if context:
+            run.set_params(context)
+        if isinstance(context.get("config"), Mapping):
+            run.set_hyper_params(context["config"])
+    except AletheiaError as error:
+        run.fail(error)
+        raise
     _PROCESS.run = run
-    if context:
-        run.set_params(context)
-    if isinstance(context.get("config"), Mapping):
-        run.set_hyper_params(context["config"])
     return run
 
 

@@ -211,6 +211,11 @@ def _firestore(place: FirestoreUrl) -> _Stores:
         f"https://console.firebase.google.com/project/{place.project}/firestore/databases/"
         f"{database}/data/~2F"
     )
+    emulator = os.environ.get("FIRESTORE_EMULATOR_HOST")
+    if emulator:
+        # The emulator has no page to look at, but shows each document as JSON.
+        name = f"projects/{place.project}/databases/{place.database}/documents/"
+        console = f"http://{emulator}/v1/{name}"
     if place.bucket is None:
         from aletheia_like.adapters.nowhere import NowhereBlobStore
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable
 from weakref import WeakMethod
 
@@ -41,6 +42,11 @@ def in_multiprocessing() -> bool:
     """Whether `multiprocessing` started this process."""
     process = sys.modules.get("multiprocessing.process")
     return process is not None and process.parent_process() is not None
+
+
+def is_held_here(lock: threading.RLock) -> bool:
+    """Whether this thread holds a reentrant lock."""
+    return bool(lock._is_owned())  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def _weakly(hook: Hook | None) -> Hook:

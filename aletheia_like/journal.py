@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from aletheia_like.errors import UnavailableError
+from aletheia_like.forking import is_held_here
 from aletheia_like.model.jsontext import from_text, to_text
 
 SUFFIX = ".journal"
@@ -196,6 +197,10 @@ class Journal:
                     segment.taken = before
             rows += [line[_CHECKSUM:-1] for line in self._held]
         return [row for row in rows if row.startswith(b"[")]
+
+    def is_interrupted(self) -> bool:
+        """Whether this thread is in the midst of writing a line."""
+        return is_held_here(self._lock)
 
     def has_more(self) -> bool:
         """Whether there are rows that were not taken yet."""

@@ -7,6 +7,7 @@ store that is away delays the notes, it does not drop them: they are sent when i
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 import os
@@ -15,6 +16,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from aletheia_like.errors import (
@@ -23,13 +25,16 @@ from aletheia_like.errors import (
     ConflictError,
     UnavailableError,
 )
+from aletheia_like.forking import is_held_here
 from aletheia_like.model.records import HEARTBEAT_SECONDS
 from aletheia_like.model.values import FieldPath, Value
 from aletheia_like.ports.documents import REMOVE, DocumentStore, Removal, Update, Write
+from aletheia_like.ports.patience import waiting_until
 from aletheia_like.ports.usage import meant_for
 
 Changes = Mapping[FieldPath, Value | Removal]
 Also = tuple[Changes, Sequence[Write]]
+_Key = tuple[str, int]
 
 _log = logging.getLogger("aletheia")
 _RETRY_PAUSE = 0.25
@@ -87,6 +92,10 @@ class Feed(Protocol):
         """Tell what is to be merged with what others tell."""
         ...
 
+    def is_interrupted(self) -> bool:
+        """Whether this thread is in the midst of adding something."""
+        ...
+
 
 def fold(earlier: Changes, later: Changes) -> dict[FieldPath, Value | Removal]:
     """Return one set of changes that does what `earlier` and then `later` would do.
@@ -98,14 +107,17 @@ def fold(earlier: Changes, later: Changes) -> dict[FieldPath, Value | Removal]:
         {('a',): {'x': 1, 'y': 2}}
     """
     folded = dict(earlier)
+    around = {path[:n] for path in folded for n in range(1, len(path))}
     for path, value in later.items():
         above = next((path[:n] for n in range(1, len(path)) if path[:n] in folded), None)
         if above is not None:
             folded[above] = _inside(folded[above], path[len(above) :], value)
             continue
-        for below in [other for other in folded if other[: len(path)] == path]:
-            del folded[below]
+        if path in around:
+            for below in [other for other in folded if other[: len(path)] == path]:
+                del folded[below]
         folded[path] = value
+        around.update(path[:n] for n in range(1, len(path)))
     return folded
 
 
@@ -155,6 +167,10 @@ class Preparing:
     def tell_summary(self, *, now: bool) -> None:
         """Do nothing."""
 
+    def is_interrupted(self) -> bool:
+        """Return False."""
+        return False
+
 
 @dataclass(slots=True)
 class _Notes:
@@ -162,11 +178,20 @@ class _Notes:
 
     pending: dict[FieldPath, Value | Removal] = field(default_factory=dict)
     beats: bool = False
+    awaited: bool = False
     feed: Feed | None = None
     note: int = 0
     sent_at: float = 0.0
     took: float = 0.0
     sending: threading.RLock = field(default_factory=threading.RLock)
+
+    def add(self, changes: Changes, *, before: bool = False) -> None:
+        """Fold changes in; again if a signal handler has done so meanwhile."""
+        seen = None
+        while seen is not self.pending:
+            seen = self.pending
+            folded = fold(changes, seen) if before else fold(seen, changes)
+        self.pending = folded
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +237,9 @@ class Recorder:
         self._pid = os.getpid()
         # Reentrant: a signal handler may end a run while the same thread is noting something.
         self._lock = threading.RLock()
-        self._wake = threading.Event()
-        self._notes: dict[str, _Notes] = {}
+        # What a signal handler may put into at any moment; an event may not be set by one.
+        self._wake: SimpleQueue[None] = SimpleQueue()
+        self._notes: dict[_Key, _Notes] = {}
         self._thread: threading.Thread | None = None
         self._closed = False
         self._warned = False
@@ -237,14 +263,22 @@ class Recorder:
             UnavailableError: The store stayed away for `timeout` seconds; the notes are kept.
             AletheiaError: The store refused the changes; they are dropped, and the error says so.
         """
-        deadline = time.monotonic() + timeout
         with self._here():
-            paths = [path] if path is not None else list(self._notes)
-        for one in paths:
-            self._send_until(one, _NOTHING, deadline)
+            keys = [key for key in self._notes if path in (None, key[0])]
+        self._flush(keys, timeout)
+
+    def _flush(self, keys: Sequence[_Key], timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        for key in keys:
+            self._send_until(key, _NOTHING, deadline)
 
     def finish(
-        self, path: str, changes: Changes, also: Callable[[], Also], timeout: float
+        self,
+        path: str,
+        changes: Changes,
+        also: Callable[[], Also],
+        timeout: float,
+        feed: Feed | None = None,
     ) -> None:
         """Send everything of a document, its last changes in one apply with `also`; forget it.
 
@@ -253,33 +287,48 @@ class Recorder:
             changes: Its last changes.
             also: Called once all rows are stored: more changes, and writes of other documents.
             timeout: Seconds to wait for a store that is away.
+            feed: The feed that ends; others of the document go on.
 
         Raises:
             UnavailableError: The store stayed away. What was noted before is kept and still tried;
                 the last changes are not, so that the document does not end without `also`.
         """
-        self._note(path, {}, quiet=True)
-        self._send_until(path, _Last(changes, also), time.monotonic() + timeout)
-        self.forget(path)
+        key = self._note(path, {}, feed=feed, quiet=True)
+        try:
+            self._send_until(key, _Last(changes, also), time.monotonic() + timeout)
+        except UnavailableError:
+            with self._here():
+                if key in self._notes:
+                    self._notes[key].awaited = True
+            raise
+        with self._here():
+            self._notes.pop(key, None)
 
     def forget(self, path: str) -> None:
         """Stop a document's heartbeat and drop what is still noted for it."""
         with self._here():
-            self._notes.pop(path, None)
+            for key in [key for key in self._notes if key[0] == path]:
+                del self._notes[key]
 
     def pending(self) -> list[str]:
         """Return the paths of documents with changes or rows that are not yet stored."""
         with self._here():
-            return [path for path, notes in self._notes.items() if _has_more(notes)]
+            found = [path for (path, _), notes in self._notes.items() if _has_more(notes)]
+            return list(dict.fromkeys(found))
 
     def close(self, timeout: float = 60.0) -> None:
-        """Send everything and stop the background thread; using the recorder starts it again."""
+        """Send everything and stop the background thread; using the recorder starts it again.
+
+        Documents whose end was waited for in vain are not waited for again.
+        """
+        with self._here():
+            keys = [key for key, notes in self._notes.items() if not notes.awaited]
         try:
-            self.flush(timeout=timeout)
+            self._flush(keys, timeout)
         finally:
             with self._here():
                 thread, self._thread, self._closed = self._thread, None, True
-                self._wake.set()
+                self._wake.put(None)
             if thread is not None and thread is not threading.current_thread():
                 thread.join(timeout=5.0)
 
@@ -297,20 +346,35 @@ class Recorder:
         beats: bool = False,
         feed: Feed | None = None,
         quiet: bool = False,
-    ) -> None:
+    ) -> _Key:
         with self._here():
-            notes = self._notes.setdefault(path, _Notes())
+            key = self._key(path, feed)
+            notes = self._notes.setdefault(key, _Notes())
             notes.feed = feed or notes.feed
             if beats:
                 notes.beats, notes.sent_at = True, time.monotonic()
             if changes and notes.feed is not None:
                 notes.note = notes.feed.note(changes)
-            notes.pending = fold(notes.pending, changes)
+            notes.add(changes)
             if quiet:
-                return
+                return key
             self._closed = False
             self._begin_work()
-        self._wake.set()
+        if self._wake.empty():
+            self._wake.put(None)
+        return key
+
+    def _key(self, path: str, feed: Feed | None) -> _Key:
+        """Return where something is noted: every feed of a document has notes of its own.
+
+        What comes without a feed goes with any; what came before the first one, with that.
+        """
+        if feed is None:
+            return next((key for key in self._notes if key[0] == path), (path, 0))
+        key = (path, id(feed))
+        if key not in self._notes and (path, 0) in self._notes:
+            self._notes[key] = self._notes.pop((path, 0))
+        return key
 
     def _begin_work(self) -> None:
         if self._thread is not None:
@@ -324,11 +388,21 @@ class Recorder:
             # The interpreter is ending: what is noted is sent by `finish` or `flush`.
             self._thread = None
 
-    def _send_until(self, path: str, last: _Last, deadline: float) -> None:
+    def _is_interrupted(self, key: _Key) -> bool:
+        """Whether this is a signal handler, and what it interrupted is noting something."""
+        notes = self._notes.get(key)
+        feed = None if notes is None else notes.feed
+        return is_held_here(self._lock) or (feed is not None and feed.is_interrupted())
+
+    def _send_until(self, key: _Key, last: _Last, deadline: float) -> None:
+        if self._is_interrupted(key):
+            # Whoever is sending may wait for a lock that is given back only after this.
+            deadline = 0.0
         while True:
             try:
                 wait = max(0.0, deadline - time.monotonic())
-                self._send(path, last, wait=wait, patient=True)
+                with waiting_until(deadline):
+                    self._send(key, last, wait=wait, patient=True)
             except UnavailableError:
                 if time.monotonic() + _RETRY_PAUSE >= deadline:
                     raise
@@ -337,10 +411,11 @@ class Recorder:
                 return
 
     def _send(
-        self, path: str, last: _Last = _NOTHING, wait: float = 60.0, *, patient: bool = False
+        self, key: _Key, last: _Last = _NOTHING, wait: float = 60.0, *, patient: bool = False
     ) -> None:
+        path, _ = key
         with self._here():
-            notes = self._notes.get(path)
+            notes = self._notes.get(key)
         if notes is None:
             return
         if not notes.sending.acquire(timeout=wait):
@@ -399,7 +474,7 @@ class Recorder:
         except BaseException as error:
             if _is_kept(error, part, last):
                 with self._here():
-                    notes.pending = fold(noted, notes.pending)
+                    notes.add(noted, before=True)
             raise
         if part is not None:
             part.stored(revisions[: len(part.writes)])
@@ -410,49 +485,49 @@ class Recorder:
     def _is_beat_due(self, notes: _Notes) -> bool:
         return notes.beats and time.monotonic() - notes.sent_at >= self._heartbeat
 
-    def _due(self) -> tuple[list[str], float]:
+    def _due(self) -> tuple[list[_Key], float]:
         """Return which documents to send now, and for how many seconds there is nothing to do."""
         now = time.monotonic()
-        due: list[str] = []
+        due: list[_Key] = []
         pause = self._heartbeat
         with self._here():
-            for path, notes in self._notes.items():
+            for key, notes in self._notes.items():
                 more = _has_more(notes)
                 if not more and not notes.beats:
                     continue
                 rest = max(self._interval, _PAUSE_FACTOR * notes.took) if more else self._heartbeat
                 left = notes.sent_at + rest - now
                 if left <= 0:
-                    due.append(path)
+                    due.append(key)
                 else:
                     pause = min(pause, left)
         return due, pause
 
-    def _delay(self, path: str, seconds: float) -> None:
+    def _delay(self, key: _Key, seconds: float) -> None:
         """Wait longer than usual before the next try."""
         with self._here():
-            notes = self._notes.get(path)
+            notes = self._notes.get(key)
             if notes is not None:
                 notes.took, notes.sent_at = seconds / _PAUSE_FACTOR, time.monotonic()
 
     def _send_due(self) -> float:
         due, pause = self._due()
-        for path in due:
+        for key in due:
             try:
-                self._send(path)
+                self._send(key)
             except UnavailableError as error:
                 if not self._warned:
                     self._warned = True
                     _log.warning("%s; changes are kept and sent when it is back", error)
-                self._delay(path, self._interval)
+                self._delay(key, self._interval)
                 return self._interval
-            except AletheiaError:
-                _log.exception("changes of %s were refused and are lost", path)
-                self._delay(path, _REFUSED_PAUSE)
+            except AletheiaError as error:
+                _log.warning("changes of %s were refused and are lost: %s", key[0], error)
+                self._delay(key, _REFUSED_PAUSE)
             except Exception:  # noqa: BLE001 - it is logged, and this thread must live
                 # Whatever it was, other documents are to be sent, and live runs to beat.
-                _log.exception("changes of %s cannot be sent", path)
-                self._delay(path, _REFUSED_PAUSE)
+                _log.exception("changes of %s cannot be sent", key[0])
+                self._delay(key, _REFUSED_PAUSE)
             else:
                 self._warned = False
         return 0.0 if due else pause
@@ -477,9 +552,11 @@ def _work(reference: weakref.ref[Recorder]) -> None:
         recorder = reference()
         if recorder is None or recorder._thread is not threading.current_thread():  # noqa: SLF001
             return
-        recorder._wake.clear()  # noqa: SLF001
-        pause = recorder._send_due()  # noqa: SLF001
         wake = recorder._wake  # noqa: SLF001
+        while not wake.empty():
+            wake.get()
+        pause = recorder._send_due()  # noqa: SLF001
         del recorder
         # A lost recorder is noticed within a minute at the latest.
-        wake.wait(timeout=min(max(pause, 0.01), 60.0))
+        with contextlib.suppress(Empty):
+            wake.get(timeout=min(max(pause, 0.01), 60.0))

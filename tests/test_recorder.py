@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from aletheia_like.adapters.memory import MemoryDocumentStore
@@ -91,11 +91,23 @@ def pruned(fields):
     return {key: value for key, value in inner.items() if value != {}}
 
 
+def leads_through_a_number(fields, path):
+    """Whether a change would make a map of a number, which a later removal cannot tell."""
+    inner = fields
+    for key in path[:-1]:
+        inner = inner.get(key, {})
+        if not isinstance(inner, dict):
+            return True
+    return False
+
+
 CHANGES = st.lists(st.tuples(FIELD_PATHS, VALUES), max_size=4).map(changes)
 
 
 @given(CHANGES, CHANGES, st.dictionaries(KEYS, st.dictionaries(KEYS, st.integers(0, 3))))
 def test_folded_changes_do_what_one_after_the_other_would(earlier, later, fields):
+    assume(not any(leads_through_a_number(fields, path) for path in earlier))
+
     one_by_one = changed_fields(changed_fields(fields, earlier), later)
 
     assert pruned(changed_fields(fields, fold(earlier, later))) == pruned(one_by_one)

@@ -20,6 +20,7 @@ from aletheia_like.ports.documents import Create, Update, Write
 _NAMED = 3
 _TOLD = 400
 _NO_DATABASE = re.compile(r"\bdatabase\b.*\bdoes not exist\b", re.IGNORECASE | re.DOTALL)
+_CLOSED = re.compile("closed channel|channel closed", re.IGNORECASE)
 _OVERSIZE = re.compile(r"exceeds maximum|larger than max|too (big|large)", re.IGNORECASE)
 # A token that cannot be had reaches us as an outage of the transport.
 _NO_TOKEN = re.compile(r"invalid_grant|RefreshError|reauthenticat|unauthorized_client")
@@ -87,8 +88,8 @@ def _code(error: Exception) -> str:
     if type(error).__module__.startswith("google.auth"):
         return "UNAVAILABLE" if type(error).__name__ == "TransportError" else "UNAUTHENTICATED"
     lost = isinstance(error, OSError) or type(error).__module__.startswith(("google.", "grpc"))
-    # What the channel raises when another thread has closed it.
-    return "UNAVAILABLE" if lost or "closed channel" in str(error) else ""
+    # What the channel raises when another thread has closed it, in two versions of grpc.
+    return "UNAVAILABLE" if lost or _CLOSED.search(str(error)) else ""
 
 
 def _refused(code: str, told: str, where: Place, writes: Sequence[Write]) -> Exception:

@@ -45,6 +45,7 @@ from aletheia_like.ports.documents import (
     check_writes,
 )
 from aletheia_like.ports.listening import Listener, Listening, Wake
+from aletheia_like.ports.patience import seconds_left
 
 T = TypeVar("T")
 
@@ -53,6 +54,7 @@ _PAGE_DOCUMENTS = 500
 _PAGE_BYTES = 8_000_000
 _SLOWEST_BYTES_PER_SECOND = 200_000
 _PATIENCE = 4
+_LEAST_SECONDS = 1.0
 _STREAM_SECONDS = 3_600.0
 _REVISION = re.compile(r"\d{1,12}\.\d{9}")
 _CHANNEL = {
@@ -115,7 +117,7 @@ class FirestoreDocumentStore:
         left = list(dict.fromkeys(check_path(path) for path in paths))
         found: dict[str, Document | None] = {}
         read_time: Any = None
-        timeout = self._timeout
+        timeout = seconds_left(self._timeout, _LEAST_SECONDS)
         while left:
             # Everything at the moment of the first answer.
             ask = partial(self._read, left[:_GET_DOCUMENTS], read_time, timeout)
@@ -139,7 +141,7 @@ class FirestoreDocumentStore:
         read_time: Any = None
         left = query.limit
         size = _PAGE_DOCUMENTS
-        timeout = self._timeout
+        timeout = seconds_left(self._timeout, _LEAST_SECONDS)
         while left is None or left > 0:
             wanted = size if left is None else min(size, left)
             page = self._call(partial(self._page, query, wanted, after, read_time, timeout))
@@ -222,7 +224,8 @@ class FirestoreDocumentStore:
         answer = connection.client.commit(
             Request.wrap(message),
             retry=None,
-            timeout=self._timeout + message.ByteSize() / _SLOWEST_BYTES_PER_SECOND,
+            timeout=seconds_left(self._timeout, _LEAST_SECONDS)
+            + message.ByteSize() / _SLOWEST_BYTES_PER_SECOND,
             metadata=connection.metadata,
         )
         results = type(answer).pb(answer).write_results

@@ -33,6 +33,7 @@ from aletheia_like.ports.documents import (
     changed_fields,
 )
 from aletheia_like.ports.listening import Listener, Listening, Wake, listen_to
+from aletheia_like.ports.patience import seconds_left
 
 T = TypeVar("T")
 
@@ -80,7 +81,7 @@ def _repeat(action: Callable[[], T], deadline: float, begun: float) -> T:
     import tenacity
 
     # What the first attempt took counts too: it may have waited for its own timeout.
-    left = deadline - (time.monotonic() - begun)
+    left = seconds_left(deadline - (time.monotonic() - begun))
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(UnavailableError),
         wait=tenacity.wait_random_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE),

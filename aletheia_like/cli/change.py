@@ -50,9 +50,10 @@ def set_(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Set a column of rows that were logged already; later rows are not changed.
+    """Set a column of rows that were logged already.
 
-    A value is JSON if it can be, else text: 0.8 is a number, '"0.8"' is text.
+    Later rows are not changed, and the run is not reopened. A value is JSON if it can be, else
+    text: 0.8 is a number, '"0.8"' is text.
 
     Example: aletheia set checked=true sweep/1 --where epoch=3
     """
@@ -89,7 +90,9 @@ def delete(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Delete a run, its rows and its line in the leaderboard; the bytes of its artifacts stay.
+    """Delete a run with its rows and its line in the leaderboard.
+
+    The bytes of its artifacts stay, and its number is not used again.
 
     Example: aletheia delete sweep/1
     """
@@ -130,9 +133,10 @@ def get(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Write the bytes of an object or a file to OUT, verified; - is standard output.
+    """Write the bytes of an object or a file to OUT.
 
-    HASH is the sha-256 that a row, an artifact or `show` names, or its first digits, 8 or more.
+    They are verified. OUT - is standard output. HASH is the sha-256 that a row, an artifact or
+    `show` names, or its first digits, 8 or more.
 
     Example: aletheia get 9f86d081884c model.pt
     """

@@ -60,12 +60,12 @@ def cost(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Estimate what recording a run, an experiment or the whole project costs.
+    """Estimate what recording costs: of a run, experiment or project.
 
-    Documents are counted, operations are estimated; storage and network are not in it. WHAT is
+    Documents are counted, operations are estimated, storage and network are not in it. WHAT is
     document_writes, document_reads, document_deletes, blob_writes or blob_reads.
 
-    Examples: aletheia cost sweep/1; aletheia cost sweep --runs 1000 --rows 10000
+    Examples: aletheia cost sweep/1; aletheia cost --runs 1000 --rows 9000
     """
     prices = _prices(price)
     given = project or configured_project()
@@ -148,7 +148,7 @@ def _print(parts: list[dict[str, Any]], prices: Prices, reads: int) -> None:
             {"what": "operations", "count": "about", "usd": "US dollars"},
         )
         click.echo()
-    click.echo(f"estimate; prices: {prices.as_of}; storage and network are not in it")
+    click.echo(f"estimate, without storage and network; prices: {prices.as_of}")
     if reads:
         click.echo(f"this look read {counted(reads, 'document')}", err=True)
 

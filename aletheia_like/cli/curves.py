@@ -96,6 +96,8 @@ def draw(series: Sequence[Series], look: Look, width: int, height: int, *, colou
     canvas.theme("clear")
     legend = _legend(series, colour=colour, bars=bool(look.bins))
     height = max(_MIN_HEIGHT, height - len(legend))
+    # Whoever reads it through a pipe may have more room than the terminal.
+    canvas.limit_size(False, False)
     canvas.plotsize(width, height)
     canvas.title(look.title)
     canvas.xlabel(look.x_label)
@@ -221,7 +223,8 @@ def _ticks(low: float, high: float, count: int) -> list[float]:
     """Return about `count` round numbers from `low` to `high`."""
     if low == high:
         return [low]
-    rough = (high - low) / max(1, count)
+    # Divided first: the whole span may be more than a number can say.
+    rough = high / max(1, count) - low / max(1, count)
     power = 10.0 ** math.floor(math.log10(rough))
     step = power * next(nice for nice in _NICE if nice * power >= rough * (1 - 1e-9))
     first = math.ceil(low / step - 1e-9)

@@ -10,6 +10,7 @@ from typing import Any
 from aletheia_like.cli.output import counted, print_table, say, shown
 
 _GAP = 3
+_SHOWN_CONTROLS = {"\n": "⏎", "\t": " "}
 
 
 def is_terminal() -> bool:
@@ -32,10 +33,18 @@ def print_fitting(
         important: The same columns, the most important first; else those on the left.
     """
     kept = fitting(rows, important or columns) if is_terminal() else set(columns)
-    print_table(rows, {key: key for key in columns if key in kept})
+    print_table(rows, {key: printable(key) for key in columns if key in kept})
     hidden = [key for key in columns if key not in kept]
     if hidden:
-        say(_within(f"{counted(len(hidden), 'column')} hidden, {advice}: {', '.join(hidden)}"))
+        names = ", ".join(map(printable, hidden))
+        say(_within(f"{counted(len(hidden), 'column')} hidden, {advice}: {names}"))
+
+
+def printable(text: str) -> str:
+    """Return text on one line, without what would move the terminal's cursor or colour it."""
+    if text.isprintable():
+        return text
+    return "".join(_SHOWN_CONTROLS.get(one, one if one.isprintable() else "·") for one in text)
 
 
 def fitting(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> set[str]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +11,9 @@ from typing import Any
 import click
 
 from aletheia_like.cli.curves import Look, Series, draw, save
+from aletheia_like.cli.fitting import is_terminal, printable
 from aletheia_like.cli.naming import Named, check_known, named, read_rows, split_columns
-from aletheia_like.cli.output import print_json, say, store_options
+from aletheia_like.cli.output import counted, print_json, say, store_options
 from aletheia_like.connect import Metastore
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.rows import Rows
@@ -23,6 +22,7 @@ from aletheia_like.model.rows import RUN_ID, STEP, TIMESTAMP
 _MIN_WIDTH, _MAX_WIDTH = 40, 160
 _MIN_HEIGHT, _MAX_HEIGHT = 12, 40
 _ROOM_FOR_PROMPT = 3
+_GREATEST = 1e300
 
 
 @click.command()
@@ -49,7 +49,7 @@ def plot(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Draw numeric columns of one or more runs, one over the other.
+    """Draw numeric columns of one or more runs.
 
     Examples: aletheia plot sweep/1 -c loss; aletheia plot sweep/1 sweep/2 -c loss,acc --log
     """
@@ -59,7 +59,12 @@ def plot(
     wanted = wanted or _only_numeric([rows for *_, rows in tables], across)
     x_name = across or _common_x([rows for *_, rows in tables])
     series = [
-        _series(rows, column, None if hist else x_name, _label(told, column, len(tables), wanted))
+        _series(
+            rows,
+            column,
+            None if hist else x_name,
+            _label(told, printable(column), len(tables), wanted),
+        )
         for _, told, rows in tables
         for column in wanted
     ]
@@ -72,8 +77,8 @@ def plot(
         say("nothing to draw yet")
         return
     look = Look(
-        title=" · ".join([*wanted, *([runs[0]] if len(runs) == 1 else [])]),
-        x_label=", ".join(wanted) if hist else _x_label(x_name),
+        title=" · ".join([*map(printable, wanted), *([runs[0]] if len(runs) == 1 else [])]),
+        x_label=printable(", ".join(wanted) if hist else _x_label(x_name)),
         log=log,
         bins=bins if hist else 0,
         lines=not scatter,
@@ -149,25 +154,26 @@ def _xs(rows: Rows, name: str | None) -> list[float | None]:
 
 
 def _number(value: Any) -> float | None:
-    """Return a finite number, or None for anything else."""
+    """Return a number that can be drawn, or None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
         number = float(value)
     except OverflowError:
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) <= _GREATEST else None
 
 
 def _tell_missing(series: Sequence[Series], drawn: Sequence[Series]) -> None:
     missing = sum(len(one.ys) for one in series) - sum(len(one.ys) for one in drawn)
     if missing:
-        say(f"{missing:,} values of zero or less have no place on a logarithmic scale")
+        told = counted(missing, "value")
+        say(f"{told} of zero or less left out: a logarithmic scale has no place for them")
 
 
 def _size() -> tuple[int, int]:
     width, height = shutil.get_terminal_size((80, 24))
-    height = height - _ROOM_FOR_PROMPT if sys.stdout.isatty() else 20
+    height = height - _ROOM_FOR_PROMPT if is_terminal() else 20
     return (
         min(max(width, _MIN_WIDTH), _MAX_WIDTH),
         min(max(height, _MIN_HEIGHT), _MAX_HEIGHT),
@@ -175,4 +181,4 @@ def _size() -> tuple[int, int]:
 
 
 def _is_colourful() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return is_terminal() and not os.environ.get("NO_COLOR")

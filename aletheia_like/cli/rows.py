@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from aletheia_like.cli.fitting import is_terminal, print_fitting
+from aletheia_like.cli.fitting import is_terminal, print_fitting, printable
 from aletheia_like.cli.naming import (
     check_known,
     named,
@@ -37,6 +37,7 @@ from aletheia_like.model.rows import RUN_ID, STEP, TIMESTAMP
 
 _EXPERIMENT = "experiment"
 _CELL_WIDTH = 32
+_BY_OPTION = "choose with -c"
 _IMPORTANT = ("column", "count", "mean", "min", "max", "last", "std", "50%", "25%", "75%")
 
 
@@ -93,7 +94,9 @@ def latest(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Show the last value of columns; of one column the bare value.
+    """Show the last value of columns.
+
+    Of one column that is the bare value, for scripts.
 
     Examples: aletheia latest sweep/1; aletheia latest sweep/1 loss --index step
     """
@@ -111,7 +114,9 @@ def latest(
     if as_json:
         print_json(_plain(values))
     elif len(columns) == 1:
-        click.echo(_cell(values.get(columns[0])))
+        value = values.get(columns[0])
+        is_raw = isinstance(value, str) and not is_terminal()
+        click.echo(value if is_raw else _cell(value))
     elif values:
         print_fields({key: _told(value) for key, value in values.items()})
     else:
@@ -134,9 +139,11 @@ def stats(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Describe numeric columns of a run or an experiment, or show the rows that stand out.
+    """Describe numeric columns, or show the rows that stand out.
 
-    NaN is left out. Examples: aletheia stats sweep/1 loss; aletheia stats sweep --top 3 acc
+    NaN is left out.
+
+    Examples: aletheia stats sweep/1 loss; aletheia stats sweep --top 3 acc
     """
     found = named(name, project)
     with Metastore(found.project, url=url, git="off") as ms:
@@ -151,6 +158,7 @@ def stats(
     if as_json:
         print_json({one.pop("column"): one for one in described})
     elif described:
+        described = [{**one, "column": printable(one["column"])} for one in described]
         if is_terminal():
             described = [_rounded(one) for one in described]
         print_fitting(described, list(described[0]), "--json has them", _IMPORTANT)
@@ -185,7 +193,9 @@ def _show_some(
     elif not len(rows):
         say("no rows yet")
     else:
-        _print_rows(records, wanted or _ordered(some, found.run), fit=not wanted)
+        _print_rows(
+            records, wanted or _ordered(some, found.run), fit=not wanted, advice=_BY_OPTION
+        )
         if len(records) < len(rows):
             say(f"{len(records):,} of {len(rows):,} rows")
 
@@ -204,6 +214,7 @@ def _print_rows(
     *,
     as_json: bool = False,
     fit: bool = True,
+    advice: str = "name those you want",
 ) -> None:
     if as_json:
         print_json([_plain({key: row.get(key) for key in columns}) for row in records])
@@ -214,9 +225,9 @@ def _print_rows(
         for row, texts in zip(records, cells, strict=True)
     ]
     if fit:
-        print_fitting(table, columns, "choose with -c")
+        print_fitting(table, columns, advice)
     else:
-        print_table(table, {key: key for key in columns})
+        print_table(table, {key: printable(key) for key in columns})
 
 
 def _print_csv(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -233,7 +244,7 @@ def _cell(value: Any, *, cut: bool = False) -> str:
         case Mapping() | list():
             text = to_json(_plain(value))
         case _:
-            text = shown(_told(value)).replace("\n", "⏎")
+            text = printable(shown(_told(value)))
     return str(_cut(text)) if cut else text
 
 
@@ -252,8 +263,12 @@ def _told(value: Any) -> Any:
             return f"{value.name} ({shown_bytes(value.size)}, {(value.digest or '')[:12]})"
         case bytes():
             return shown_bytes(len(value))
+        case str():
+            return "\n".join(map(printable, value.split("\n")))
         case list():
             return _cell(value)
+        case Mapping():
+            return {printable(str(key)): _told(inner) for key, inner in value.items()}
     return value
 
 

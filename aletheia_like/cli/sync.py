@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
 
-from aletheia_like.cli.output import print_json, say, store_options
+from aletheia_like.cli.output import counted, print_json, say, store_options
 from aletheia_like.errors import UnavailableError
 from aletheia_like.model.names import from_id
 from aletheia_like.settings import load_settings
@@ -23,20 +23,21 @@ _UNAVAILABLE = 7
 @click.option("--dry-run", is_flag=True, help="Say what would be sent.")
 @store_options
 def sync(*, dry_run: bool, project: str | None, url: str | None, as_json: bool) -> None:
-    """Send what runs left in their journals: they were killed, or the store was away.
+    """Send what runs left on this machine.
 
-    Journals of runs that are still going on stay. Repeating it sends nothing twice. Exit code 7 if
-    a store is away, and what it lacks stays here; 1 if a journal cannot be sent.
+    They were killed, or the store was away. Journals of runs that are still going on stay.
+    Repeating it sends nothing twice. Exit code 7 if a store is away, and what it lacks stays here;
+    1 if a journal cannot be sent.
 
     Example: aletheia sync --dry-run
     """
     settings = load_settings(project=project or "unnamed", url=url)
     chosen = None if url is None else settings.url
-    found = []
+    found: list[Synced] = []
     for one in send(Path(settings.home), project=project, url=chosen, dry_run=dry_run):
-        found.append(one)
         if not as_json:
-            click.echo(_line(one, dry_run=dry_run))
+            click.echo(_line(one, found, dry_run=dry_run))
+        found.append(one)
     if as_json:
         print_json([_row(one) for one in found])
     elif not found:
@@ -46,15 +47,20 @@ def sync(*, dry_run: bool, project: str | None, url: str | None, as_json: bool) 
     _exit(found)
 
 
-def _line(one: Synced, *, dry_run: bool) -> str:
+def _line(one: Synced, earlier: Iterable[Synced], *, dry_run: bool) -> str:
     name = _name(one)
     if one.error is not None:
-        return f"kept   {name}: {one.error}"
+        is_known = _is_away(one) and any(_is_away(it) and it.url == one.url for it in earlier)
+        return f"kept   {name}: {'its store is away, as above' if is_known else one.error}"
     rows = one.rows or 0
-    notes = [f"{rows:,} row{'' if rows == 1 else 's'}"]
+    notes = [counted(rows, "row")]
     notes += [f"{one.known:,} there already"] if one.known else []
-    notes += [f"{one.torn:,} torn line{'' if one.torn == 1 else 's'} left out"] if one.torn else []
+    notes += [f"{counted(one.torn, 'torn line')} left out"] if one.torn else []
     return f"{'would' if dry_run else 'sent '}  {name}: {', '.join(notes)}"
+
+
+def _is_away(one: Synced) -> bool:
+    return isinstance(one.error, UnavailableError)
 
 
 def _name(one: Synced) -> str:
@@ -65,9 +71,14 @@ def _name(one: Synced) -> str:
 def _total(found: Iterable[Synced], *, dry_run: bool) -> str:
     sent = [one for one in found if one.error is None]
     kept = [one for one in found if one.error is not None]
-    rows = sum(one.rows or 0 for one in sent)
-    told = f"{rows:,} rows of {len(sent)} journals {'would be ' if dry_run else ''}sent"
-    return f"{told}, {len(kept)} journals stay: they are safe here, try again" if kept else told
+    told = []
+    if sent:
+        rows = counted(sum(one.rows or 0 for one in sent), "row")
+        would = "would be " if dry_run else ""
+        told.append(f"{rows} of {counted(len(sent), 'journal')} {would}sent")
+    if kept:
+        told.append(f"{counted(len(kept), 'journal')} kept: safe here, try again later")
+    return "; ".join(told)
 
 
 def _row(one: Synced) -> dict[str, object]:
@@ -83,9 +94,8 @@ def _row(one: Synced) -> dict[str, object]:
     }
 
 
-def _exit(found: Iterable[Synced]) -> None:
-    errors = [one.error for one in found if one.error is not None]
-    if any(isinstance(error, UnavailableError) for error in errors):
+def _exit(found: Sequence[Synced]) -> None:
+    if any(map(_is_away, found)):
         sys.exit(_UNAVAILABLE)
-    if errors:
+    if any(one.error is not None for one in found):
         sys.exit(_FAILURE)

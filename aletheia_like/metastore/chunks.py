@@ -83,7 +83,10 @@ class Plan:
 
 @dataclass(slots=True)
 class Chunker:
-    """Turns one writer's rows into writes; what was not confirmed is planned again.
+    """Turns one writer's rows into writes; a plan that was not confirmed is returned again.
+
+    It has to be the same plan, since an answer may be lost or come late: of two that were equal
+    the store refuses one, of two that differ it could take both.
 
     Attributes:
         run_path: The run that the rows belong to.
@@ -96,6 +99,12 @@ class Chunker:
     source: Source
     _small: tuple[Chunk, ...] = ()
     _fresh: list[tuple[Line, int]] = field(default_factory=list)
+    _open: Plan | None = None
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a plan is neither confirmed nor known to be refused."""
+        return self._open is not None
 
     def plan(self, *, last: bool) -> Plan | None:
         """Return what to write next, or None.
@@ -103,10 +112,17 @@ class Chunker:
         Args:
             last: Whether no row will follow, so that what is small is merged.
         """
+        if self._open is None:
+            self._open = self._next(last=last)
+        return self._open
+
+    def _next(self, *, last: bool) -> Plan | None:
         size = sum(size for _, size in self._fresh)
         if size < FULL_BYTES:
             taken = self.source(FULL_BYTES - size)
             self._fresh += [(from_line(line), len(line)) for line in taken]
+            # A signal handler may have logged between the number of a row and its writing.
+            self._fresh.sort(key=lambda one: one[0].sequence)
             size += sum(map(len, taken))
         if not self._fresh and not (last and len(self._small) > 1):
             return None
@@ -122,11 +138,13 @@ class Chunker:
             chunk.first: replace(chunk, revision=revision)
             for chunk, revision in zip(plan.stored, revisions, strict=False)
         }
+        self._open = None
         self._small = tuple(known.get(one.first, one) for one in plan.small)
         del self._fresh[: len(plan.lines)]
 
     def resume(self, covered: Sequence[Span]) -> None:
         """Learn which rows the store has already."""
+        self._open = None
         self._small = ()
         self._fresh = [
             (line, size)

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from aletheia_like.errors import (
+    AletheiaError,
     AlreadyExistsError,
     InvalidValueError,
     RunStateError,
@@ -16,6 +17,7 @@ from aletheia_like.errors import (
 )
 from aletheia_like.metastore.leaderboard import result_write
 from aletheia_like.metastore.recording import Recording
+from aletheia_like.metastore.recovering import abandoned, recover
 from aletheia_like.metastore.surroundings import wait_for_surroundings
 from aletheia_like.model import codec
 from aletheia_like.model.records import ENDED, ErrorInfo, Status
@@ -61,16 +63,17 @@ class Closing(Recording):
     def _is_open(self) -> bool:
         """Whether this process is to end the run; a forked child leaves that to its parent."""
         if self._pid != os.getpid():
-            self.flush()
+            if self._writer is not None:
+                self._writer.depart()
             return False
         ended = self._fields.get("status") in ENDED
         return self._writer is not None and (self._undelivered or not ended)
 
     def _end(self, status: Status, error: BaseException | None, timeout: float) -> None:
-        wait_for_surroundings(self._session, self._path, timeout)
         if not self._undelivered:
             self._note_end(status, error)
         try:
+            wait_for_surroundings(self._session, self._path, timeout)
             self._deliver_end(0.0 if self._session.settings.offline else timeout)
         except UnavailableError as outage:
             told, self._undelivered = self._undelivered, True
@@ -86,6 +89,15 @@ class Closing(Recording):
                 outage,
                 rows,
             )
+        except AletheiaError as refusal:
+            self._undelivered = True
+            if self._session.settings.strict:
+                raise
+            _log.warning("the end of %r is not stored, its journal stays: %s", self, refusal)
+        except BaseException:
+            # Ctrl-C while it waits: the end of the process tries again.
+            self._undelivered = True
+            raise
         else:
             self._undelivered = False
             self._session.live_runs.remove(self)
@@ -105,21 +117,41 @@ class Closing(Recording):
             self._fields = changed_fields(self._fields, encoded)
             self._ending = encoded
         if self._writer is not None:
+            self._writer.close()
             self._writer.note(encoded)
 
     def _deliver_end(self, timeout: float) -> None:
-        send = self._session.recorder.finish
         try:
-            send(self._path, self._ending, self._last_writes, timeout)
+            self._send_end(timeout)
         except AlreadyExistsError:
             # Somebody who joined the run has ended it before: its line is there.
             self._resumed = True
-            send(self._path, self._ending, self._last_writes, timeout)
+            self._send_end(timeout)
         if self._writer is not None:
-            self._writer.finish(delivered=True)
+            self._writer.finish()
+
+    def _send_end(self, timeout: float) -> None:
+        self._session.recorder.finish(
+            self._path, self._ending, self._last_writes, timeout, self._writer
+        )
+
+    def _take_over(self) -> None:
+        """Send what other writers of the run left on this machine, such as workers that died.
+
+        Raises:
+            UnavailableError: The store is away; what they left stays.
+        """
+        for left in abandoned(self._session.journal_folder, self._path):
+            try:
+                recover(left, self._session)
+            except UnavailableError:
+                raise
+            except AletheiaError as error:
+                _log.warning("%s is left as it is: %s", left.paths[0], error)
 
     def _last_writes(self) -> tuple[Changes, list[Write]]:
         """Return what must be stored together with the end, once all rows are."""
+        self._take_over()
         summary: Changes = {
             ("summary", name): entry for name, entry in self._sure_summary().items()
         }
@@ -140,6 +172,9 @@ class Closing(Recording):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._undelivered:
+            # It was ended, and waited for, inside the block.
+            return
         if error is None:
             self.finish()
             return
@@ -148,7 +183,7 @@ class Closing(Recording):
                 self.fail(error)
             else:
                 self.finish("killed")
-        except UnavailableError as outage:
+        except AletheiaError as outage:
             error.add_note(f"and the end of {self!r} could not be stored: {outage}")
 
 

@@ -18,7 +18,7 @@ import weakref
 from types import FrameType, TracebackType
 from typing import Protocol
 
-from aletheia_like.errors import AletheiaError
+from aletheia_like.forking import in_multiprocessing, watch_exit
 from aletheia_like.model.records import Status
 
 _log = logging.getLogger("aletheia")
@@ -47,6 +47,7 @@ class LiveRuns:
         self._runs: dict[int, Endable] = {}
         self._pid = os.getpid()
         self._hooked = False
+        self._watched = 0
         self._terminated = False
         self._uncaught: BaseException | None = None
 
@@ -59,6 +60,9 @@ class LiveRuns:
         if not self._hooked:
             self._hooked = True
             _hook(self)
+        if self._watched != self._pid and in_multiprocessing():
+            self._watched = self._pid
+            watch_exit(self._end_with_process)
 
     def runs(self) -> list[Endable]:
         """Return the runs that are not ended yet."""
@@ -82,8 +86,15 @@ class LiveRuns:
                     run.finish("killed", timeout=left)
                 else:
                     run.finish(timeout=left)
-            except AletheiaError as error:
+            except Exception as error:  # noqa: BLE001 - the other runs are to end, too
                 _log.warning("the end of %r could not be stored: %s", run, error)
+
+    def _end_with_process(self) -> None:
+        """End all as a child of `multiprocessing` ends, in which no hook sees an exception."""
+        error = sys.exception()
+        if error is not None and not isinstance(error, SystemExit):
+            self.note_uncaught(error)
+        self.end_all()
 
     def note_uncaught(self, error: BaseException) -> None:
         """The program is ending because of this exception."""

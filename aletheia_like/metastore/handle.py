@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -35,15 +36,24 @@ class DocumentHandle:
     _session: Session
     _path: str
     _fields: dict[str, Value]
-    _lock: threading.RLock
+    _guard: tuple[int, threading.RLock]
     _what: str = "document"
     _known_fields: frozenset[str] = frozenset()
 
     def _open(self, session: Session, path: str, fields: dict[str, Value]) -> None:
-        object.__setattr__(self, "_lock", threading.RLock())
+        object.__setattr__(self, "_guard", (os.getpid(), threading.RLock()))
         object.__setattr__(self, "_session", session)
         object.__setattr__(self, "_path", path)
         object.__setattr__(self, "_fields", fields)
+
+    @property
+    def _lock(self) -> threading.RLock:
+        """Serialises changes; a forked child has another, since a thread may have held this."""
+        process, lock = self._guard
+        if process != os.getpid():
+            process, lock = os.getpid(), threading.RLock()
+            object.__setattr__(self, "_guard", (process, lock))
+        return lock
 
     @property
     def desc(self) -> str | None:
@@ -111,15 +121,24 @@ class DocumentHandle:
             ReadOnlyError: The handle was opened for reading.
             InvalidValueError: A value has no stored form, or the document would grow too large.
         """
+        self._check_writes()
+        encoded = {path: self._encoded(path, value) for path, value in changes.items()}
+        with self._lock:
+            # Another thread may have ended it meanwhile.
+            self._check_writes()
+            before = None
+            while before is not self._fields:
+                # Again if a signal handler has changed them meanwhile.
+                before = self._fields
+                fields = changed_fields(before, encoded)
+                self._check(fields)
+            object.__setattr__(self, "_fields", fields)
+            self._record_changes(encoded)
+
+    def _check_writes(self) -> None:
         reason = self._refuse()
         if reason is not None:
             raise ReadOnlyError(reason)
-        encoded = {path: self._encoded(path, value) for path, value in changes.items()}
-        with self._lock:
-            fields = changed_fields(self._fields, encoded)
-            self._check(fields)
-            object.__setattr__(self, "_fields", fields)
-            self._record_changes(encoded)
 
     def _record_changes(self, encoded: Mapping[FieldPath, Value | Removal]) -> None:
         self._session.recorder.set(self._path, encoded)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from aletheia_like.cache import LocalCache
-from aletheia_like.errors import InvalidValueError, NotFoundError
+from aletheia_like.errors import InvalidValueError, NotFoundError, UnavailableError
 from aletheia_like.metastore.allrows import project_rows
 from aletheia_like.metastore.assets import load_object
 from aletheia_like.metastore.datasets import (
@@ -29,6 +30,8 @@ from aletheia_like.model.records import ProjectRecord, VersionRecord
 from aletheia_like.model.values import FieldPath, Value, decode, encode
 from aletheia_like.ports.documents import Create, Document, Query, Removal, Update, Write
 from aletheia_like.ports.usage import UsageRecord
+
+_log = logging.getLogger("aletheia")
 
 
 class OpenMetastore:
@@ -273,9 +276,25 @@ class OpenMetastore:
         self._session.recorder.flush(timeout=timeout)
 
     def close(self, timeout: float = 60.0) -> None:
-        """Store what is noted and free connections; using the metastore opens them again."""
+        """Store what is noted and free connections; using the metastore opens them again.
+
+        Args:
+            timeout: Seconds to wait for a store that is away.
+
+        Raises:
+            UnavailableError: It stayed away, and the setting `strict` is on.
+        """
         try:
-            self._session.recorder.close(timeout)
+            self._session.recorder.close(0.0 if self._session.settings.offline else timeout)
+        except UnavailableError as outage:
+            if self._session.settings.strict:
+                raise
+            _log.warning(
+                "%r is closed, but the store is away (%s): what its runs recorded waits in the "
+                "journal, other changes are lost",
+                self,
+                outage,
+            )
         finally:
             self._session.documents.close()
             self._session.blobs.close()

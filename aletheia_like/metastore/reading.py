@@ -56,8 +56,13 @@ def _of_writer(stored: Sequence[Document], unsent: Sequence[Line]) -> Columns:
     parts = []
     covered = 0
     for one in sorted(stored, key=lambda document: document.fields["first"]):
-        parts.append(_unpacked(one))
-        covered = max(covered, int(one.fields["last"]))
+        columns, last = _unpacked(one), int(one.fields["last"])
+        if one.fields["first"] <= covered:
+            # Stored twice: by a writer that was killed, in its last moment, and by `sync`.
+            new = max(0, min(len(columns), last - covered))
+            columns = _taken(columns, range(len(columns) - new, len(columns)))
+        parts.append(columns)
+        covered = max(covered, last)
     parts.append(from_lines([line for line in unsent if line.sequence > covered]))
     return joined(parts)
 

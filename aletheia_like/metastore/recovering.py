@@ -141,14 +141,16 @@ def look(left: Left, session: Session) -> Recovered:
 
 
 def recover(
-    left: Left, session: Session, create: Callable[[Session, str, Mapping[str, Any]], object]
+    left: Left,
+    session: Session,
+    create: Callable[[Session, str, Mapping[str, Any]], object] | None = None,
 ) -> Recovered:
     """Send what a journal holds and the store does not have, and remove the journal.
 
     Args:
         left: The journal; its files must be held.
         session: The store it belongs to.
-        create: Creates a run that was started while the store was away.
+        create: Creates a run that was started while the store was away; None if it was deleted.
 
     Raises:
         NotFoundError: The run was deleted; the journal stays.
@@ -157,7 +159,7 @@ def recover(
     plan = look(left, session)
     if plan.created:
         begun = left.head.get("create")
-        if begun is None:
+        if begun is None or create is None:
             message = f"{plan.run} was deleted: remove {plan.journal} if its rows are not wanted"
             raise NotFoundError(message)
         create(session, plan.run, begun)

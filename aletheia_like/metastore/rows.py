@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import difflib
+import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
-from aletheia_like.errors import InvalidValueError
+from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.metastore.assets import File, complete
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.tables import Table, import_extra
@@ -55,13 +57,13 @@ class Rows(Table):
             kept = [index for index in kept if _is_equal(cells[index], value)]
         return self.chosen(kept)
 
-    def filter(self, predicate: Predicate | Mapping[str, Callable[[Any], bool]]) -> Rows:
+    def filter(self, predicate: Predicate | Mapping[str, Any]) -> Rows:
         """Return the rows that a predicate accepts; an error it raises goes on to the caller.
 
         Args:
             predicate: Takes a row as a dictionary, which holds only the columns it has. Or a
-                mapping of columns to predicates of their value, which a row without the column
-                does not satisfy.
+                mapping of columns to values or to predicates of the value, which a row without
+                the column does not satisfy.
         """
         if callable(predicate):
             chosen = [index for index, row in enumerate(self) if predicate(row)]
@@ -71,6 +73,9 @@ class Rows(Table):
             if name not in self._columns:
                 return self.chosen([])
             cells = self._cells(name)
+            if not callable(accepts):
+                kept = [i for i in kept if _is_equal(cells[i], accepts)]
+                continue
             kept = [i for i in kept if cells[i] is not ABSENT and accepts(cells[i])]
         return self.chosen(kept)
 
@@ -133,7 +138,7 @@ class Rows(Table):
 
     def to_csv(self, path: str | Path) -> Path:
         """Write the rows as comma-separated values; dictionaries and lists as JSON."""
-        target = Path(path)
+        target = _target(path)
         with target.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
             writer.writerow(self.columns)
@@ -143,23 +148,34 @@ class Rows(Table):
 
     def to_parquet(self, path: str | Path) -> Path:
         """Write the rows as a Parquet file, with the columns of `to_arrow`."""
-        import_extra("pyarrow.parquet", "sql").write_table(self.to_arrow(), path)
-        return Path(path)
+        target = _target(path)
+        import_extra("pyarrow.parquet", "sql").write_table(self.to_arrow(), target)
+        return target
 
     @overload
     def __getitem__(self, column: str) -> list[Any]: ...
     @overload
     def __getitem__(self, column: int) -> dict[str, Any]: ...
-    def __getitem__(self, column: str | int) -> list[Any] | dict[str, Any]:
-        """Return a column, None where a row lacks it; or a row by its number."""
+    @overload
+    def __getitem__(self, column: slice) -> Rows: ...
+    def __getitem__(self, column: str | int | slice) -> list[Any] | dict[str, Any] | Rows:
+        """Return a column, None where a row lacks it; a row by its number; or a slice of rows.
+
+        Raises:
+            NotFoundError: There is no such column.
+            IndexError: There is no such row.
+        """
+        if isinstance(column, slice):
+            return self.chosen(range(self._count)[column])
         if isinstance(column, int):
             if not -self._count <= column < self._count:
                 message = f"no row {column}: there are {self._count}"
                 raise IndexError(message)
             return next(iter(self.chosen([column % self._count])))
         if column not in self._columns:
-            message = f"no column {column!r}: there are {', '.join(self.columns) or 'none'}"
-            raise InvalidValueError(message)
+            near = difflib.get_close_matches(column, self.columns) or self.columns[:_SHOWN]
+            message = f"no column {column!r:.80}: there is {', '.join(near) or 'none'}"
+            raise NotFoundError(message)
         return [None if cell is ABSENT else cell for cell in self._cells(column)]
 
     def __contains__(self, column: object) -> bool:
@@ -263,7 +279,7 @@ def rows_of(session: Session, columns: Columns, run_id: str) -> Rows:
     cells: dict[str, Sequence[Any]] = dict(columns.cells)
     cells[TIMESTAMP] = [moment(one) for one in columns.timestamps]
     cells[RUN_ID] = [run_id] * len(columns)
-    return Rows(cells, len(columns), lambda value: complete(session, value))
+    return Rows(cells, len(columns), functools.partial(complete, session))
 
 
 def joined_rows(parts: Sequence[Rows]) -> Rows:
@@ -287,6 +303,14 @@ def deep_merged(earlier: Any, later: Any) -> Any:
     for key, value in later.items():
         merged[key] = deep_merged(merged[key], value) if key in merged else value
     return merged
+
+
+def _target(path: str | Path) -> Path:
+    target = Path(path).expanduser()
+    if not target.parent.is_dir():
+        message = f"{target.parent} is no folder: create it, or choose another path"
+        raise NotFoundError(message)
+    return target
 
 
 def _names(columns: str | Sequence[str]) -> list[str]:

@@ -139,7 +139,7 @@ class Run(Closing):
     @property
     def metrics(self) -> dict[str, Any]:
         """The headline numbers."""
-        return dict(self.record.metrics)
+        return dict(self._lengthened(self.record.metrics))
 
     @property
     def datasets(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +59,7 @@ class Spool:
     def put_file(self, path: Path) -> tuple[str, int]:
         """Keep a copy of a file until it is sent; return the digest and size of the copy.
 
-        The file itself may be written to meanwhile.
+        What is written to the file from now on is not waited for.
         """
         with path.open("rb") as source, self._temporary() as temporary:
             digest, size = _copy(source, temporary)
@@ -201,12 +202,15 @@ class Spool:
 
 
 def _copy(source: IO[bytes], target: Path) -> tuple[str, int]:
-    """Copy an open file; return the digest and size of what was copied."""
+    """Copy an open file as long as it is now; return the digest and size of what was copied."""
     hasher, size = hashlib.sha256(), 0
+    # A file of a kernel's own, such as in /proc, has content but no length.
+    left = os.fstat(source.fileno()).st_size or sys.maxsize
     with target.open("wb") as writer:
-        while chunk := source.read(_CHUNK_BYTES):
+        while chunk := source.read(min(_CHUNK_BYTES, left)):
             hasher.update(chunk)
             size += len(chunk)
+            left -= len(chunk)
             writer.write(chunk)
     return hasher.hexdigest(), size
 

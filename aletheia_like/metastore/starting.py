@@ -343,6 +343,7 @@ def _resume(
         raise NotFoundError(message)
     run = _opened(session, experiment, document, main=False)
     run._resumed = True  # noqa: SLF001 - its line in the leaderboard may exist already
+    run._take_over()  # noqa: SLF001 - its user may ask how far it came
     return run
 
 

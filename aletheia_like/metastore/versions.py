@@ -290,7 +290,8 @@ class StoredVersion:
             return cache.fetch_file(str(record.digest), filename, progress, verify=verify)
 
     def __str__(self) -> str:
-        return f"{self.name}@{self.version}"
+        version = self.version if self.version >= 0 else "waiting for the store"
+        return f"{self.name}@{version}"
 
     def __repr__(self) -> str:
         digest = (self.digest or "no digest")[:12]

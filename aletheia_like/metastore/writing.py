@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from aletheia_like.errors import AletheiaError, InvalidValueError, ReadOnlyError
-from aletheia_like.forking import watch_exit, watch_forks
+from aletheia_like.forking import is_held_here, watch_exit, watch_forks
 from aletheia_like.journal import Journal
 from aletheia_like.metastore.chunks import Chunker, Plan, stored_spans
 from aletheia_like.metastore.deferring import Deferred, deliver_artifact
@@ -284,6 +284,7 @@ class RunWriter:
         """Return the next rows to send, or None if there are none."""
         with self._moving:
             self._nudged = False
+            again = self._chunker.in_doubt
             plan = None if self._stranded else self._chunker.plan(last=last)
             if plan is None:
                 return None
@@ -299,9 +300,14 @@ class RunWriter:
         return Part(
             changes,
             plan.writes,
-            complete=not self._journal.has_more(),
+            # Behind a plan that is tried again there may be more to merge.
+            complete=not (again or self._journal.has_more()),
             stored=lambda revisions: self._stored(plan, summary, revisions),
         )
+
+    def is_interrupted(self) -> bool:
+        """Whether this thread is in the midst of adding something: a signal came then."""
+        return is_held_here(self._lock) or self._journal.is_interrupted()
 
     def resume(self) -> None:
         """Learn from the store which rows it has: an answer was lost, or came too late."""
@@ -369,26 +375,30 @@ class RunWriter:
         return {name: self._show(value) for name, value in named if name is not None}
 
     def _append(self, timestamp: float, cells: Cells) -> None:
-        line = to_line(self._sequence + 1, timestamp, cells)
+        if self._closed:
+            message = f"run {self._run_id!r} has ended: start_run(id=…, resume='must') reopens it"
+            raise ReadOnlyError(message)
+        # Numbered before it is written: if a signal comes in between, and its handler logs or
+        # raises, no other row may get the number.
+        self._sequence += 1
+        self._journal.append(self._line(self._sequence, timestamp, cells))
+        if not self._nudged:
+            self._nudged = True
+            self._session.recorder.nudge(self._path, self)
+            if self._forked and self._sequence == 1:
+                watch_exit(self.depart)
+
+    def _line(self, sequence: int, timestamp: float, cells: Cells) -> bytes:
+        line = to_line(sequence, timestamp, cells)
         if len(line) > MAX_LINE_BYTES and AMEND not in cells:
-            line = to_line(self._sequence + 1, timestamp, self._shrink(cells))
+            line = to_line(sequence, timestamp, self._shrink(cells))
         if len(line) > MAX_ROW_BYTES:
             message = (
                 f"a row of {len(line):,} bytes in {len(cells):,} columns, one holds "
                 f"{MAX_ROW_BYTES:,}: log it in parts, or as a dictionary in one column"
             )
             raise InvalidValueError(message)
-        if self._closed:
-            message = f"run {self._run_id!r} has ended: start_run(id=…, resume='must') reopens it"
-            raise ReadOnlyError(message)
-        # Before it is written: if Ctrl-C comes in between, no other row may get its number.
-        self._sequence += 1
-        self._journal.append(line)
-        if not self._nudged:
-            self._nudged = True
-            self._session.recorder.nudge(self._path, self)
-            if self._forked and self._sequence == 1:
-                watch_exit(self.depart)
+        return line
 
     def _stored(
         self, plan: Plan, summary: dict[str, Any], revisions: Sequence[str | None]

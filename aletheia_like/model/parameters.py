@@ -10,6 +10,7 @@ from typing import Any
 
 from aletheia_like.errors import InvalidValueError
 
+_MAX_DEPTH = 100
 _LEAVES = frozenset({bool, int, float, str, type(None)})
 """Types that are surely no mapping: asking about every number of a table takes time."""
 
@@ -48,22 +49,26 @@ def flatten(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{key}", value
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, depth: int = 0) -> Any:
+    if depth > _MAX_DEPTH:
+        # It may contain itself; whoever encodes it says so, and where.
+        return value
     if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
+        return {key: _plain(inner, depth + 1) for key, inner in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = (one.name for one in dataclasses.fields(value))
-        return {name: _plain(getattr(value, name)) for name in names}
+        return {name: _plain(getattr(value, name), depth + 1) for name in names}
     if isinstance(value, argparse.Namespace):
-        return {key: _plain(inner) for key, inner in vars(value).items()}
+        return {key: _plain(inner, depth + 1) for key, inner in vars(value).items()}
     dump = getattr(value, "model_dump", None)
     if callable(dump) and not isinstance(value, type):
-        return _plain(dump())
+        return _plain(dump(), depth + 1)
     if hasattr(type(value), "__attrs_attrs__"):
-        return {one.name: _plain(getattr(value, one.name)) for one in value.__attrs_attrs__}
+        names = (one.name for one in value.__attrs_attrs__)
+        return {name: _plain(getattr(value, name), depth + 1) for name in names}
     omegaconf = sys.modules.get("omegaconf")
     if omegaconf is not None and omegaconf.OmegaConf.is_config(value):
         return omegaconf.OmegaConf.to_container(value, resolve=True)
     if isinstance(value, list | tuple) and type(value) in (list, tuple):
-        return [_plain(item) for item in value]
+        return [_plain(item, depth + 1) for item in value]
     return value

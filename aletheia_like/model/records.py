@@ -159,7 +159,7 @@ class ArtifactUse:
 
     name: str
     version: int
-    digest: str | None
+    digest: str | None = None
     size: int | None = None
     kind: Kind = "file"
 

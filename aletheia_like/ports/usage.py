@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from aletheia_like.forking import watch_forks
+
 
 @dataclass(frozen=True, slots=True)
 class Prices:
@@ -90,6 +92,7 @@ class Usage:
         self._lock = threading.Lock()
         self._record = UsageRecord()
         self._of_runs: dict[str, UsageRecord] = {}
+        watch_forks(None, None, self._after_fork)
 
     def add(self, **counts: int) -> None:
         """Count operations by the names of `UsageRecord`."""
@@ -98,6 +101,10 @@ class Usage:
             self._record = self._record.plus(counts)
             if path is not None:
                 self._of_runs[path] = self._of_runs.get(path, UsageRecord()).plus(counts)
+
+    def _after_fork(self) -> None:
+        """Forget that a thread of the parent may have been counting."""
+        self._lock = threading.Lock()
 
     def of(self, path: str) -> UsageRecord:
         """Return what was counted for one run so far."""

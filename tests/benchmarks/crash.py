@@ -9,9 +9,9 @@ from typing import Any
 from tests.benchmarks import systems
 from tests.benchmarks.options import Options
 from tests.benchmarks.reporting import table
-from tests.benchmarks.systems import System
+from tests.benchmarks.systems import PROJECT, System
 
-MOMENTS_OF_PEERS = 5
+MOMENTS_OF_OTHERS = 5
 COLUMNS = {
     "moments": "kills",
     "acknowledged": "rows acknowledged",
@@ -34,8 +34,8 @@ def crash(options: Options) -> list[str]:
 
 def _kills(system: System, options: Options, moments: int) -> dict[str, Any]:
     source = random.Random(options.seed)
-    if system.peer:
-        moments = min(moments, MOMENTS_OF_PEERS)
+    if system.module != PROJECT:
+        moments = min(moments, MOMENTS_OF_OTHERS)
     steps, seconds = (200, 0.2) if options.small else (5_000, 2.5)
     found = [
         _kill(system, options, steps, seconds, source.uniform(0, seconds)) for _ in range(moments)

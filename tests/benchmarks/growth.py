@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from tests.benchmarks import systems
@@ -28,8 +29,10 @@ def growth(options: Options) -> list[str]:
     most = 200 if options.small else options.most
     sizes = [size for size in (runs * 10**power for power in range(7)) if size <= most]
     rows: dict[str, Any] = {}
-    with systems.chosen(options) as chosen:
+    with systems.chosen(options) as found_systems:
+        chosen = [one for one in found_systems if one.answers]
         for size in sizes:
+            print(f"{size:,} rows", file=sys.stderr)
             fitting = [one for one in chosen if not one.slow or size <= MOST_OF_SLOW]
             found = systems.each(
                 fitting, lambda one, size=size: _at(one, options, runs, size // runs)

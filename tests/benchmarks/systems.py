@@ -70,6 +70,7 @@ class System:
         peer: The environment that it needs, if it is somebody else's.
         environment: Variables that its processes need.
         slow: Whether a row takes so long that large stores are out of reach.
+        answers: Whether it can be asked for tables on this machine.
     """
 
     name: str
@@ -79,6 +80,7 @@ class System:
     peer: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     slow: bool = False
+    answers: bool = True
 
 
 OURS = System(PROJECT, "aletheia.py", "embedded", PROJECT)
@@ -90,7 +92,7 @@ LIMITS = (
 )
 PEERS = (
     System("Trackio", "trackio_runs.py", "", "trackio", "trackio"),
-    System("W&B offline", "wandb_runs.py", "", "wandb", "wandb"),
+    System("W&B offline", "wandb_runs.py", "", "wandb", "wandb", answers=False),
     System("xetrack", "xetrack_runs.py", "rows", "xetrack", "xetrack", slow=True),
     System("xetrack, batches of 100", "xetrack_runs.py", "batches", "xetrack", "xetrack"),
     System("MLflow file", "mlflow_runs.py", "file", "mlflow", "mlflow", slow=True),
@@ -228,6 +230,7 @@ def interleaved(
     """Measure the systems in turn, round after round; one that fails is left out."""
     rounds: dict[str, list[T]] = {}
     for number in range(options.rounds):
+        print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
         alive = [one for one in systems if number == 0 or one.name in rounds]
         found = each(alive, measure)
         rounds = {name: [*rounds.get(name, []), one] for name, one in found.items()}

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -108,7 +109,8 @@ def terminal(environment, tmp_path):
 
     def run(columns, *arguments, lines=24, typed=""):
         changed = {**environment, "TERM": "xterm-256color"}
-        del changed["COLUMNS"]
+        for name in ("COLUMNS", "LINES"):
+            changed.pop(name, None)
         command = [sys.executable, "-m", "aletheia_like", *map(str, arguments)]
         child, descriptor = pty.fork()
         if child == 0:
@@ -124,7 +126,39 @@ def terminal(environment, tmp_path):
                 data += more
         _, status = os.waitpid(child, 0)
         os.close(descriptor)
-        text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", data.decode())
+        text = re.sub(r"\x1b\[[0-9;]*m", "", data.decode())
         return Outcome(os.waitstatus_to_exitcode(status), text.replace("\r\n", "\n"), "")
+
+    return run
+
+
+_KILLED = """
+import os, signal, sys, time
+import aletheia_like as al
+project, url, rows = sys.argv[1], sys.argv[2], int(sys.argv[3])
+with al.Metastore(project, url=url or None) as ms:
+    with ms.exper("sweep").start_run() as run:
+        run.flush()
+        for step in range(rows):
+            run.log(step=step)
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def killed(environment, tmp_path):
+    """Log rows in a process that is killed before it can send them all."""
+
+    def run(rows=5, project="p", url="", **variables):
+        done = subprocess.run(
+            [sys.executable, "-c", _KILLED, project, url, str(rows)],
+            env={**environment, **variables, "PYTHONPATH": os.pathsep.join(sys.path)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == -signal.SIGKILL, done.stderr
 
     return run

@@ -51,6 +51,30 @@ def test_csv_is_what_the_rows_export(aletheia, logged, tmp_path):
     assert chosen == "loss,step\nnan,9\n"
 
 
+def test_what_was_logged_cannot_move_the_cursor(terminal, logged):
+    with logged.exper("sweep").start_run() as run:
+        run.log(note="\x1b[2Jgone\r\t[red]here", n=1, nested={"\x1b[2J": ["\x1b[2J"]})
+    for arguments in (("head",), ("latest",), ("stats", "--top", "1", "n")):
+        shown = terminal(120, *arguments, f"p/sweep/{run.id}")
+        assert (shown.code, "\x1b" in shown.out) == (0, False)
+    assert "·[2Jgone· [red]here" in terminal(80, "head", f"p/sweep/{run.id}").out
+
+
+def test_names_of_columns_are_shown_as_they_are(aletheia, logged):
+    with logged.exper("sweep").start_run() as run:
+        run.log({"loss[train]": 1, "a,b": 2, "new\nline": 3})
+    name = f"p/sweep/{run.id}"
+    assert aletheia("head", name).out.splitlines()[0].split()[:3] == [
+        "loss[train]",
+        "a,b",
+        "new⏎line",
+    ]
+    assert aletheia("head", name, "-c", "a\\,b,loss[train]", "--csv").out.splitlines() == [
+        '"a,b",loss[train]',
+        "2,1",
+    ]
+
+
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_a_table_fits_the_terminal(terminal, logged, columns):
     for arguments in (
@@ -92,6 +116,7 @@ def test_the_project_may_come_from_the_settings(aletheia, logged):
 
 def test_latest_is_a_value_for_scripts(aletheia, logged):  # Q6, Q7, Q8
     assert aletheia("latest", "p/sweep/1", "step").out == "9\n"
+    assert aletheia("latest", "p/sweep/1", "note").out == "step\n9\n"
     assert json.loads(aletheia("latest", "p/sweep/1", "config").out) == {
         "a": {"b": 1, "c": [1, 2]}
     }
@@ -184,17 +209,12 @@ def test_delete_asks(terminal, aletheia, logged):
     assert aletheia("show", "p/sweep/1").code == NOT_FOUND
 
 
-def test_delete_refuses_a_running_run(aletheia, logged):
-    with logged.exper("sweep").start_run() as run:
-        refused = aletheia("delete", f"p/sweep/{run.id}", "--yes")
-        assert (refused.code, "--force" in refused.err) == (1, True)
-    with logged.exper("sweep").start_run() as run:
-        run.flush()
-        assert aletheia("delete", f"p/sweep/{run.id}", "--yes", "--force").code == 0
-        run._session.recorder.forget(run.path)
-        run._session.live_runs.remove(run)
-        run._writer.finish(delivered=True)
-        run._fields["status"] = "finished"
+def test_delete_refuses_a_running_run(aletheia, logged, killed):
+    killed()
+    refused = aletheia("delete", "p/sweep/3", "--yes")
+    assert (refused.code, "--force" in refused.err) == (1, True)
+    assert aletheia("delete", "p/sweep/3", "--yes", "--force").code == 0
+    assert aletheia("show", "p/sweep/3").code == NOT_FOUND
 
 
 def test_get_writes_the_bytes(aletheia, logged, tmp_path):  # C5

@@ -22,7 +22,7 @@ import pytest
 import aletheia_like as al
 
 HEAD = """
-import asyncio, multiprocessing, os, random, signal, sys, threading, time
+import asyncio, itertools, multiprocessing, os, random, signal, sys, threading, time
 import aletheia_like as al
 
 def ack(*words):
@@ -70,8 +70,11 @@ class Child:
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            pytest.fail(f"the program hangs: {self.acks[-3:]} {self.errors[-20:]}")
+            # Its last words are where each of its threads was.
+            self.process.send_signal(signal.SIGABRT)
+            self.process.wait()
+            self.readers[1].join()
+            pytest.fail(f"the program hangs: {self.acks[-3:]}\n{self.warnings[:3_000]}")
         for reader in self.readers:
             reader.join(10)
         return code
@@ -101,6 +104,7 @@ class Place:
             "STORE": self.url,
             "ALETHEIA_HOME": str(self.home),
             "ALETHEIA_CACHE_DIR": str(self.home / "cache"),
+            "PYTHONFAULTHANDLER": "1",
             "PYTHONPATH": str(Path(al.__file__).parents[1]),
             **self.variables,
         }

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
+import time
 
 SEED = int(os.environ.get("ALETHEIA_TEST_SEED", random.randrange(1 << 30)))
 
@@ -97,3 +100,130 @@ def test_twenty_five_kills_at_random_moments_lose_and_double_nothing(place, star
 
     assert place.journals() == []
     assert "nothing" in sync(place)
+
+
+DYING = """
+ms = opened()
+run = ms.exper("e").start_run()
+ms.session.recorder._interval = 0.3
+for index in range(5_000):
+    run.log(i=index)
+    if index % 100 == 0:
+        ack("row", index)
+    time.sleep(0.0001)
+run.add_metric("m", 1)
+ack("row", index)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_sync_that_is_killed_again_and_again_doubles_nothing(place, start, sync):  # R21, R22
+    chance = random.Random(SEED)
+    print(f"ALETHEIA_TEST_SEED={SEED}")
+    child = start(place, DYING)
+    child.wait()
+    for _ in range(5):
+        command = [sys.executable, "-m", "aletheia_like", "sync"]
+        killed = subprocess.Popen(command, env=place.environment, stderr=subprocess.DEVNULL)
+        time.sleep(chance.uniform(0.2, 0.9))
+        killed.kill()
+        killed.wait()
+    sync(place)
+
+    run = place.read()
+    assert run.rows()["i"] == list(range(5_000))
+    assert run.status == "lost"
+    assert run.metrics == {"m": 1}
+    assert run.summary["i"] == {"last": 4_999, "min": 0, "max": 4_999}
+    assert abs((run.ended_at - run.rows()["timestamp"][-1]).total_seconds()) < 0.001
+
+
+def test_two_syncs_at_once_double_nothing(place, start, sync):  # R21
+    for child in [start(place, DYING) for _ in range(3)]:
+        child.wait()
+    command = [sys.executable, "-m", "aletheia_like", "sync"]
+    syncs = [
+        subprocess.Popen(command, env=place.environment, stdout=subprocess.DEVNULL)
+        for _ in range(2)
+    ]
+    assert [one.wait(60) for one in syncs] == [0, 0]
+
+    for number in (1, 2, 3):
+        assert place.column("i", number) == list(range(5_000))
+    assert place.journals() == []
+
+
+def test_sync_leaves_a_live_run_alone(embedded, start, sync):
+    body = """
+run = opened().exper("e").start_run()
+for index in range(1_000_000):
+    run.log(i=index)
+    ack("row", index)
+    time.sleep(0.002)
+"""
+    child = start(embedded, body)
+    child.wait_for("row")
+    assert "nothing" in sync(embedded)
+
+    assert embedded.read().status == "running"
+    child.kill()
+    sync(embedded)
+    assert embedded.column("i") == list(range(len(embedded.column("i"))))
+    assert len(embedded.column("i")) > child.numbers()[-1]
+    assert embedded.read().status == "lost"
+
+
+def test_a_run_goes_on_with_the_rows_that_its_killed_predecessor_left(place, start):  # R22
+    child = start(place, DYING)
+    child.wait()
+    with place.open() as ms, ms.exper("e").start_run(id="1", resume="must") as run:
+        # Opened by this process at another home: it has none of the journals.
+        assert len(run.rows()) < 5_000
+    body = """
+with opened().exper("e").start_run(id="1", resume="must") as run:
+    ack("last", run.latest("i"))
+    run.log(i=5_000)
+"""
+    after = start(place, body)
+    assert after.wait() == 0, after.warnings
+
+    assert after.numbers("last") == [4_999]
+    run = place.read()
+    assert run.rows()["i"] == list(range(5_001))
+    assert run.metrics == {"m": 1}
+    assert run.status == "finished"
+    assert place.journals() == []
+
+
+def test_segments_of_one_journal_are_one_story(embedded, start, sync):
+    # The newest of changes wins, though an older segment does not say that it was stored.
+    body = """
+from aletheia_like import journal
+ms = opened()
+ms.session.recorder._interval = 0.05
+run = ms.exper("e").start_run()
+run._writer._journal._segment_bytes = 2_000
+kept = run._writer._journal.done
+run.add_metric("m", "old")
+run.flush()
+from aletheia_like.journal import _remove
+journal._remove = lambda segment: None
+for index in range(400):
+    run.log(i=index)
+    run.add_metric("m", index)
+    if index % 50 == 0:
+        run.flush()
+run.add_metric("m", "new")
+run.flush()
+run.log(i=400)
+ack("row", 400)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    child = start(embedded, body)
+    child.wait()
+    assert len(embedded.journals()) > 3
+    sync(embedded)
+
+    run = embedded.read()
+    assert run.rows()["i"] == list(range(401))
+    assert run.metrics == {"m": "new"}

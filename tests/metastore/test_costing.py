@@ -119,7 +119,13 @@ def test_a_projection_is_like_what_is_known_except_in_what_is_given():
         runs=2, sampled=2, rows=200, row_bytes=20_000, seconds=120.0, busy_seconds=60, versions=2
     )
     one = projected(known, None, None)
-    assert (one.runs, one.rows, one.row_bytes, one.seconds, one.versions) == (1, 100, 10_000, 60, 1)
+    assert (one.runs, one.rows, one.row_bytes, one.seconds, one.versions) == (
+        1,
+        100,
+        10_000,
+        60,
+        1,
+    )
     other = projected(known, 10_000, 10.0)
     assert (other.rows, other.row_bytes, other.busy_seconds) == (10_000, 1_000_000, 10)
     assert projected(Recorded(), 10_000, None).seconds == 3_600

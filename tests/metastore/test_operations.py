@@ -69,6 +69,83 @@ def test_a_hundred_changes_within_a_second_are_two_writes(warm, counted):  # M24
     assert writes <= 3  # at most one in the background, then the end and the leaderboard
 
 
+def test_a_run_with_a_thousand_rows(warm, counted):
+    def record():
+        with warm.start_run() as run:
+            run.log_batch({"step": n, "loss": n / 7} for n in range(1_000))
+
+    # Writes: the experiment's counter and the run; the rows; the run's end and its line in the
+    # leaderboard.
+    assert counted(record) == (0, 5, 0, 0)
+
+
+def test_rows_that_are_flushed_one_by_one(warm, counted):
+    run = warm.start_run()
+
+    def record():
+        for n in range(20):
+            run.log(step=n, loss=n / 7)
+            run.flush()
+
+    reads, writes, *_ = counted(record)
+    assert reads == 0
+    assert writes == 40  # each time the chunk, which grows, and the run's summary
+
+
+def test_a_hundred_thousand_numbers_are_few_writes(warm, counted):
+    def record():
+        with warm.start_run() as run:
+            for n in range(10_000):
+                run.log({f"column {k}": n / (k + 1) for k in range(10)})
+
+    reads, writes, blob_writes, _ = counted(record)
+    assert (reads, blob_writes) == (0, 0)
+    assert writes <= 40
+
+
+def test_a_history_costs_at_most_a_read_for_a_thousand_rows(ms, warm, counted, open_ms):
+    with warm.start_run() as run:
+        run.log_batch({f"column {k}": n / (k + 1) for k in range(10)} for n in range(10_000))
+        run.flush()
+        run.log(last=1)
+    other = open_ms()
+    loaded = other.experiment("e").run(run.id)
+    before = other.usage
+
+    assert len(loaded.rows()) == 10_001
+    assert (other.usage - before).document_reads <= 10
+
+    before = other.usage
+    assert len(other.rows(experiment="e", run_id=run.id)) == 10_001
+    assert (other.usage - before).document_reads <= 10
+
+
+def test_rows_changed_by_condition_are_read_once_more_at_the_end(warm, counted):
+    def record():
+        with warm.start_run() as run:
+            run.log_batch({"step": n, "loss": n / 7} for n in range(100))
+            run.set_value("loss", 0.0, where={"step": 5})
+
+    # The read finds no chunk yet; what this process has logged is merged with it.
+    assert counted(record) == (1, 5, 0, 0)
+
+
+def test_a_file_in_a_row(warm, counted, tmp_path):
+    from aletheia_like import File
+
+    path = tmp_path / "image.png"
+    path.write_text("pixels")
+
+    def record():
+        with warm.start_run() as run:
+            run.log(image=File(path))
+            run.log(image=File(path))
+
+    # Beside a run with rows: the index of the file, and its upload.
+    assert counted(record) == (1, 6, 1, 0)
+    assert counted(record) == (0, 5, 0, 0)
+
+
 def test_the_table_costs_one_read_a_run(ms, warm, counted):
     for _ in range(9):
         warm.start_run().finish()

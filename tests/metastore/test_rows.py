@@ -242,7 +242,8 @@ def test_latest_of_everything(run):  # Q12
     latest = run.latest()
 
     assert latest == {"a": 1, "c": "x", "timestamp": last["timestamp"], "run_id": "r"}
-    assert run.latest("*", index="run_id").to_dict("records") == [{"run_id": "r", "a": 1}]
+    by_run = run.latest("*", index="run_id").to_dict("records")
+    assert by_run == [{"run_id": "r", "a": 1, "b": None, "c": "x"}]
 
 
 def test_contexts_nest_and_end_with_their_block(run):  # Q13
