@@ -97,6 +97,7 @@ def open_session(settings: Settings) -> Session:
     blobs = _counted_blobs(stores, settings, usage)
     journals = journal_folder(settings)
     session = Session(
+        opener=open_session,
         project=project,
         settings=settings,
         documents=documents,

@@ -5,8 +5,9 @@
 
 A file is named by the day in UTC: `2026-11-21.log` or `.jsonl`. Levels are TRACKING (rows of
 runs), MONITOR and EXPERIMENT; as text, a record of level EXPERIMENT is spread over lines, of which
-the inner ones begin with two spaces and the last is `}`. A row is in the form of `values.encode`,
-as `jsontext` writes it: `{"__float__":"nan"}`, `{"__datetime__":"2026-01-31T12:00:00+00:00"}`.
+the inner ones begin with two spaces and the last is `}`. A row is strict JSON for any reader, see
+`plainjson`: moments are ISO 8601 text, NaN is `"NaN"`, and a last key `@types` tells them from
+text.
 
 Nothing is kept open between two rows, so there is no lock, and threads, forks, deleted folders and
 rotated files need no care. Python's `logging` is used for warnings only: rows are no messages, and
@@ -29,8 +30,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from aletheia_like.errors import AccessDeniedError, InvalidValueError, NotFoundError
-from aletheia_like.model.jsontext import from_text, to_text
-from aletheia_like.model.values import Value, decode, encode
+from aletheia_like.model.plainjson import from_plain, to_plain
+from aletheia_like.model.values import Value, encode
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -47,6 +48,8 @@ _TIME = r"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00)"
 _LEVEL = rf"(?P<level>{'|'.join(_LEVELS)})"
 _TEXT_HEAD = re.compile(rf"{_TIME} \| {_LEVEL} \| aletheia \| ")
 _JSON_HEAD = re.compile(rf'\{{"time": ?"{_TIME}", ?"level": ?"{_LEVEL}", ?"row": ?')
+_ONE_LINE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_SPREAD = json.JSONEncoder(ensure_ascii=False, allow_nan=False, indent=2)
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _LINE_ENDS = re.compile("[\x85\u2028\u2029]")  # for some readers, not for JSON
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -115,9 +118,8 @@ class RowLog:
                 place.close()
 
     def _line(self, time: str, level: Level, row: Value) -> str:
-        text = to_text(row)
-        if level == "EXPERIMENT" and self._format == "text":
-            text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        is_spread = level == "EXPERIMENT" and self._format == "text"
+        text = (_SPREAD if is_spread else _ONE_LINE).encode(to_plain(row))
         if not text.isascii():
             text = _escaped(text, _LINE_ENDS)
         if self._format == "jsonl":
@@ -301,12 +303,13 @@ def read_logs(path: str | Path, limit: int | None = None, *, stamped: bool = Fal
     """Return the rows of log files as a pandas DataFrame; what a row lacks is NaN.
 
     Files come newest first, the rows of a file in the order of writing. Text and JSON lines may be
-    mixed. Lines that are no rows, or broken ones, are left out; one warning tells how many.
+    mixed. Lines that are no rows, or broken ones, are left out; one warning tells how many. A row
+    that has no `timestamp` or `level` of its own gets those of its line.
 
     Args:
         path: A log file, or a folder with files `*.log` and `*.jsonl`.
         limit: Only so many of the newest rows.
-        stamped: Add the columns `log_time` and `log_level`, from the lines' beginnings.
+        stamped: Add the columns `log_time` and `log_level`: of the lines, whatever rows hold.
 
     Raises:
         NotFoundError: There is nothing at `path`.
@@ -372,6 +375,8 @@ def _read(file: Path, skipped: Counter[str], *, stamped: bool) -> Iterator[dict[
             except (ValueError, TypeError, RecursionError):
                 skipped["broken"] += 1
                 continue
+            row.setdefault("timestamp", time)
+            row.setdefault("level", head["level"])
             yield {"log_time": time, "log_level": head["level"], **row} if stamped else row
 
 
@@ -401,9 +406,9 @@ def _entries(lines: Iterable[bytes], skipped: Counter[str]) -> Iterator[str]:
 def _row(head: re.Match[str]) -> dict[Any, Any]:
     """Return the row that follows the head of an entry; the error varies if there is none."""
     text = head.string[head.end() :]
-    row = decode(from_text(text if head.re is _TEXT_HEAD else text.removesuffix("}")))
+    row = json.loads(text if head.re is _TEXT_HEAD else text.removesuffix("}"))
     if isinstance(row, dict):
-        return row
+        return from_plain(row)
     message = f"a row was expected: {text:.80}"
     raise TypeError(message)
 

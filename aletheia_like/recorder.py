@@ -296,7 +296,7 @@ class Recorder:
         key = self._note(path, {}, feed=feed, quiet=True)
         try:
             self._send_until(key, _Last(changes, also), time.monotonic() + timeout)
-        except UnavailableError:
+        except AletheiaError:
             with self._here():
                 if key in self._notes:
                     self._notes[key].awaited = True

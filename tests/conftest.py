@@ -13,6 +13,7 @@ import pytest
 
 from aletheia_like import connect
 from aletheia_like.adapters.counting import CountingDocumentStore
+from aletheia_like.metastore import telling
 from aletheia_like.ports.documents import Document, DocumentStore, Query
 from aletheia_like.testing import plugin
 from aletheia_like.testing.indexes import missing_index, read_indexes
@@ -37,6 +38,12 @@ def settings_of_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg-config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg-data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg-cache"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_told_yet() -> None:
+    """Let each test be warned, of what another one in this process was warned of, too."""
+    telling.forget()
 
 
 @pytest.fixture(autouse=True)

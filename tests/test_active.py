@@ -54,6 +54,16 @@ def test_everything_has_a_default():  # Q33
     assert "default" in run.path
 
 
+def test_a_warning_points_at_the_users_line_and_comes_once(monkeypatch, recwarn, tmp_path):
+    monkeypatch.setenv("ALETHEIA_GIT", "refuse")
+    monkeypatch.setattr("aletheia_like.capture.git._usual_starts", lambda: [tmp_path])
+    al.init("p")
+    al.init("q")
+
+    (told,) = recwarn
+    assert ("no git repository" in str(told.message), told.filename) == (True, __file__)
+
+
 def test_the_project_may_come_from_the_settings(monkeypatch):
     monkeypatch.setenv("ALETHEIA_PROJECT", "named")
 

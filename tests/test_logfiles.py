@@ -83,6 +83,12 @@ def lines(folder):
     return [line for file in files for line in file.read_text("utf-8").splitlines()]
 
 
+def records(folder):
+    """Return the rows without the columns that every line has."""
+    added = ["timestamp", "level"]
+    return read_logs(folder).drop(columns=added).to_dict("records")
+
+
 def run(program, *arguments):
     return subprocess.run(
         [sys.executable, "-c", program, *map(str, arguments)],
@@ -123,8 +129,8 @@ def test_two_logs_with_different_paths_do_not_mix(tmp_path):  # G2
         first.row({"first": number})
         second.row({"second": number})
 
-    assert list(read_logs(tmp_path / "1")) == ["first"]
-    assert list(read_logs(tmp_path / "2")) == ["second"]
+    assert list(read_logs(tmp_path / "1")) == ["first", "timestamp", "level"]
+    assert list(read_logs(tmp_path / "2")) == ["second", "timestamp", "level"]
 
 
 def test_a_new_day_in_utc_is_a_new_file(logs):
@@ -162,13 +168,50 @@ def test_each_line_of_a_jsonl_log_is_strict_json_with_zoned_time_and_level(logs)
 @pytest.mark.parametrize("level", ["TRACKING", "MONITOR", "EXPERIMENT"])
 def test_any_row_comes_back_as_it_was(logs, style, level):  # G3, G5, G7
     RowLog(path=logs, format=style).row(ODD_ROW, level=level)
-    (row,) = read_logs(logs).to_dict("records")
+    (row,) = records(logs)
 
     assert equal(encode(row), encode(ODD_ROW))
 
 
+def test_a_line_is_plain_for_readers_that_know_no_types(logs):
+    row = {"timestamp": NOON, "when": NOON, "loss": math.nan, "sizes": [1, [-math.inf]]}
+    RowLog(path=logs, format="jsonl").row(row)
+
+    assert json.loads(lines(logs)[0])["row"] == {
+        "timestamp": "2026-11-21T12:00:00+00:00",
+        "when": "2026-11-21T12:00:00+00:00",
+        "loss": "NaN",
+        "sizes": [1, ["-Infinity"]],
+        "@types": {"when": "datetime", "loss": "float", "sizes": {"1": {"0": "float"}}},
+    }
+
+
+def test_a_line_that_others_wrote_has_its_texts(logs):
+    logs.mkdir()
+    head = "2026-11-21T12:00:00.000000+00:00 | MONITOR | aletheia | "
+    texts = '{"loss":"NaN","day":"2026-01-31","level":"low"}'
+    (logs / "2026-11-21.log").write_text(f"{head}{texts}\n")
+
+    (row,) = read_logs(logs).to_dict("records")
+    assert row == {"loss": "NaN", "day": "2026-01-31", "timestamp": NOON, "level": "low"}
+
+
+def test_every_row_has_a_time_and_a_level(logs):
+    log = RowLog(path=logs, clock=lambda: NOON)
+    earlier = NOON - dt.timedelta(hours=1)
+    log.row({"a": 1, "timestamp": earlier})
+    log.row({"a": 2}, level="MONITOR")
+
+    frame = read_logs(logs)
+    assert list(frame["timestamp"]) == [earlier, NOON]
+    assert list(frame["level"]) == ["TRACKING", "MONITOR"]
+
+
+ROWS = st.dictionaries(st.text() | st.sampled_from(["timestamp", "@types", "@@types"]), VALUES)
+
+
 @FORMATS
-@given(row=st.dictionaries(st.text(), VALUES))
+@given(row=ROWS)
 def test_no_row_is_changed_by_its_line(style, row):
     log = RowLog(format=style)
     for level in ("TRACKING", "EXPERIMENT"):
@@ -193,7 +236,7 @@ def test_no_character_of_a_row_ends_a_line(logs, style):
 def test_scalars_of_numpy_become_pythons(logs):
     RowLog(path=logs).row({"a": np.float32(0.5), "b": np.int64(7), "c": np.array([1, 2])})
 
-    assert read_logs(logs).to_dict("records") == [{"a": 0.5, "b": 7, "c": [1, 2]}]
+    assert records(logs) == [{"a": 0.5, "b": 7, "c": [1, 2]}]
 
 
 def test_rows_come_newest_file_first_and_in_order_within(logs):  # G3
@@ -234,7 +277,7 @@ def test_foreign_and_broken_lines_are_left_out_and_counted(logs, caplog):  # G3
         file.write(b'2026-11-21T12:00:00.000000+00:00 | INFO | aletheia | {"a": 8}\n')
         file.write(b"2026-11-21T12:00:00.000000+00:00 | TRACKING | aletheia | [9]\n")
         file.write(b'2026-99-21T12:00:00.000000+00:00 | TRACKING | aletheia | {"a":9}\n')
-        for odd in (b'{"__datetime__":9}', b'{"__bytes__":"%"}'):
+        for odd in (b'{"a":"x","@types":{"a":"date"}}', b'{"@types":{"b":"float"}}'):
             file.write(b"2026-11-21T12:00:00.000000+00:00 | TRACKING | aletheia | %b\n" % odd)
         file.write(b'2026-11-21T12:00:00.000000+00:00 | EXPERIMENT | aletheia | {\n  "a":\n')
         file.write(b'2026-11-21T12:00:00.000000+00:00 | TRACKING | aletheia | {"a": 0.')
@@ -325,7 +368,7 @@ def test_the_active_log_is_set_and_turned_off(logs):
 
 @FORMATS
 @pytest.mark.parametrize(
-    "records",
+    "given",
     [
         [{"x": 1, "y": "a"}, {"x": 2, "y": "b"}],
         pd.DataFrame({"x": [1, 2], "y": ["a", "b"]}),
@@ -333,13 +376,13 @@ def test_the_active_log_is_set_and_turned_off(logs):
     ],
     ids=["list", "pandas", "table"],
 )
-def test_monitor_writes_one_line_a_record(logs, records, style):  # G4
+def test_monitor_writes_one_line_a_record(logs, given, style):  # G4
     configure_logging(stdout=False, path=logs, format=style)
-    monitor(records)
+    monitor(given)
 
     assert len(lines(logs)) == 2
     assert all("MONITOR" in line for line in lines(logs))
-    assert read_logs(logs).to_dict("records") == [{"x": 1, "y": "a"}, {"x": 2, "y": "b"}]
+    assert records(logs) == [{"x": 1, "y": "a"}, {"x": 2, "y": "b"}]
 
 
 def test_monitor_takes_a_generator(logs):  # G4
@@ -367,7 +410,7 @@ def test_gaps_of_a_data_frame_become_none_and_nan(logs):
         )
     )
 
-    assert '{"t":null,"i":null,"f":{"__float__":"nan"}}' in lines(logs)[0]
+    assert '{"t":null,"i":null,"f":"NaN","@types":{"f":"float"}}' in lines(logs)[0]
     assert read_logs(logs)["t"][1] == NOON
 
 

@@ -12,7 +12,7 @@ from aletheia_like.errors import (
     AletheiaError,
     AlreadyExistsError,
     InvalidValueError,
-    RunStateError,
+    ReadOnlyError,
     UnavailableError,
 )
 from aletheia_like.metastore.leaderboard import result_write
@@ -25,6 +25,7 @@ from aletheia_like.model.values import FieldPath
 from aletheia_like.ports.documents import REMOVE, Write, changed_fields
 from aletheia_like.recorder import Changes
 
+_UNSEEN_SECONDS = 10.0
 _log = logging.getLogger("aletheia")
 
 
@@ -60,18 +61,26 @@ class Closing(Recording):
         if self._is_open():
             self._end("failed", error, timeout)
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it was ended, and the store was waited for in vain."""
+        return self._undelivered
+
     def _is_open(self) -> bool:
         """Whether this process is to end the run; a forked child leaves that to its parent."""
+        if self._writer is None:
+            raise ReadOnlyError(str(self._refuse()))
         if self._pid != os.getpid():
-            if self._writer is not None:
-                self._writer.depart()
+            self._writer.depart()
             return False
-        ended = self._fields.get("status") in ENDED
-        return self._writer is not None and (self._undelivered or not ended)
+        return self._undelivered or self._fields.get("status") not in ENDED
 
     def _end(self, status: Status, error: BaseException | None, timeout: float) -> None:
         if not self._undelivered:
             self._note_end(status, error)
+        if self._writer is not None and self._writer.is_unseen:
+            # The store was away all the time: waiting long for it now is in vain.
+            timeout = min(timeout, _UNSEEN_SECONDS)
         try:
             wait_for_surroundings(self._session, self._path, timeout)
             self._deliver_end(0.0 if self._session.settings.offline else timeout)
@@ -135,19 +144,25 @@ class Closing(Recording):
             self._path, self._ending, self._last_writes, timeout, self._writer
         )
 
-    def _take_over(self) -> None:
+    def _take_over(self) -> int:
         """Send what other writers of the run left on this machine, such as workers that died.
+
+        Returns:
+            How many of them there were.
 
         Raises:
             UnavailableError: The store is away; what they left stays.
         """
+        count = 0
         for left in abandoned(self._session.journal_folder, self._path):
             try:
                 recover(left, self._session)
+                count += 1
             except UnavailableError:
                 raise
             except AletheiaError as error:
                 _log.warning("%s is left as it is: %s", left.paths[0], error)
+        return count
 
     def _last_writes(self) -> tuple[Changes, list[Write]]:
         """Return what must be stored together with the end, once all rows are."""
@@ -161,9 +176,9 @@ class Closing(Recording):
         return summary, [result_write(self._session, record, resumed=self._resumed)]
 
     def __enter__(self) -> Self:
-        if self._refuse() is not None:
-            message = f"{self!r} cannot be entered: it has ended or was opened for reading"
-            raise RunStateError(message)
+        reason = self._refuse()
+        if reason is not None:
+            raise ReadOnlyError(reason)
         return self
 
     def __exit__(

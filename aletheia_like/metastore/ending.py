@@ -26,6 +26,7 @@ _EXIT_SECONDS = 10.0
 """All runs together may hold up the end of the program so long, if the store is away."""
 
 _LEAST_SECONDS = 0.1
+_AGAIN_SECONDS = 1.0
 
 
 class Endable(Protocol):
@@ -37,6 +38,11 @@ class Endable(Protocol):
 
     def fail(self, error: BaseException, timeout: float = 60.0) -> None:
         """End it as failed."""
+        ...
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it was ended, and the store was waited for in vain."""
         ...
 
 
@@ -79,6 +85,8 @@ class LiveRuns:
         deadline = time.monotonic() + _EXIT_SECONDS
         for run in list(self._runs.values()):
             left = max(_LEAST_SECONDS, deadline - time.monotonic())
+            if run.is_awaited:
+                left = min(left, _AGAIN_SECONDS)
             try:
                 if isinstance(self._uncaught, Exception):
                     run.fail(self._uncaught, timeout=left)

@@ -18,7 +18,7 @@ from aletheia_like.errors import (
 from aletheia_like.metastore.artifacts import ArtifactVersion, Maker, add_artifact
 from aletheia_like.metastore.deleting import delete_run
 from aletheia_like.metastore.handle import DocumentHandle
-from aletheia_like.metastore.leaderboard import read_results
+from aletheia_like.metastore.leaderboard import add_result, read_results
 from aletheia_like.metastore.run import Run
 from aletheia_like.metastore.session import Session, author
 from aletheia_like.metastore.starting import check_request, start
@@ -277,6 +277,22 @@ class Experiment(DocumentHandle):
         """
         self._check_writable()
         delete_run(self._session, self, str(id), force=force)
+
+    def add_result(self, name: str, values: Mapping[str, Any]) -> None:
+        """Put a line of one's own into the leaderboard, such as a published baseline.
+
+        Adding it again replaces it.
+
+        Args:
+            name: What to call it; no run's id.
+            values: Metrics and whatever else is to stand in its columns.
+
+        Raises:
+            AlreadyExistsError: A run has this id.
+            InvalidValueError: A name or value cannot be stored.
+        """
+        self._check_writable()
+        add_result(self._session, self._path, name, values)
 
     def counter(self, at_least: int) -> RunCounter:
         """Return the next run's number and the revision that holds it, read anew if forgotten.

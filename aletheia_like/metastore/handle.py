@@ -55,6 +55,13 @@ class DocumentHandle:
             object.__setattr__(self, "_guard", (process, lock))
         return lock
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_guard"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        object.__setattr__(self, "_guard", (os.getpid(), threading.RLock()))
+
     @property
     def desc(self) -> str | None:
         """What it is about, as markdown."""
@@ -104,7 +111,7 @@ class DocumentHandle:
         Raises:
             UnavailableError: The store stayed away for `timeout` seconds.
         """
-        self._session.recorder.flush(self._path, timeout)
+        self._session.recorder.flush(self._path, self._session.patience(timeout))
 
     def _text(self, name: str) -> str | None:
         value = lengthen(self._session, decode(self._fields.get(name)))

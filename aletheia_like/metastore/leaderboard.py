@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from aletheia_like.errors import AlreadyExistsError
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.tables import Table
 from aletheia_like.model import paths
+from aletheia_like.model.names import check_name
 from aletheia_like.model.parameters import flatten
 from aletheia_like.model.records import RunRecord
-from aletheia_like.model.values import Value, decode, encode, is_key
-from aletheia_like.ports.documents import REMOVE, Create, Query, Removal, Update, Write
+from aletheia_like.model.values import Value, check_key, decode, encode, is_key
+from aletheia_like.ports.documents import REMOVE, Create, Document, Query, Removal, Update, Write
 
 
 def result_fields(record: RunRecord) -> dict[str, Value]:
@@ -49,6 +52,32 @@ def result_write(session: Session, record: RunRecord, *, resumed: bool) -> Write
         (key,): REMOVE for key in earlier.fields if key not in fields
     }
     return Update(path, gone | {(key,): value for key, value in fields.items()})
+
+
+def add_result(
+    session: Session, experiment_path: str, name: str, values: Mapping[str, Any]
+) -> None:
+    """Store a line that is no run's; see `Experiment.add_result`."""
+    path = paths.result(experiment_path, check_name(name, "result"))
+    line = {check_key(key): encode(value, (key,)) for key, value in flatten(values)}
+    fields: dict[str, Value] = {"name": name, "ended_at": session.clock(), **line}
+
+    def decide(document: Document | None) -> list[Write]:
+        if document is None:
+            return [Create(path, fields)]
+        if "run" in document.fields:
+            message = f"run {name!r} has a line of its own: choose another name for the result"
+            raise AlreadyExistsError(message)
+        changes: dict[tuple[str, ...], Value | Removal] = {
+            (key,): REMOVE for key in document.fields if key not in fields
+        }
+        changes |= {(key,): value for key, value in fields.items()}
+        return [Update(path, changes, document.revision)]
+
+    if session.documents.get(paths.run(experiment_path, name)) is not None:
+        message = f"{name!r} is the id of a run: choose another name for the result"
+        raise AlreadyExistsError(message)
+    session.change(path, decide)
 
 
 def read_results(session: Session, experiment_path: str, *, debug: bool) -> Table:

@@ -273,7 +273,7 @@ class OpenMetastore:
         Raises:
             UnavailableError: The store stayed away for `timeout` seconds.
         """
-        self._session.recorder.flush(timeout=timeout)
+        self._session.recorder.flush(timeout=self._session.patience(timeout))
 
     def close(self, timeout: float = 60.0) -> None:
         """Store what is noted and free connections; using the metastore opens them again.

@@ -27,7 +27,12 @@ Unsent = Mapping[str, Sequence[Line]]
 
 
 def read_columns(
-    session: Session, run_path: str, unsent: Unsent, stream: str | None = None
+    session: Session,
+    run_path: str,
+    unsent: Unsent,
+    stream: str | None = None,
+    *,
+    stored: bool = True,
 ) -> Columns:
     """Return the rows of a run in the order of their moments; a read for each chunk.
 
@@ -38,16 +43,17 @@ def read_columns(
         run_path: The run's document.
         unsent: What was not sent at some moment before this call.
         stream: None for the run's own rows, else those of the stream of this name.
+        stored: Whether the store may have any; it is not asked if not.
 
     Raises:
         IntegrityError: A chunk cannot be read.
     """
-    stored: dict[str, list[Document]] = {}
-    for one in session.documents.query(Query(paths.rows(run_path))):
-        stored.setdefault(str(one.fields.get("writer")), []).append(one)
+    chunks: dict[str, list[Document]] = {}
+    for one in session.documents.query(Query(paths.rows(run_path))) if stored else ():
+        chunks.setdefault(str(one.fields.get("writer")), []).append(one)
     writers = [
-        _of_writer(stored.get(name, []), unsent.get(name, ()))
-        for name in dict.fromkeys([*stored, *unsent])
+        _of_writer(chunks.get(name, []), unsent.get(name, ()))
+        for name in dict.fromkeys([*chunks, *unsent])
     ]
     return _shown(_amended(_merged([one for one in writers if len(one)])), stream)
 

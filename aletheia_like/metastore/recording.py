@@ -81,6 +81,7 @@ class Recording(DocumentHandle):
         if isinstance(rows, Mapping | str):
             message = "log_batch takes several rows, such as a list of dictionaries"
             raise InvalidValueError(message)
+        self._open_writer()
         if hasattr(rows, "to_dicts"):
             rows = rows.to_dicts()
         elif hasattr(rows, "to_dict") and hasattr(rows, "columns"):
@@ -168,10 +169,7 @@ class Recording(DocumentHandle):
 
     @property
     def summary(self) -> dict[str, Any]:
-        """Last, least, greatest value and step of every numeric column that was logged.
-
-        As far as it was sent; while the run is live, `flush` first for the very newest.
-        """
+        """Last, least, greatest value and step of every numeric column that was logged."""
         fields, writer = self._fields, self._writer
         own, others = fields.get("summary", {}), fields.get("summary_of_others", {})
         if writer is not None and writer.is_main:
@@ -179,6 +177,18 @@ class Recording(DocumentHandle):
         elif writer is not None:
             others = merged_by_step(others, writer.summary)
         return merged_by_step(own, others)
+
+    def _see_again(self) -> None:
+        """See what was stored since the document was read."""
+        document = self._session.documents.get(self._path)
+        if document is not None:
+            with self._lock:
+                self._fields = document.fields
+
+    def _carry_step(self) -> None:
+        """Go on with the step that the run had come to."""
+        if self._writer is not None:
+            self._writer.carry_step(self._fields.get("last_step"))
 
     def _learn(self, fields: Mapping[str, Value]) -> None:
         """See what the store added to the document when it was created, such as its number."""
@@ -194,7 +204,8 @@ class Recording(DocumentHandle):
     def _stream(self, stream: str | None) -> Rows:
         # Before the store is asked: what is sent meanwhile is found there.
         unsent = {writer.name: writer.unsent() for writer in self._writers_here()}
-        columns = read_columns(self._session, self._path, unsent, stream)
+        stored = self._writer is None or not self._writer.is_unseen
+        columns = read_columns(self._session, self._path, unsent, stream, stored=stored)
         return rows_of(self._session, columns, from_id(self._path.rpartition("/")[2]))
 
     def _writers_here(self) -> Iterator[RunWriter]:

@@ -27,7 +27,8 @@ from aletheia_like.metastore.summary import continued, summary_of
 from aletheia_like.metastore.writing import from_note
 from aletheia_like.model import codec
 from aletheia_like.model.records import ENDED
-from aletheia_like.model.rows import from_line, moment
+from aletheia_like.model.rows import STEP, Line, from_line, moment
+from aletheia_like.model.values import Value
 from aletheia_like.ports.documents import REMOVE, Document, Update, Write, changed_fields
 from aletheia_like.recorder import Changes, fold
 
@@ -232,9 +233,11 @@ def _send_changes(session: Session, left: Left) -> None:
         if head.get("main"):
             wanted = fold(wanted, _end_of(document, wanted, left))
         known = document.fields.get(column, {})
-        summary = _summary(session, left, known)
+        summary, step = _summary(session, left, known)
         if summary != known:
             wanted = fold(wanted, {(column,): summary})
+        if step is not None and step != document.fields.get("last_step"):
+            wanted = fold(wanted, {("last_step",): step})
         if not wanted:
             return []
         return [
@@ -245,19 +248,36 @@ def _send_changes(session: Session, left: Left) -> None:
     session.change(head["path"], decide)
 
 
-def _summary(session: Session, left: Left, known: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the summary with all rows of a journal; those that it has seen change nothing."""
+def _last_step(lines: Sequence[Line]) -> Value:
+    """Return the step of the newest row that has one."""
+    for line in reversed(lines):
+        step = line.cells.get(STEP)
+        if isinstance(step, int | float):
+            return step
+    return None
+
+
+def _summary(
+    session: Session, left: Left, known: Mapping[str, Any]
+) -> tuple[dict[str, Any], Value]:
+    """Return the summary with all rows of a journal, and the step they came to.
+
+    Rows that it has seen change nothing.
+    """
     summary = dict(known)
+    step: Value = None
     unsure: set[str] = set()
     lines = left.lines()
     while batch := [from_line(line) for line in itertools.islice(lines, _BATCH)]:
         summary, doubtful = continued(summary, batch)
         unsure |= doubtful
+        came_to = _last_step(batch)
+        step = came_to if came_to is not None else step
     if unsure:
         found = summary_of(read_columns(session, left.head["path"], {}))
         summary = {name: one for name, one in summary.items() if name not in unsure}
         summary |= {name: found[name] for name in unsure if name in found}
-    return summary
+    return summary, step
 
 
 def _waiting_artifacts(left: Left) -> list[Deferred]:

@@ -79,6 +79,19 @@ class Run(Closing):
         self._resumed = False
         self._pid = os.getpid()
 
+    def __getstate__(self) -> dict[str, Any]:
+        if self._writer is not None:
+            message = (
+                f"{self!r} is recorded by this process: give others its experiment and id, and "
+                "let them join by start_run(id=…, resume='allow')"
+            )
+            raise TypeError(message)
+        return {key: value for key, value in super().__getstate__().items() if key != "_stop"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._stop = StopRequests(self._session, self._path, self._fields.get(FIELD))
+
     @property
     def experiment(self) -> Experiment:
         """What it belongs to."""

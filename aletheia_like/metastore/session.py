@@ -9,7 +9,6 @@ import random
 import secrets
 import threading
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from aletheia_like.cache import LocalCache
 from aletheia_like.errors import AlreadyExistsError, ConflictError
 from aletheia_like.metastore.ending import LiveRuns
 from aletheia_like.metastore.spool import Spool
+from aletheia_like.metastore.telling import warn_once
 from aletheia_like.model import paths
 from aletheia_like.model.codec import to_fields
 from aletheia_like.model.names import human_name
@@ -47,6 +47,7 @@ class Session:
     """The live parts behind the handles of one opened metastore.
 
     Attributes:
+        opener: Opens an equal session, in another process.
         project: Name of the project document.
         documents: The document store, retried and counted.
         blobs: The blob store, retried and counted.
@@ -61,6 +62,7 @@ class Session:
         known_files: Digests that this process has seen in the index of files.
     """
 
+    opener: Callable[[Settings], Session]
     project: str
     settings: Settings
     documents: DocumentStore
@@ -77,9 +79,15 @@ class Session:
     surroundings: dict[FieldPath, Value] | None = None
     captures: dict[str, threading.Thread] = field(default_factory=dict)
     live_runs: LiveRuns = field(default_factory=LiveRuns)
-    warned: set[str] = field(default_factory=set)
     known_files: set[str] = field(default_factory=set)
     project_exists: bool = False
+
+    def __reduce__(self) -> tuple[Callable[[Settings], Session], tuple[Settings]]:
+        """Travel to another process as settings; it opens the same stores there."""
+        if self.settings.url.startswith("memory:"):
+            message = "a metastore in memory cannot go to another process: use a file:/// store"
+            raise TypeError(message)
+        return self.opener, (self.settings,)
 
     @property
     def project_path(self) -> str:
@@ -87,10 +95,12 @@ class Session:
         return paths.project(self.project)
 
     def warn_once(self, message: str) -> None:
-        """Warn the user, but not twice of the same thing."""
-        if message not in self.warned:
-            self.warned.add(message)
-            warnings.warn(message, stacklevel=5)
+        """Warn the user, but not twice of the same thing in one process."""
+        warn_once(message)
+
+    def patience(self, timeout: float) -> float:
+        """Return for how many seconds to wait for the store: not at all if it is not asked."""
+        return 0.0 if self.settings.offline else timeout
 
     def retry(self, action: Callable[[], T], *also: type[Exception]) -> T:
         """Return `action()`, done again from the start whenever somebody else was faster.

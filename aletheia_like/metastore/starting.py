@@ -343,7 +343,10 @@ def _resume(
         raise NotFoundError(message)
     run = _opened(session, experiment, document, main=False)
     run._resumed = True  # noqa: SLF001 - its line in the leaderboard may exist already
-    run._take_over()  # noqa: SLF001 - its user may ask how far it came
+    # Its user may ask how far it came.
+    if run._take_over():  # noqa: SLF001
+        run._see_again()  # noqa: SLF001
+    run._carry_step()  # noqa: SLF001
     return run
 
 

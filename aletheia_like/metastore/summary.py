@@ -100,7 +100,7 @@ def merged(earlier: Mapping[str, Summary], later: Mapping[str, Summary]) -> dict
 
 
 def merged_by_step(one: Mapping[str, Summary], other: Mapping[str, Summary]) -> dict[str, Any]:
-    """Return one summary of two writers that went side by side: the later step is the last."""
+    """Return one summary of two writers: the later step is the last, else the later writer."""
     behind = {name: _behind(one[name], other[name]) for name in one.keys() & other.keys()}
     result = merged(one, other)
     for name, entry in behind.items():
@@ -124,7 +124,7 @@ def _stored(number: Any) -> Any:
 
 def _behind(one: Summary, other: Summary) -> Summary:
     """Return the last value of whichever is further on."""
-    ahead = one if _step(one) >= _step(other) else other
+    ahead = one if _step(one) > _step(other) else other
     return {key: ahead[key] for key in ("last", STEP) if key in ahead}
 
 

@@ -113,6 +113,7 @@ class RunWriter:
         self._deferred: deque[Deferred] = deque()
         self.unsure: set[str] = set()
         self._sure: dict[str, Any] | None = None
+        self._told_step: Value = None
         head = {**self._head, "path": self._path, "main": main}
         self._journal = Journal(
             self._session.journal_folder, self._name, head, strict=self._session.settings.strict
@@ -152,10 +153,22 @@ class RunWriter:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What is known of the rows that are in the store."""
+        """What is known of this writer's rows."""
+        with self._moving:
+            summary, _ = continued(self._told, self.unsent())
         doubtful = self.unsure if self._sure is not None else ()
-        known = {name: entry for name, entry in self._told.items() if name not in doubtful}
+        known = {name: entry for name, entry in summary.items() if name not in doubtful}
         return {**known, **(self._sure or {})}
+
+    @property
+    def is_unseen(self) -> bool:
+        """Whether the run was begun while the store was away, and is not in it yet."""
+        return "create" in self._head and not self._prepared
+
+    def carry_step(self, step: Value) -> None:
+        """Rows without a step have this one, until a row has its own."""
+        with self._lock:
+            self._step = step
 
     @property
     def params(self) -> dict[str, Any]:
@@ -297,6 +310,9 @@ class RunWriter:
                 for name, entry in summary.items()
                 if self._told.get(name) != entry
             }
+            if self._told_step != self._step and isinstance(self._step, int | float):
+                changes = {**changes, ("last_step",): self._step}
+                self._told_step = self._step
         return Part(
             changes,
             plan.writes,
@@ -343,7 +359,10 @@ class RunWriter:
             together = merged(known, self._told)
             if together == known:
                 return []
-            return [Update(self._path, {("summary_of_others",): together}, document.revision)]
+            told: Changes = {("summary_of_others",): together}
+            if isinstance(self._step, int | float):
+                told = {**told, ("last_step",): self._step}
+            return [Update(self._path, told, document.revision)]
 
         try:
             self._session.change(self._path, decide)

@@ -174,6 +174,7 @@ class RunRecord:
         token: Random; tells this run's own document from another's after a lost answer.
         summary: Last, least, greatest value and step of each numeric column.
         summary_of_others: The same, of processes that joined the run.
+        last_step: The step that its rows have come to.
         console: The end of what it printed, and the blob that holds all of it.
         stop_requested: Who asked it to stop, when and why.
         updated_at: When the document last changed, by the store's clock.
@@ -193,6 +194,7 @@ class RunRecord:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)
     summary_of_others: Mapping[str, Any] = field(default_factory=dict)
+    last_step: Any = None
     console: Any = None
     stop_requested: Any = None
     datasets: Mapping[str, DatasetUse] = field(default_factory=dict)

@@ -25,7 +25,7 @@ COLUMNS = {
 
 def crash(options: Options) -> list[str]:
     """Kill each system's process at random moments; return the systems that failed."""
-    moments = 2 if options.small else options.moments
+    moments = 1 if options.small else options.moments
     with systems.chosen(options) as chosen:
         rows = systems.each(chosen, lambda one: _kills(one, options, moments))
     table("crash", COLUMNS, rows, seed=options.seed)

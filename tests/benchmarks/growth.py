@@ -26,7 +26,7 @@ COLUMNS = {
 def growth(options: Options) -> list[str]:
     """Measure each system at 10^3 to 10^6 rows in 1,000 runs; return those that failed."""
     runs = 20 if options.small else 1_000
-    most = 200 if options.small else options.most
+    most = runs if options.small else options.most
     sizes = [size for size in (runs * 10**power for power in range(7)) if size <= most]
     rows: dict[str, Any] = {}
     with systems.chosen(options) as found_systems:

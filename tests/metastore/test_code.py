@@ -114,12 +114,13 @@ def test_an_unknown_mode_is_refused(repository, open_code_ms):
 def test_outside_any_repository_a_warning_is_given_once(open_ms, tmp_path, monkeypatch):
     monkeypatch.setattr("aletheia_like.capture.git._usual_starts", lambda: [tmp_path])
     exper = open_ms(git=None).exper("e")
-    with pytest.warns(UserWarning, match="no git repository"):
+    with pytest.warns(UserWarning, match="no git repository") as told:
         run = exper.start_run()
-    assert run.git is None
+    assert (run.git, told[0].filename) == (None, __file__)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         exper.start_run()
+        open_ms(git=None).exper("e").start_run()
     with pytest.raises(al.DirtyTreeError, match="git init"):
         exper.start_run(git="require")
 

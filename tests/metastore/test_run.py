@@ -392,3 +392,69 @@ def test_loading_writes_nothing(ms, exper, open_ms):  # M12, invariant 7
 def test_an_unknown_run_is_not_found(exper):
     with pytest.raises(al.NotFoundError, match="'9'"):
         exper.run(9)
+
+
+def test_a_line_of_ones_own_stands_in_the_leaderboard(ms, open_ms):  # R20
+    exper = ms.exper("e")
+    with exper.start_run() as run:
+        run.add_metric("accuracy", 0.9)
+    exper.add_result("paper", {"metrics": {"accuracy": 0.8}, "year": 2019})
+    exper.add_result("paper", {"metrics": {"accuracy": 0.85}})
+
+    board = open_ms().experiment("e").results().to_dicts()
+    assert {row["name"]: row["metrics.accuracy"] for row in board if row["name"] == "paper"} == {
+        "paper": 0.85
+    }
+    assert len(board) == 2
+    with pytest.raises(al.AlreadyExistsError, match="run"):
+        exper.add_result("1", {"metrics.accuracy": 1.0})
+
+
+def test_a_reference_stays_with_its_run(ms, open_ms):  # V1
+    with ms.exper("e").start_run() as run:
+        run.add_artifact("pretrained", "gs://models/base", is_local=False)
+
+    assert open_ms().experiment("e").run(1).artifacts["pretrained"].kind == "reference"
+
+
+def test_parameters_that_contain_themselves_are_refused(ms):
+    params = {}
+    params["me"] = params
+    run = ms.exper("e").start_run()
+    with pytest.raises(al.InvalidValueError, match="itself|deep"):
+        run.set_hyper_params(params)
+    run.finish()
+
+
+def test_a_run_opened_for_reading_cannot_be_ended(ms):
+    ms.exper("e").start_run().finish()
+    run = ms.exper("e").run(1)
+    for change in (run.finish, lambda: run.fail(ValueError()), lambda: run.log_batch([])):
+        with pytest.raises(al.ReadOnlyError):
+            change()
+
+
+def test_a_resumed_run_sees_what_its_dead_process_recorded(ms, store_url, tmp_path):  # R18
+    import signal
+    import subprocess
+    import sys
+
+    code = (
+        "import os, sys, aletheia_like as al\n"
+        "ms = al.Metastore('p', url=sys.argv[1], git='off')\n"
+        "run = ms.exper('e').start_run(id='k', tags=['a'])\n"
+        "run.flush(); run.add_metric('m', 7); run.tag('b'); run.log(a=1, step=5)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, store_url], check=False)
+    assert done.returncode == -signal.SIGKILL
+
+    with ms.exper("e").start_run(id="k", resume="must") as run:
+        assert run.metrics == {"m": 7}
+        run.tag("c")
+        assert run.log(a=2)["step"] == 5
+
+    again = ms.exper("e").run("k")
+    assert again.tags == ("a", "b", "c")
+    assert again.rows()["a"] == [1, 2]
+    assert again.summary["a"]["last"] == 2

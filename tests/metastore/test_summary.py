@@ -75,7 +75,7 @@ def test_nothing_has_no_summary():
     assert whole([]) == summary_of(Columns()) == merged({}, {}) == {}
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.lists(CELLS, max_size=12), st.lists(st.integers(0, 12), max_size=3))
 def test_parts_one_after_the_other_give_the_summary_of_the_whole(rows, cuts):
     places = [0, *sorted(cuts), len(rows)]
@@ -91,7 +91,7 @@ def test_parts_one_after_the_other_give_the_summary_of_the_whole(rows, cuts):
         assert equal(entry["last"], expected[name]["last"])
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.lists(CELLS, max_size=12))
 def test_every_summary_can_be_stored(rows):
     check_fields({"summary": whole(rows)})

@@ -1,0 +1,279 @@
+"""Processes, threads and tasks that log into one run: no deadlock, no row lost or doubled."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+BUSY = """
+ms = opened()
+ms.session.recorder._interval = 0.1
+run = ms.exper("e").start_run()
+stop = threading.Event()
+def busy(who):
+    index = 0
+    while not stop.is_set():
+        run.log(who=who, i=index)
+        run.add_metric(f"m{who}", index)
+        index += 1
+        time.sleep(0.0005)
+    ack("logged", who, index)
+threads = [threading.Thread(target=busy, args=(f"thread-{n}",)) for n in range(2)]
+for thread in threads:
+    thread.start()
+
+def work(who, count=50):
+    for index in range(count):
+        run.log(who=who, i=index)
+    ack("logged", who, count)
+"""
+END = """
+stop.set()
+for thread in threads:
+    thread.join()
+run.finish()
+ack("done")
+"""
+WAYS = {
+    "os.fork, which ends by itself": """
+for number in range(6):
+    if os.fork() == 0:
+        work(f"child-{number}")
+        sys.exit(0)
+for _ in range(6):
+    os.wait()
+""",
+    "os.fork, which ends by os._exit": """
+for number in range(6):
+    if os.fork() == 0:
+        work(f"child-{number}")
+        os._exit(0)
+for _ in range(6):
+    os.wait()
+""",
+    "os.fork, which is killed": """
+for number in range(6):
+    if os.fork() == 0:
+        work(f"child-{number}")
+        os.kill(os.getpid(), signal.SIGKILL)
+for _ in range(6):
+    os.wait()
+""",
+    "processes of multiprocessing": """
+fork = multiprocessing.get_context("fork")
+children = [fork.Process(target=work, args=(f"child-{n}",)) for n in range(6)]
+for child in children:
+    child.start()
+for child in children:
+    child.join(30)
+assert [child.exitcode for child in children] == [0] * 6
+""",
+    "a pool that is terminated": """
+fork = multiprocessing.get_context("fork")
+with fork.Pool(3) as pool:
+    pool.map(work, [f"child-{n}" for n in range(6)], chunksize=1)
+""",
+    "workers that are killed, as of a data loader": """
+fork = multiprocessing.get_context("fork")
+def loader(who, out):
+    for index in range(50):
+        run.log(who=who, i=index)
+        out.put((who, index))
+    out.put((who, None))
+    time.sleep(60)
+queue = fork.Queue()
+workers = [fork.Process(target=loader, args=(f"child-{n}", queue), daemon=True) for n in range(4)]
+for worker in workers:
+    worker.start()
+ended = 0
+while ended < 4:
+    who, index = queue.get(timeout=30)
+    if index is None:
+        ended += 1
+        ack("logged", who, 50)
+for worker in workers:
+    worker.kill()
+    worker.join()
+""",
+    "a grandchild": """
+if os.fork() == 0:
+    work("child-0")
+    if os.fork() == 0:
+        work("grandchild")
+        sys.exit(0)
+    os.wait()
+    sys.exit(0)
+os.wait()
+""",
+}
+
+
+def check(place, child):
+    """Every writer's rows are there once, and in its order."""
+    run = place.read()
+    told = {one[1]: int(one[2]) for one in child.acks if one[0] == "logged"}
+    rows = run.rows()
+    seen = {who: [] for who in told}
+    for who, index in zip(rows["who"], rows["i"], strict=True):
+        seen[who].append(index)
+    assert {who: len(found) for who, found in seen.items()} == told
+    for who, found in seen.items():
+        assert found == list(range(told[who])), who
+    return run
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_children_that_are_forked_while_threads_log(place, start, way):
+    child = start(place, BUSY + WAYS[way] + END)
+    assert child.wait(60) == 0, child.warnings
+
+    run = check(place, child)
+    assert run.status == "finished"
+    told = {one[1]: int(one[2]) for one in child.acks if one[0] == "logged"}
+    assert run.metrics == {f"m{who}": told[who] - 1 for who in told if "thread" in who}
+    assert run.summary["i"]["max"] == max(told.values()) - 1
+    assert place.journals() == []
+    assert "Traceback" not in child.warnings
+
+
+def test_children_of_a_store_in_memory_hand_their_rows_to_the_parent(embedded, start):
+    body = (
+        BUSY
+        + WAYS["processes of multiprocessing"]
+        + """
+if os.fork() == 0:
+    run.add_metric("of the child", 1)
+    sys.exit(0)
+os.wait()
+"""
+        + END
+        + """
+again = ms.experiment("e").run(1)
+for who, index in zip(again.rows()["who"], again.rows()["i"]):
+    ack("found", who, index)
+ack("metric", again.metrics.get("of the child"))
+"""
+    )
+    child = start(embedded, body, STORE="memory://")
+    assert child.wait(60) == 0, child.warnings
+
+    told = {one[1]: int(one[2]) for one in child.acks if one[0] == "logged"}
+    assert Counter(one[1] for one in child.acks if one[0] == "found") == Counter(told)
+    assert child.numbers("metric") == [1]
+
+
+SPAWNED = """
+import aletheia_like as al, os, sys, signal
+def work(who, how):
+    ms = al.Metastore("p", url=os.environ["STORE"], git="off")
+    run = ms.exper("e").start_run(id="shared", resume="allow")
+    for index in range(50):
+        run.log(who=who, i=index)
+    os.write(1, f"logged {who} 50\\n".encode())
+    if how == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "failed":
+        raise ValueError("so sad")
+"""
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+def test_processes_that_join_a_run_by_its_id(place, start, sync, tmp_path, method):
+    (tmp_path / "worker.py").write_text(SPAWNED)
+    body = """
+sys.path.insert(0, sys.argv[1])
+import worker
+method = multiprocessing.get_context(sys.argv[2])
+if __name__ == "__main__":
+    hows = ["ended", "killed", "ended"]
+    children = [
+        method.Process(target=worker.work, args=(f"child-{n}", how)) for n, how in enumerate(hows)
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(60)
+    ack("exits", *[child.exitcode for child in children])
+"""
+    child = start(place, body, tmp_path, method, PYTHONPATH=f"{tmp_path}:/work/main")
+    assert child.wait(90) == 0, child.warnings
+    assert child.wait_for("exits")[1:] == ["0", "-9", "0"]
+    sync(place)
+
+    run = place.read("shared")
+    seen = {}
+    for who, index in zip(run.rows()["who"], run.rows()["i"], strict=True):
+        seen.setdefault(who, []).append(index)
+    assert seen == {f"child-{n}": list(range(50)) for n in range(3)}
+    assert place.journals() == []
+
+
+def test_a_run_of_a_multiprocessing_child_ends_truthfully(place, start):
+    # These processes end without atexit and without sys.excepthook.
+    body = """
+def work(what):
+    run = opened().exper("e").start_run(what)
+    run.log(i=0)
+    if what == "failed":
+        raise ValueError("so sad")
+    if what == "killed":
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+children = [
+    multiprocessing.get_context("fork").Process(target=work, args=(what,))
+    for what in ("finished", "failed", "killed")
+]
+for child in children:
+    child.start()
+for child in children:
+    child.join(30)
+"""
+    child = start(place, body)
+    assert child.wait(60) == 0, child.warnings
+
+    with place.open() as ms:
+        runs = ms.experiment("e").runs()
+        assert {run.name: run.status for run in runs} == {
+            name: name for name in ("finished", "failed", "killed")
+        }
+        assert all(len(ms.experiment("e").run(run.id).rows()) == 1 for run in runs)
+    assert place.journals() == []
+
+
+def test_contexts_of_threads_and_tasks_do_not_leak(embedded, start):  # asyncio
+    body = """
+run = opened().exper("e").start_run()
+async def task(number):
+    with run.context(task=number):
+        for index in range(20):
+            run.log(i=index, expected=number)
+            await asyncio.sleep(0)
+async def tasks():
+    await asyncio.gather(*(task(number) for number in range(20)))
+def thread(number):
+    with run.context(task=number):
+        for index in range(50):
+            run.log(i=index, expected=number)
+            time.sleep(0)
+threads = [threading.Thread(target=thread, args=(100 + n,)) for n in range(8)]
+for one in threads:
+    one.start()
+asyncio.run(tasks())
+for one in threads:
+    one.join()
+run.log(i=0, expected=None)
+run.finish()
+"""
+    child = start(embedded, body)
+    assert child.wait() == 0, child.warnings
+
+    rows = embedded.read().rows().to_dicts()
+    assert len(rows) == 20 * 20 + 8 * 50 + 1
+    assert all(row.get("task") == row["expected"] for row in rows)
+    for number in [*range(20), *range(100, 108)]:
+        mine = [row["i"] for row in rows if row["expected"] == number]
+        assert mine == list(range(len(mine)))
