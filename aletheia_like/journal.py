@@ -116,6 +116,7 @@ class Journal:
         self._torn = False
         self._held: list[bytes] = []
         self._held_bytes = 0
+        self._told = False
         self._waiting = 0
         self._notes = 0
         self._open = 0
@@ -305,7 +306,8 @@ class Journal:
             self._waiting -= rows
             message = f"{told}; this line is not recorded"
             raise UnavailableError(message) from error
-        if not self._held:
+        if not self._told:
+            self._told = True
             _log.warning("%s; until then rows are held in memory and die with the process", told)
         self._held.append(line)
         self._held_bytes += len(line)

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from aletheia_like.errors import AccessDeniedError, InvalidValueError, NotFoundError
+from aletheia_like.model.names import with_article
 from aletheia_like.model.plainjson import from_plain, to_plain
 from aletheia_like.model.values import Value, encode
 
@@ -155,7 +156,7 @@ class _Place:
 
 def _check(row: object, level: str) -> None:
     if not isinstance(row, Mapping):
-        message = f"a row of a log is a mapping, not a {type(row).__name__}"
+        message = f"a row of a log is a mapping, not {with_article(type(row).__name__)}"
         raise InvalidValueError(message)
     if level not in _LEVELS:
         message = f"no level {level!r} for rows: choose {', '.join(_LEVELS)}"
@@ -282,7 +283,9 @@ def _records(records: Any) -> Iterable[Any]:
     if hasattr(records, "to_dict") and hasattr(records, "columns"):
         return _frame_records(records)
     if isinstance(records, str | bytes) or not isinstance(records, Iterable):
-        message = f"cannot log a {type(records).__name__}: give mappings or a DataFrame"
+        message = (
+            f"cannot log {with_article(type(records).__name__)}: give mappings or a DataFrame"
+        )
         raise InvalidValueError(message)
     return records
 

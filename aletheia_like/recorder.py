@@ -14,10 +14,9 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import Protocol
 
 from aletheia_like.errors import (
     AletheiaError,
@@ -25,14 +24,14 @@ from aletheia_like.errors import (
     ConflictError,
     UnavailableError,
 )
+from aletheia_like.feeds import Changes, Feed, Part, fold
 from aletheia_like.forking import is_held_here
 from aletheia_like.model.records import HEARTBEAT_SECONDS
 from aletheia_like.model.values import FieldPath, Value
-from aletheia_like.ports.documents import REMOVE, DocumentStore, Removal, Update, Write
+from aletheia_like.ports.documents import DocumentStore, Removal, Update, Write
 from aletheia_like.ports.patience import waiting_until
 from aletheia_like.ports.usage import meant_for
 
-Changes = Mapping[FieldPath, Value | Removal]
 Also = tuple[Changes, Sequence[Write]]
 _Key = tuple[str, int]
 
@@ -42,134 +41,6 @@ _BUSY_SECONDS = 0.5
 _PAUSE_FACTOR = 4.0
 _MAX_SURPRISES = 3
 _REFUSED_PAUSE = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Some of what a feed has to tell, in one apply.
-
-    Attributes:
-        changes: Of the document itself.
-        writes: That come with them.
-        complete: Whether nothing is left to send after it, for the moment.
-        stored: To be called with the revisions of `writes` once they are stored.
-    """
-
-    changes: Changes
-    writes: tuple[Write, ...]
-    complete: bool
-    stored: Callable[[Sequence[str | None]], None]
-
-
-class Feed(Protocol):
-    """What tells more of a document than its changes: rows, from a journal."""
-
-    def prepare(self) -> None:
-        """Make sure that the document is there."""
-        ...
-
-    def has_more(self) -> bool:
-        """Whether there is something to send."""
-        ...
-
-    def part(self, *, last: bool) -> Part | None:
-        """Return what to send next; `last` if nothing will follow."""
-        ...
-
-    def resume(self) -> None:
-        """Learn what the store has, after a write met something it did not expect."""
-        ...
-
-    def note(self, changes: Changes) -> int:
-        """Write changes down where they survive the process; return their number."""
-        ...
-
-    def done(self, note: int) -> None:
-        """Everything up to this note is stored."""
-        ...
-
-    def tell_summary(self, *, now: bool) -> None:
-        """Tell what is to be merged with what others tell."""
-        ...
-
-    def is_interrupted(self) -> bool:
-        """Whether this thread is in the midst of adding something."""
-        ...
-
-
-def fold(earlier: Changes, later: Changes) -> dict[FieldPath, Value | Removal]:
-    """Return one set of changes that does what `earlier` and then `later` would do.
-
-    Only a map that both together leave empty may be there or not.
-
-    Examples:
-        >>> fold({("a",): {"x": 1}}, {("a", "y"): 2})
-        {('a',): {'x': 1, 'y': 2}}
-    """
-    folded = dict(earlier)
-    around = {path[:n] for path in folded for n in range(1, len(path))}
-    for path, value in later.items():
-        above = next((path[:n] for n in range(1, len(path)) if path[:n] in folded), None)
-        if above is not None:
-            folded[above] = _inside(folded[above], path[len(above) :], value)
-            continue
-        if path in around:
-            for below in [other for other in folded if other[: len(path)] == path]:
-                del folded[below]
-        folded[path] = value
-        around.update(path[:n] for n in range(1, len(path)))
-    return folded
-
-
-def _inside(outer: Value | Removal, path: FieldPath, value: Value | Removal) -> Value | Removal:
-    if value is REMOVE and not isinstance(outer, dict):
-        return outer
-    inner = dict(outer) if isinstance(outer, dict) else {}
-    if len(path) > 1:
-        inner[path[0]] = _inside(inner.get(path[0], {}), path[1:], value)
-    elif value is REMOVE:
-        inner.pop(path[0], None)
-    else:
-        inner[path[0]] = value
-    return inner
-
-
-class Preparing:
-    """A feed that has nothing of its own, but makes sure that the document is there.
-
-    Args:
-        prepare: Does so; raises `UnavailableError` while the store is away.
-    """
-
-    def __init__(self, prepare: Callable[[], None]) -> None:
-        self.prepare = prepare
-
-    def has_more(self) -> bool:
-        """Return False."""
-        return False
-
-    def part(self, *, last: bool) -> Part | None:
-        """Return None."""
-        del last
-        return None
-
-    def resume(self) -> None:
-        """Do nothing."""
-
-    def note(self, changes: Changes) -> int:
-        """Keep changes in memory only."""
-        del changes
-        return 0
-
-    def done(self, note: int) -> None:
-        """Do nothing."""
-
-    def tell_summary(self, *, now: bool) -> None:
-        """Do nothing."""
-
-    def is_interrupted(self) -> bool:
-        """Return False."""
-        return False
 
 
 @dataclass(slots=True)
@@ -481,6 +352,18 @@ class Recorder:
         if notes.feed is not None:
             notes.feed.done(number)
         notes.sent_at = time.monotonic()
+
+    def beat(self) -> None:
+        """Send heartbeats that are due beside what is being sent, which may take long."""
+        with self._here():
+            due = {key: notes for key, notes in self._notes.items() if self._is_beat_due(notes)}
+            for notes in due.values():
+                notes.sent_at = time.monotonic()
+        for path, _ in due:
+            try:
+                self._documents.apply([Update(path, {("heartbeat_at",): self._clock()})])
+            except AletheiaError as error:
+                _log.info("a heartbeat of %s is late: %s", path, error)
 
     def _is_beat_due(self, notes: _Notes) -> bool:
         return notes.beats and time.monotonic() - notes.sent_at >= self._heartbeat

@@ -199,6 +199,11 @@ def _file_path(url: str) -> Path:
     return folder
 
 
+def _without_tilde(url: str) -> str:
+    """Return the address of a folder in a home in full: other users have other homes."""
+    return _file_path(url).as_uri() if url.startswith(("file://~", "file:///~")) else url
+
+
 def _from_environment() -> dict[str, _Found]:
     names = {name: f"ALETHEIA_{name.upper()}" for name in _SETTINGS}
     return {
@@ -282,12 +287,13 @@ def _completed(values: dict[str, Any], origins: dict[str, str]) -> Settings:
     if why is not None:
         origins["url"] = why
     parse_url(url)
-    if values.get("blobs") is not None:
-        parse_blobs_url(values["blobs"])
+    blobs = values.get("blobs")
+    if blobs is not None:
+        parse_blobs_url(blobs)
     return Settings(
         project=project,
-        url=url,
-        blobs=values.get("blobs"),
+        url=_without_tilde(url),
+        blobs=blobs and _without_tilde(blobs),
         cache_dir=values.get("cache_dir") or str(_user_folder("cache")),
         git=values.get("git", "refuse"),
         require_pushed=values.get("require_pushed", False),

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from aletheia_like.adapters.memory import MemoryDocumentStore
 from aletheia_like.errors import NotFoundError, UnavailableError
+from aletheia_like.feeds import fold
 from aletheia_like.ports.documents import REMOVE, Create, changed_fields
-from aletheia_like.recorder import Recorder, fold
+from aletheia_like.recorder import Recorder
 
 PATH = "projects/p"
 KEYS = st.sampled_from(["a", "b", "a.b"])

@@ -28,10 +28,10 @@ _LISTED = 20
 _RECORDED = 100
 _ENVIRONMENT = {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
 _SCP = re.compile(r"(?:[^@/\s]+@)([^:/\s]+:.*)")
-_HOW_TO_GO_ON = (
-    "commit or stash them, or start with git='snapshot' (ALETHEIA_GIT=snapshot), which stores "
-    "the differences with the run"
+_SNAPSHOT = (
+    "start with git='snapshot' (ALETHEIA_GIT=snapshot), which stores the differences with the run"
 )
+_HOW_TO_GO_ON = f"commit or stash them, or {_SNAPSHOT}"
 
 
 class GitFailedError(Exception):
@@ -220,16 +220,20 @@ def _check_absence(mode: str, where: Path, failure: str | None) -> list[str]:
 
 def _problem(state: GitState, where: Path) -> str | None:
     if state.commit is None:
-        return f"the git repository at {where} has no commit yet: make one, or {_HOW_TO_GO_ON}"
+        return f"the git repository at {where} has no commit yet: make one, or {_SNAPSHOT}"
     if not state.dirty:
         return None
     listed = "".join(f"\n    {file}" for file in state.files[:_LISTED])
     more = state.changed - min(state.changed, _LISTED)
     rest = f"\n    and {more} more" if more else ""
     return (
-        f"{state.changed} files in {where} differ from commit {state.commit[:12]}:{listed}{rest}\n"
+        f"{_counted_files(state.changed)} in {where} from commit {state.commit[:12]}:{listed}{rest}\n"
         f"{_HOW_TO_GO_ON}"
     )
+
+
+def _counted_files(count: int) -> str:
+    return "1 file differs" if count == 1 else f"{count} files differ"
 
 
 def _unpushed(state: GitState, where: Path) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import tempfile
 from typing import Any
 
 import click
@@ -17,16 +19,25 @@ from aletheia_like.cli.output import (
     store_options,
 )
 from aletheia_like.connect import Metastore
-from aletheia_like.errors import InvalidValueError, SettingsError
+from aletheia_like.errors import (
+    InvalidValueError,
+    NotFoundError,
+    SettingsError,
+    UnavailableError,
+)
 from aletheia_like.metastore.run import Run
+from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.tables import run_row
 from aletheia_like.model.names import split_reference
-from aletheia_like.settings import load_settings
+from aletheia_like.settings import EmbeddedUrl, FirestoreUrl, load_settings, parse_url
+
+UNNAMED = "unnamed"
+"""Stands for a project where none is needed."""
 
 _METRICS_SHOWN = 4
 
 
-@click.command()
+@click.command(short_help="List projects, experiments or runs.")
 @click.argument("name", required=False)
 @click.option("--debug", is_flag=True, help="Show experiments and runs for trials too.")
 @click.option("--order-by", help="A column such as metrics.acc; -metrics.acc, greatest first.")
@@ -51,13 +62,15 @@ def ls(
     if not parts and given is None:
         _list_projects(url, as_json=as_json)
     elif not parts or (len(parts) == 1 and project is None and given is None):
-        _list_experiments(parts[0] if parts else str(given), url, debug=debug, as_json=as_json)
+        is_named = bool(parts) or project is not None
+        chosen = parts[0] if parts else str(given)
+        _list_experiments(chosen, url, debug=debug, as_json=as_json, must_exist=is_named)
     else:
         chosen, experiment = project_and_rest(parts, given, 1)
         _list_runs(chosen, experiment[0], url, (order_by, limit), debug=debug, as_json=as_json)
 
 
-@click.command()
+@click.command(short_help="Show one run, with all that is known of it.")
 @click.argument("run")
 @store_options
 def show(run: str, *, project: str | None, url: str | None, as_json: bool) -> None:
@@ -73,7 +86,7 @@ def show(run: str, *, project: str | None, url: str | None, as_json: bool) -> No
             record = dataclasses.asdict(opened.record)
             print_json(record | {"status": opened.status, "hyper_params": opened.hyper_params})
         else:
-            print_fields(_run_fields(opened), repr(opened).strip("<>"))
+            print_fields(_run_fields(ms.session, opened), repr(opened).strip("<>"))
 
 
 def configured_project() -> str | None:
@@ -92,14 +105,66 @@ def project_and_rest(parts: list[str], given: str | None, wanted: int) -> tuple[
         return parts[0], parts[1:]
     if len(parts) == wanted and given is not None:
         return given, parts
+    if len(parts) == wanted:
+        raise InvalidValueError(no_project("/".join(parts)))
     forms = {1: "EXPERIMENT or PROJECT/EXPERIMENT", 2: "EXPERIMENT/RUN or PROJECT/EXPERIMENT/RUN"}
     message = f"{'/'.join(parts)!r}: name it as {forms[wanted]}, the project may be given by -p"
     raise InvalidValueError(message)
 
 
+def no_project(name: str) -> str:
+    """Return what to tell somebody who named something, but not its project."""
+    return (
+        f"no project is named: write PROJECT/{name}, give -p PROJECT, or set ALETHEIA_PROJECT "
+        "or project = 'name' in aletheia.toml"
+    )
+
+
+def open_without_project(project: str | None, url: str | None) -> Metastore:
+    """Open a store whatever the project, if its address does not depend on that.
+
+    Raises:
+        SettingsError: The Google Cloud project is called like the project, and none is named.
+    """
+    if project is None and configured_project() is None:
+        settings = load_settings(project=UNNAMED, url=url)
+        place = parse_url(settings.url)
+        if isinstance(place, FirestoreUrl) and place.project == UNNAMED:
+            message = (
+                f"{settings.origin('url')}, but no Google Cloud project is named: set "
+                "GOOGLE_CLOUD_PROJECT, give --url firestore://GCP-PROJECT, or name a project by -p"
+            )
+            raise SettingsError(message)
+    return Metastore(project or configured_project() or UNNAMED, url=url, git="off")
+
+
+def check_folder(ms: Metastore) -> None:
+    """Make sure that a store in which nothing was found is empty, not out of reach.
+
+    Raises:
+        UnavailableError: Its folder cannot be read, or is not there and cannot be made.
+    """
+    place = parse_url(ms.url)
+    if not isinstance(place, EmbeddedUrl):
+        return
+    folder = place.path
+    try:
+        if folder.exists():
+            next(folder.iterdir(), None)
+            return
+        parent = next(one for one in folder.parents if one.exists())
+        with tempfile.TemporaryDirectory(dir=parent):
+            return
+    except OSError as error:
+        message = f"{ms.url} cannot be read or made: {error.strerror}: {error.filename}"
+        raise UnavailableError(message) from error
+
+
 def _list_projects(url: str | None, *, as_json: bool) -> None:
-    with Metastore("unnamed", url=url, git="off") as ms:
+    with open_without_project(None, url) as ms:
         rows = [dataclasses.asdict(record) for record in ms.projects()]
+        if not rows:
+            check_folder(ms)
     if as_json:
         print_json(rows)
     elif rows:
@@ -108,9 +173,22 @@ def _list_projects(url: str | None, *, as_json: bool) -> None:
         say("no projects yet: `aletheia demo` records some runs")
 
 
-def _list_experiments(project: str, url: str | None, *, debug: bool, as_json: bool) -> None:
+def _check_project(ms: Metastore) -> None:
+    """Refuse a project that was named and that nothing was recorded in."""
+    check_folder(ms)
+    if ms.session.documents.get(ms.session.project_path) is None:
+        known = ", ".join(repr(one.name) for one in ms.projects())
+        message = f"no project {ms.project!r} in {ms.url}: there are {known or 'none yet'}"
+        raise NotFoundError(message)
+
+
+def _list_experiments(
+    project: str, url: str | None, *, debug: bool, as_json: bool, must_exist: bool
+) -> None:
     with Metastore(project, url=url, git="off") as ms:
         found = ms.experiments(debug=debug)
+        if must_exist and not found:
+            _check_project(ms)
         rows = [
             {**dataclasses.asdict(one.record), "runs": one.record.next_run_number - 1}
             for one in found
@@ -158,10 +236,22 @@ def _list_runs(
     print_table(rows, columns | {"took": "took", "started_at": "started", "commit": "commit"})
 
 
-def _run_fields(run: Run) -> dict[str, Any]:
+def _packages(session: Session, digest: str | None) -> str | None:
+    """Return how many packages were installed, if that is known here, and how to see them."""
+    if digest is None:
+        return None
+    how = f"`aletheia get {digest[:12]} packages.json` has them"
+    local = session.cache.path(digest)
+    if local is None and session.blobs_url.startswith("file:"):
+        local = session.cache.fetch(digest)
+    return how if local is None else f"{len(json.loads(local.read_bytes()))}, {how}"
+
+
+def _run_fields(session: Session, run: Run) -> dict[str, Any]:
     record = run.record
     duration = record.duration
     git, environment = record.git, record.environment
+    packages = _packages(session, environment.packages) if environment else None
     return {
         "name": record.name,
         "description": run.desc,
@@ -199,7 +289,7 @@ def _run_fields(run: Run) -> dict[str, Any]:
             "processor": f"{environment.cpu_count} x {environment.cpu}",
             "memory": shown_bytes(environment.memory),
             "graphics": environment.gpus,
-            "packages": environment.packages,
+            "packages": packages,
         }
         if environment
         else None,

@@ -7,7 +7,14 @@ import sys
 
 import click
 
-from aletheia_like.cli.output import print_json, print_table, say, shown_bytes, store_options
+from aletheia_like.cli.output import (
+    counted,
+    print_json,
+    print_table,
+    say,
+    shown_bytes,
+    store_options,
+)
 from aletheia_like.connect import Metastore
 
 _VERIFICATION_FAILED = 6
@@ -41,7 +48,7 @@ def list_(*, project: str | None, url: str | None, as_json: bool) -> None:
             for row, blob in zip(rows, local.ls(), strict=False)
         ]
         print_table(shown, {"digest": "sha-256", "size": "size", "used_at": "used"})
-    say(f"{len(rows)} files, {shown_bytes(local.size())} in {local.root}")
+    say(f"{counted(len(rows), 'file')}, {shown_bytes(local.size())} in {local.root}")
 
 
 @cache.command()
@@ -56,6 +63,6 @@ def verify(*, repair: bool, project: str | None, url: str | None, as_json: bool)
         for path in report.wrong:
             click.echo(path)
         done = " and set aside" if repair and report.wrong else ""
-        say(f"{report.checked} files hashed, {len(report.wrong)} wrong{done}")
+        say(f"{counted(report.checked, 'file')} hashed, {len(report.wrong)} wrong{done}")
     if report.wrong and not repair:
         sys.exit(_VERIFICATION_FAILED)

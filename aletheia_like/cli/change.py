@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from aletheia_like.cli.asking import confirm
+from aletheia_like.cli.browse import open_without_project
 from aletheia_like.cli.naming import assigned, named_run
 from aletheia_like.cli.output import counted, print_json, say, shown_bytes, store_options
 from aletheia_like.connect import Metastore
@@ -143,7 +144,7 @@ def get(
     to_stdout = str(out) == "-"
     if not to_stdout:
         _check_target(out, yes=yes)
-    with Metastore(project or "unnamed", url=url, git="off") as ms:
+    with open_without_project(project, url) as ms:
         digest = _resolved(ms.session, hash_)
         if to_stdout:
             with _source(ms.session, digest).open("rb") as stream:

@@ -40,7 +40,7 @@ _OPERATIONS = {
 }
 
 
-@click.command()
+@click.command(short_help="Estimate what recording costs.")
 @click.argument("name", required=False)
 @click.option("--runs", type=click.IntRange(min=1), help="Project so many runs more.")
 @click.option("--rows", type=click.IntRange(min=0), help="Rows that each of those logs.")

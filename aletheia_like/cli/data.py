@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import click
 
-from aletheia_like.cli.output import print_json, print_table, say, shown_bytes, store_options
+from aletheia_like.cli.output import (
+    counted,
+    print_json,
+    print_table,
+    say,
+    shown_bytes,
+    store_options,
+)
 from aletheia_like.connect import Metastore
 from aletheia_like.metastore.datasets import DatasetVersion
 
@@ -47,7 +56,7 @@ def add(
         if as_json:
             print_json(_row(version))
         else:
-            say(f"{version}: {version.record.files} files, {shown_bytes(version.size)}")
+            say(f"{version}: {counted(version.record.files, 'file')}, {shown_bytes(version.size)}")
             click.echo(version.digest)
 
 
@@ -69,13 +78,16 @@ def get(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Download a data set and print where it is; copy it below DEST if that is given.
+    """Download a data set and print where it is; copy it if DEST is given.
 
-    Example: cd "$(aletheia data get mnist)"
+    A single file becomes the file DEST, or goes into DEST if that is a folder; a directory goes
+    below DEST.
+
+    Examples: cd "$(aletheia data get mnist)"; aletheia data get penguins penguins.csv
     """
     with Metastore(project, url=url) as ms:
         found = ms.get_dataset(name, version, download=True, partition=partition, verify=verify)
-        path = found.local_path if dest is None else found.download(dest)
+        path = found.local_path if dest is None else _copied(found, dest)
         if as_json:
             print_json({**_row(found), "local_path": path})
         else:
@@ -105,6 +117,12 @@ def list_(name: str | None, *, project: str | None, url: str | None, as_json: bo
         print_table(shown, columns | {"desc": "description"})
     else:
         say("no data sets yet: aletheia data add NAME LOCATION")
+
+
+def _copied(found: DatasetVersion, dest: str) -> Path:
+    """Copy a data set where the user wants it, and return where that is."""
+    is_folder = dest.endswith(os.sep) or Path(dest).is_dir()
+    return found.download(dest) if found.is_dir or is_folder else found.download_as(dest)
 
 
 def _row(version: DatasetVersion) -> dict[str, Any]:

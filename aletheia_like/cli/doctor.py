@@ -32,7 +32,7 @@ class Finding:
     found: str
 
 
-@click.command()
+@click.command(short_help="Examine this machine and the store.")
 @store_options
 def doctor(*, project: str | None, url: str | None, as_json: bool) -> None:
     """Examine this machine and the store; exit code 7 if the store cannot be used.
@@ -89,8 +89,12 @@ def _git() -> Finding:
     except GitFailedError as error:
         return Finding("git", "warn", f"{root}: {error}")
     if state.dirty:
-        return Finding("git", "warn", f"{root}: {state.changed} files differ from the commit")
+        return Finding("git", "warn", f"{root}: {_differing(state.changed)} from the commit")
     return Finding("git", "ok", f"{root} at {(state.commit or 'no commit yet')[:12]}, clean")
+
+
+def _differing(count: int) -> str:
+    return "1 file differs" if count == 1 else f"{count} files differ"
 
 
 def _stores(settings: Settings) -> Iterator[Finding]:

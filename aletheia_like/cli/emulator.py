@@ -25,7 +25,7 @@ _NOT_FOUND = 127
 _NOT_RUNNABLE = 126
 
 
-@click.group()
+@click.group(short_help="Run the emulators for a command, or for long.")
 def emulator() -> None:
     """Run the Firestore emulator and fake-gcs-server; they are always stopped."""
 

@@ -48,6 +48,7 @@ _EXIT_CODES: Sequence[tuple[type[Exception], int]] = (
     (errors.AlreadyExistsError, 5),
     (errors.IntegrityError, 6),
     (errors.UnavailableError, 7),
+    (errors.AccessDeniedError, 7),
     (errors.SettingsError, 2),
     (errors.InvalidValueError, 2),
 )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aletheia_like.cli.browse import configured_project
+from aletheia_like.cli.browse import configured_project, no_project
 from aletheia_like.connect import Metastore
 from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.metastore.rows import Rows
@@ -46,6 +46,8 @@ def named(name: str, project: str | None) -> Named:
         parts = [given, *parts]
     if len(parts) in (2, _PARTS_OF_A_RUN) and all(parts):
         return Named(*parts)
+    if given is None and all(parts):
+        raise InvalidValueError(no_project(name))
     message = f"{name!r}: name it as {_FORMS}, the project may be given by -p"
     raise InvalidValueError(message)
 
@@ -58,6 +60,8 @@ def named_run(name: str, project: str | None) -> tuple[Named, str]:
     """
     found = named(name, project)
     if found.run is None:
+        if project is None and configured_project() is None:
+            raise InvalidValueError(no_project(name))
         message = f"{name!r} names no run: EXPERIMENT/RUN or PROJECT/EXPERIMENT/RUN"
         raise InvalidValueError(message)
     return found, found.run

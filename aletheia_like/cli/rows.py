@@ -41,12 +41,23 @@ _BY_OPTION = "choose with -c"
 _IMPORTANT = ("column", "count", "mean", "min", "max", "last", "std", "50%", "25%", "75%")
 
 
+_columns_option = click.option(
+    "-c", "--columns", "chosen", multiple=True, help="Only these, with commas between."
+)
+
+
 def _rows_options(command: Any) -> Any:
     options = (
         click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values."),
         click.option("-c", "--columns", multiple=True, help="Only these, with commas between."),
         click.option(
-            "-n", "count", type=click.IntRange(min=0), default=5, show_default=True, help="Rows."
+            "-n",
+            "--n",
+            "count",
+            type=click.IntRange(min=0),
+            default=5,
+            show_default=True,
+            help="Rows.",
         ),
     )
     for option in options:
@@ -81,6 +92,7 @@ def tail(name: str, **options: Any) -> None:
 @click.command()
 @click.argument("run")
 @click.argument("columns", nargs=-1)
+@_columns_option
 @click.option("--index", multiple=True, help="The last values for each value of this column.")
 @click.option("--no-merge", is_flag=True, help="Do not merge dictionaries of several rows.")
 @store_options
@@ -88,6 +100,7 @@ def latest(
     run: str,
     columns: tuple[str, ...],
     *,
+    chosen: tuple[str, ...],
     index: tuple[str, ...],
     no_merge: bool,
     project: str | None,
@@ -101,6 +114,7 @@ def latest(
     Examples: aletheia latest sweep/1; aletheia latest sweep/1 loss --index step
     """
     name, _ = named_run(run, project)
+    columns = (*columns, *split_columns(chosen))
     with Metastore(name.project, url=url, git="off") as ms:
         rows = read_rows(ms, name)
         check_known([*columns, *index], rows)
@@ -126,6 +140,7 @@ def latest(
 @click.command()
 @click.argument("name")
 @click.argument("columns", nargs=-1)
+@_columns_option
 @click.option("--top", type=(int, str), metavar="N COLUMN", help="The rows with the greatest.")
 @click.option("--bottom", type=(int, str), metavar="N COLUMN", help="The rows with the least.")
 @store_options
@@ -133,6 +148,7 @@ def stats(
     name: str,
     columns: tuple[str, ...],
     *,
+    chosen: tuple[str, ...],
     top: tuple[int, str] | None,
     bottom: tuple[int, str] | None,
     project: str | None,
@@ -146,12 +162,13 @@ def stats(
     Examples: aletheia stats sweep/1 loss; aletheia stats sweep --top 3 acc
     """
     found = named(name, project)
+    columns = (*columns, *split_columns(chosen))
     with Metastore(found.project, url=url, git="off") as ms:
         rows = read_rows(ms, found)
-        chosen = top or bottom
-        check_known([*columns, *([chosen[1]] if chosen else [])], rows)
-        if chosen is not None:
-            some = _outstanding(rows, *chosen, greatest=top is not None)
+        extreme = top or bottom
+        check_known([*columns, *([extreme[1]] if extreme else [])], rows)
+        if extreme is not None:
+            some = _outstanding(rows, *extreme, greatest=top is not None)
             _print_rows(list(some), list(columns) or _ordered(some, found.run), as_json=as_json)
             return
         described = [_described(rows, one) for one in columns or _numeric(rows)]
@@ -193,9 +210,10 @@ def _show_some(
     elif not len(rows):
         say("no rows yet")
     else:
-        _print_rows(
-            records, wanted or _ordered(some, found.run), fit=not wanted, advice=_BY_OPTION
-        )
+        if records:
+            _print_rows(
+                records, wanted or _ordered(some, found.run), fit=not wanted, advice=_BY_OPTION
+            )
         if len(records) < len(rows):
             say(f"{len(records):,} of {len(rows):,} rows")
 
@@ -263,6 +281,9 @@ def _told(value: Any) -> Any:
             return f"{value.name} ({shown_bytes(value.size)}, {(value.digest or '')[:12]})"
         case bytes():
             return shown_bytes(len(value))
+        case bool():
+            # As it is typed: `aletheia set checked=true`.
+            return "true" if value else "false"
         case str():
             return "\n".join(map(printable, value.split("\n")))
         case list():

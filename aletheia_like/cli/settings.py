@@ -14,18 +14,25 @@ def config(*, project: str | None, url: str | None, as_json: bool) -> None:
 
     Example: aletheia config -p penguins
     """
+    from aletheia_like.cli.browse import UNNAMED
     from aletheia_like.errors import SettingsError
     from aletheia_like.settings import load_settings
 
+    missing: set[str] = set()
     try:
         settings = load_settings(project=project, url=url)
     except SettingsError as error:
         if project is not None or "no project is named" not in str(error):
             raise
-        settings = load_settings(project="unnamed", url=url)
+        settings = load_settings(project=UNNAMED, url=url)
         click.echo(f"aletheia: {error}", err=True)
+        missing = {"project"}
+        # A database of Firestore may be called like the project.
+        missing |= {"url"} if f"://{UNNAMED}/" in settings.url and url is None else set()
     rows = [
-        {"setting": name, "value": value, "origin": origin}
+        {"setting": name, "value": None, "origin": "not set"}
+        if name in missing
+        else {"setting": name, "value": value, "origin": origin}
         for name, value, origin in settings.items()
     ]
     if as_json:

@@ -17,7 +17,7 @@ from aletheia_like.metastore.tables import run_row
 from aletheia_like.model.names import split_reference
 
 
-@click.command()
+@click.command(short_help="Show what happens to runs, as it happens.")
 @click.argument("experiment")
 @click.option("--for", "seconds", type=click.FloatRange(min=0), help="End after so many seconds.")
 @click.option("--count", type=click.IntRange(min=1), help="End after so many changes.")

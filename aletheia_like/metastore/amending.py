@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aletheia_like.errors import InvalidValueError, NotFoundError
+from aletheia_like.feeds import Changes
 from aletheia_like.metastore.chunks import Chunker
 from aletheia_like.metastore.reading import read_columns
 from aletheia_like.metastore.session import Session, new_id
@@ -29,7 +30,6 @@ from aletheia_like.model.rows import (
 )
 from aletheia_like.model.values import Value, decode, encode
 from aletheia_like.ports.documents import REMOVE, Document, Update, Write
-from aletheia_like.recorder import Changes
 
 _MICROSECONDS = 1_000_000
 

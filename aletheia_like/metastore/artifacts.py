@@ -11,11 +11,13 @@ from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.versions import (
     Draft,
     StoredVersion,
+    normalised,
     publish,
     read_local,
     store_tree,
 )
 from aletheia_like.model import paths
+from aletheia_like.model.names import with_article
 from aletheia_like.model.records import ArtifactUse, VersionRecord
 
 
@@ -94,10 +96,11 @@ def add_artifact(
 def _local_path(name: str, value: Any) -> Path:
     if not isinstance(value, str | Path):
         message = (
-            f"artifact {name!r} is a {type(value).__name__}: save it to a file and give its path"
+            f"artifact {name!r} is {with_article(type(value).__name__)}: "
+            "save it to a file and give its path"
         )
         raise InvalidValueError(message)
-    return Path(value).expanduser().absolute()
+    return normalised(value)
 
 
 def _as_reference(record: VersionRecord, value: Any) -> VersionRecord:

@@ -34,7 +34,6 @@ IN_LIST = "[]"
 
 _ATOMS = frozenset({type(None), bool, int, float, str, bytes})
 _HEAD_CHARACTERS = 200
-_CELL_BYTES = 8_192
 _MAX_NESTING = 20
 
 
@@ -174,9 +173,9 @@ class AssetWriter:
         """Return the user's value of a cell."""
         return complete(self._session, decode(value))
 
-    def shrink(self, cells: Mapping[str, Value]) -> dict[str, Value]:
-        """Return a row's cells with the long ones moved to blobs."""
-        return {name: self._shrunk(name, value) for name, value in cells.items()}
+    def shrink(self, cells: Mapping[str, Value], most: int) -> dict[str, Value]:
+        """Return a row's cells, those of more than so many bytes moved to blobs."""
+        return {name: self._shrunk(name, value, most) for name, value in cells.items()}
 
     def _cell(self, where: tuple[str, ...], value: Any) -> Value:
         if isinstance(value, LogFile):
@@ -262,9 +261,9 @@ class AssetWriter:
             raise InvalidValueError(message) from error
         return self._session.spool.put_bytes(data, f"{where[0]}.cloudpickle")
 
-    def _shrunk(self, name: str, value: Value) -> Value:
+    def _shrunk(self, name: str, value: Value, most: int) -> Value:
         data = cell_text(value).encode()
-        if len(data) <= _CELL_BYTES or (isinstance(value, dict) and value.keys() == {FILE}):
+        if len(data) <= most or (isinstance(value, dict) and value.keys() == {FILE}):
             return value
         if isinstance(value, str):
             text = value.encode()

@@ -15,6 +15,7 @@ from aletheia_like.errors import (
     ReadOnlyError,
     UnavailableError,
 )
+from aletheia_like.feeds import Changes
 from aletheia_like.metastore.leaderboard import result_write
 from aletheia_like.metastore.recording import Recording
 from aletheia_like.metastore.recovering import abandoned, recover
@@ -23,7 +24,6 @@ from aletheia_like.model import codec
 from aletheia_like.model.records import ENDED, ErrorInfo, Status
 from aletheia_like.model.values import FieldPath
 from aletheia_like.ports.documents import REMOVE, Write, changed_fields
-from aletheia_like.recorder import Changes
 
 _UNSEEN_SECONDS = 10.0
 _log = logging.getLogger("aletheia")

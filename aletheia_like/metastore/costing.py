@@ -19,7 +19,7 @@ from aletheia_like.metastore.chunks import FULL_BYTES, SMALL_BYTES
 from aletheia_like.metastore.session import Session
 from aletheia_like.model import codec, paths
 from aletheia_like.model.records import HEARTBEAT_SECONDS
-from aletheia_like.model.rows import unpack
+from aletheia_like.model.rows import ABSENT, AMEND, unpack
 from aletheia_like.ports.documents import Document, Query
 from aletheia_like.ports.usage import UsageRecord
 
@@ -211,14 +211,16 @@ def _of_run(session: Session, document: Document) -> Recorded:
 def _of_rows(chunks: Sequence[Document]) -> Recorded:
     seconds: set[int] = set()
     blobs: dict[str, int] = {}
+    amendments = 0
     for chunk in chunks:
         columns = unpack(chunk.fields["columns"], chunk.fields["count"])
+        amendments += sum(cell is not ABSENT for cell in columns.cells.get(AMEND, ()))
         seconds.update(int(one) for one in columns.timestamps)
         for cells in columns.cells.values():
             for cell in cells:
                 blobs |= _files_in(cell)
     return Recorded(
-        rows=sum(int(one.fields["count"]) for one in chunks),
+        rows=sum(int(one.fields["count"]) for one in chunks) - amendments,
         chunks=len(chunks),
         row_bytes=sum(len(one.fields["columns"].encode()) for one in chunks),
         busy_seconds=len(seconds),

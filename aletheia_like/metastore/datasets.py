@@ -9,13 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from aletheia_like.errors import InvalidValueError, MissingExtraError, NotFoundError
+from aletheia_like.errors import InvalidValueError, NotFoundError
+from aletheia_like.metastore.fetching import fetch_url
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.versions import (
     Draft,
     StoredVersion,
     list_newest,
     list_versions,
+    normalised,
     publish,
     read_local,
     read_version,
@@ -126,9 +128,9 @@ def add_dataset(
     owner_path = paths.dataset(session.project_path, name)
     if isinstance(location, str) and "://" in location and not location.startswith("file://"):
         with tempfile.TemporaryDirectory(prefix="aletheia-") as folder:
-            local = _fetch_url(location, Path(folder))
+            local = fetch_url(location, Path(folder))
             return _add_local(session, owner_path, local, described, upload=upload)
-    local = Path(str(location).removeprefix("file://")).expanduser().absolute()
+    local = normalised(str(location).removeprefix("file://"))
     described = replace(described, location=str(local))
     return _add_local(session, owner_path, local, described, upload=upload)
 
@@ -207,28 +209,6 @@ def _is_unchanged(newest: VersionRecord, draft: VersionRecord) -> bool:
     """Equal content is no new version, unless it is divided differently."""
     parted = draft.partitions is None or draft.partitions == newest.partitions
     return newest.digest == draft.digest and newest.uploaded >= draft.uploaded and parted
-
-
-def _fetch_url(url: str, folder: Path) -> Path:
-    """Copy one file or folder from any place that fsspec knows."""
-    import fsspec
-
-    try:
-        filesystem, path = fsspec.core.url_to_fs(url)
-        target = folder / (Path(path.rstrip("/")).name or "data")
-        if not filesystem.exists(path):
-            message = f"nothing at {url}: check the address and the credentials for it"
-            raise NotFoundError(message)
-        filesystem.get(path, str(target), recursive=filesystem.isdir(path))
-    except ImportError as error:
-        scheme = url.partition("://")[0]
-        extra = {"s3": "s3", "http": "http", "https": "http"}.get(scheme, "all")
-        message = f"reading {scheme}:// needs a package: pip install 'aletheia-like[{extra}]'"
-        raise MissingExtraError(message) from error
-    except ValueError as error:
-        message = f"cannot read {url}: {error}"
-        raise InvalidValueError(message) from error
-    return target
 
 
 def _matches(path: str, patterns: str | Sequence[str]) -> bool:

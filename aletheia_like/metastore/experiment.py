@@ -15,6 +15,7 @@ from aletheia_like.errors import (
     NotFoundError,
     UnavailableError,
 )
+from aletheia_like.feeds import Preparing
 from aletheia_like.metastore.artifacts import ArtifactVersion, Maker, add_artifact
 from aletheia_like.metastore.deleting import delete_run
 from aletheia_like.metastore.handle import DocumentHandle
@@ -28,7 +29,6 @@ from aletheia_like.model import codec, paths
 from aletheia_like.model.records import ExperimentRecord, RunRecord, seen_status
 from aletheia_like.model.values import FieldPath, Value
 from aletheia_like.ports.documents import Create, Document, Query, Removal
-from aletheia_like.recorder import Preparing
 
 _log = logging.getLogger("aletheia")
 _KNOWN = frozenset(ExperimentRecord.__dataclass_fields__) - {"extra"} | {"schema_version"}

@@ -25,7 +25,7 @@ from aletheia_like.metastore.rows import Rows
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.storing import lengthen, shorten
 from aletheia_like.model import codec, paths
-from aletheia_like.model.names import check_name
+from aletheia_like.model.names import check_name, with_article
 from aletheia_like.model.records import ProjectRecord, VersionRecord
 from aletheia_like.model.values import FieldPath, Value, decode, encode
 from aletheia_like.ports.documents import Create, Document, Query, Removal, Update, Write
@@ -168,7 +168,7 @@ class OpenMetastore:
             Whether it was stored.
         """
         if not _is_mapping(mapping):
-            message = f"metadata {name!r} must be a mapping, not a {type(mapping).__name__}"
+            message = f"metadata {name!r} must be a mapping, not {_kind(mapping)}"
             raise InvalidValueError(message)
         session = self._session
         path = paths.metadata(session.project_path, name)
@@ -312,6 +312,10 @@ class OpenMetastore:
 
     def __repr__(self) -> str:
         return f"<Metastore {self.project!r} in {self._session.description}>"
+
+
+def _kind(value: object) -> str:
+    return with_article(type(value).__name__)
 
 
 def _is_mapping(value: object) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from aletheia_like.errors import AlreadyExistsError, ConflictError, NotFoundError
+from aletheia_like.feeds import Changes, fold, from_note
 from aletheia_like.journal import claimed, journals, read_head, read_journal, writer_of
 from aletheia_like.metastore.chunks import Chunker, Span, stored_spans
 from aletheia_like.metastore.deferring import Deferred, deliver_artifact, to_deferred
@@ -24,13 +25,11 @@ from aletheia_like.metastore.leaderboard import result_write
 from aletheia_like.metastore.reading import read_columns
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.summary import continued, summary_of
-from aletheia_like.metastore.writing import from_note
 from aletheia_like.model import codec
 from aletheia_like.model.records import ENDED
 from aletheia_like.model.rows import STEP, Line, from_line, moment
 from aletheia_like.model.values import Value
 from aletheia_like.ports.documents import REMOVE, Document, Update, Write, changed_fields
-from aletheia_like.recorder import Changes, fold
 
 _LIFE = frozenset({"status", "ended_at", "error", "heartbeat_at"})
 _BATCH = 1_000

@@ -119,7 +119,7 @@ class Rows(Table):
                 wanted = [name for name in wanted if name not in (TIMESTAMP, RUN_ID)]
             return self._latest_by(keys, wanted, merge=deep_merge, keep=keep_rows_without_values)
         found = {
-            name: _last(self._cells(name), merge=deep_merge)
+            name: _last(self._backwards(name), merge=deep_merge)
             for name in names
             if name in self._columns
         }
@@ -222,6 +222,12 @@ class Rows(Table):
                 cells = self._columns[name] = [self._read(cell) for cell in cells]
         return cells
 
+    def _backwards(self, name: str) -> Iterator[Any]:
+        """Yield a column from its end, and read what lies elsewhere only as far as it is asked."""
+        read = None if name in self._complete else self._read
+        for cell in reversed(self._columns[name]):
+            yield cell if read is None or type(cell) in _SIMPLE else read(cell)
+
     def with_column(self, name: str, value: Any) -> Rows:
         """Return the same rows with a column of one value, where they do not have it."""
         if not self._count:
@@ -317,9 +323,9 @@ def _names(columns: str | Sequence[str]) -> list[str]:
     return [columns] if isinstance(columns, str) else list(columns)
 
 
-def _last(cells: Sequence[Any], *, merge: bool) -> Any:
+def _last(backwards: Iterable[Any], *, merge: bool) -> Any:
     last: Any = None
-    for cell in reversed(cells):
+    for cell in backwards:
         if _is_missing(cell):
             continue
         if not merge or not isinstance(cell, Mapping):

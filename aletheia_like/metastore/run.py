@@ -5,18 +5,18 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.artifacts import ArtifactVersion, Maker
-from aletheia_like.metastore.closing import Closing
 from aletheia_like.metastore.datasets import DatasetVersion, get_dataset
 from aletheia_like.metastore.deferring import UNNUMBERED, add_or_defer
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.stopping import FIELD, StopRequests, request_stop
 from aletheia_like.metastore.storing import lengthen
+from aletheia_like.metastore.tracked import Tracked
 from aletheia_like.metastore.writing import RunWriter
 from aletheia_like.model import codec
 from aletheia_like.model.names import check_name, to_id
@@ -38,12 +38,11 @@ from aletheia_like.ports.usage import UsageRecord, meant_for
 if TYPE_CHECKING:
     from aletheia_like.metastore.experiment import Experiment
 
-F = TypeVar("F", bound=Callable[..., Any])
 _log = logging.getLogger("aletheia")
 _KNOWN = frozenset(RunRecord.__dataclass_fields__) - {"extra"} | {"schema_version"}
 
 
-class Run(Closing):
+class Run(Tracked):
     """A live run, or one opened for reading.
 
     As a context manager it ends by itself: `finished`, `failed` after an exception, `killed` after
@@ -247,62 +246,6 @@ class Run(Closing):
             InvalidValueError: It is none of these, or a value has no stored form.
         """
         self._change({("hyper_params",): to_mapping(parameters)})
-
-    def track(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Call a function, log one row about the call, and return its result.
-
-        The row has `function_name`, `args`, `kwargs`, `function_time` in seconds,
-        `function_result` and `error`; a result that is a dictionary becomes columns instead.
-
-        Args:
-            function: What to call; a coroutine function gives a coroutine.
-            *args: Its arguments.
-            **kwargs: Its arguments, and the options of `wrap` where they are none of its own.
-
-        Raises:
-            ReadOnlyError: The run has ended; the function was not called.
-            MissingExtraError: Figures were asked for and psutil is not installed.
-        """
-        from aletheia_like.metastore import tracking
-
-        options, kwargs = tracking.split_options(function, kwargs)
-        return tracking.track(self, function, args, kwargs, options)
-
-    def wrap(
-        self,
-        *,
-        params: Mapping[str, Any] | None = None,
-        system_metrics: bool = False,
-        network_metrics: bool = False,
-        interval: float = 1.0,
-        raise_on_error: bool = True,
-        cache: str | os.PathLike[str] | bool | None = None,
-        cache_force: bool = False,
-    ) -> Callable[[F], F]:
-        """Return a decorator that tracks every call of a function; see `track`.
-
-        Args:
-            params: Columns for every row, and part of the cache's key.
-            system_metrics: Average the load of processors, memory and disk over the call.
-            network_metrics: Count the bytes sent and received during the call.
-            interval: Seconds between two samples.
-            raise_on_error: Raise what the function raises; else the call gives None.
-            cache: Take results from a cache, and keep them there: a folder, or True for a folder
-                beside the local cache.
-            cache_force: Compute anew, and replace what is in the cache.
-        """
-        from aletheia_like.metastore import tracking
-
-        options = tracking.TrackOptions(
-            params=params or {},
-            system_metrics=system_metrics,
-            network_metrics=network_metrics,
-            interval=interval,
-            raise_on_error=raise_on_error,
-            cache=cache,
-            cache_force=cache_force,
-        )
-        return tracking.wrap(self, options)
 
     def add_artifact(
         self,

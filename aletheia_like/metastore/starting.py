@@ -17,6 +17,7 @@ from aletheia_like.errors import (
     NotFoundError,
     UnavailableError,
 )
+from aletheia_like.feeds import Changes
 from aletheia_like.metastore.assets import AssetWriter
 from aletheia_like.metastore.handle import check_tags
 from aletheia_like.metastore.run import Run
@@ -30,7 +31,6 @@ from aletheia_like.model.parameters import to_mapping
 from aletheia_like.model.records import GitState, RunRecord
 from aletheia_like.model.values import FieldPath, Value
 from aletheia_like.ports.documents import REMOVE, Create, Document, Removal, Update, Write
-from aletheia_like.recorder import Changes
 from aletheia_like.settings import GIT_MODES
 
 if TYPE_CHECKING:

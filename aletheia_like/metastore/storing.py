@@ -65,10 +65,20 @@ def store_files(session: Session, files: Iterable[LocalFile], what: str) -> int:
     with transfer_progress(
         f"storing {what}", size=size, files=len(missing), show=session.settings.progress
     ) as progress:
-        _upload(session, missing, progress)
+        _upload(session, missing, _beating(session, progress))
     _index(session, missing)
     session.known_files.update(wanted)
     return size
+
+
+def _beating(session: Session, progress: Progress) -> Progress:
+    """Return what also keeps runs alive: whoever transfers may be who sends their heartbeats."""
+
+    def told(count: int) -> None:
+        progress(count)
+        session.recorder.beat()
+
+    return told
 
 
 def store_bytes(session: Session, data: bytes, name: str) -> str:

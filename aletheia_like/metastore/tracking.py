@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from aletheia_like.errors import InvalidValueError, NotFoundError, ReadOnlyError
 from aletheia_like.metastore.arguments import (
@@ -126,8 +126,15 @@ def track(
     return call(run, subject, args, kwargs, options)
 
 
-def wrap(run: Run, options: TrackOptions) -> Callable[[F], F]:
-    """Return a decorator that tracks every call; the function keeps its name and signature."""
+@overload
+def wrap(run: Run, options: TrackOptions, function: F) -> F: ...
+@overload
+def wrap(run: Run, options: TrackOptions, function: None = None) -> Callable[[F], F]: ...
+def wrap(run: Run, options: TrackOptions, function: F | None = None) -> F | Callable[[F], F]:
+    """Return a function that tracks every call, or without one a decorator that makes such.
+
+    The function keeps its name and signature.
+    """
 
     def decorate(function: F) -> F:
         subject = _subject(function)
@@ -142,7 +149,7 @@ def wrap(run: Run, options: TrackOptions) -> Callable[[F], F]:
 
         return cast("F", awaited if subject.is_async else called)
 
-    return decorate
+    return decorate if function is None else decorate(function)
 
 
 def _track(

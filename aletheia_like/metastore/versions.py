@@ -14,7 +14,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from aletheia_like.capture.files import FileTree, read_manifest
-from aletheia_like.errors import AlreadyExistsError, IntegrityError, NotFoundError
+from aletheia_like.errors import (
+    AletheiaError,
+    AlreadyExistsError,
+    IntegrityError,
+    NotFoundError,
+)
 from aletheia_like.metastore.progress import transfer_progress
 from aletheia_like.metastore.session import Session, author, new_token
 from aletheia_like.metastore.storing import LocalFile, store_bytes, store_files
@@ -35,6 +40,12 @@ class Draft:
 
     record: VersionRecord
     tree: FileTree | None = None
+
+
+def normalised(location: str | Path) -> Path:
+    """Return an absolute path without `..`, which may lead elsewhere after a symbolic link."""
+    path = Path(location).expanduser().absolute()
+    return path.resolve() if ".." in path.parts else path
 
 
 def read_local(path: Path, what: str) -> FileTree:
@@ -206,23 +217,47 @@ class StoredVersion:
     def download(self, dest: str | Path | None = None) -> Path:
         """Fetch it and return where it is: in the local cache, or copied below `dest`.
 
+        What is in `dest` already, with this very content, stays.
+
         Raises:
             NotFoundError: Only its path and hash were recorded, or the blob is gone.
-            AlreadyExistsError: There is something of its name in `dest`.
+            AlreadyExistsError: There is something else of its name in `dest`.
         """
-        local = self._fetch()
         if dest is None:
-            return local
-        target = Path(dest).expanduser() / (self._record.filename or self.name)
+            return self._fetch()
+        return self.download_as(Path(dest) / (self._record.filename or self.name))
+
+    def download_as(self, target: str | Path) -> Path:
+        """Fetch it and copy it to this very path; see `download`."""
+        local, target = self._fetch(), Path(target).expanduser()
         if target.exists():
-            message = f"{target} exists: remove it, or download to another folder"
+            if self._has_content(target):
+                return target
+            message = f"{target} exists and differs: remove it, or download to another folder"
             raise AlreadyExistsError(message)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if local.is_dir():
-            shutil.copytree(local, target, copy_function=shutil.copyfile)
-        else:
-            shutil.copyfile(local, target)
+        # Under another name first: half a copy must not look like the whole.
+        part = target.with_name(f".{new_token()}.part")
+        try:
+            if local.is_dir():
+                shutil.copytree(local, part, copy_function=shutil.copyfile)
+            else:
+                shutil.copyfile(local, part)
+            part.rename(target)
+        finally:
+            _remove(part)
         return target
+
+    def _has_content(self, path: Path) -> bool:
+        """Whether a file or directory is this version; every file is hashed."""
+        try:
+            tree = read_local(path, self.name)
+        except AletheiaError:
+            return False
+        is_dir = tree.kind == "directory"
+        return is_dir == self.is_dir and tree.digest == (
+            self._manifest().digest if is_dir else self.digest
+        )
 
     def open(self, path: str | None = None) -> IO[bytes]:
         """Open one file for reading; fetches only that file.
@@ -296,6 +331,13 @@ class StoredVersion:
     def __repr__(self) -> str:
         digest = (self.digest or "no digest")[:12]
         return f"<{type(self).__name__} {self} {digest} {self.size} bytes>"
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _known(session: Session, owner_path: str) -> str:

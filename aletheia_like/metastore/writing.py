@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 import threading
@@ -12,6 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from aletheia_like.errors import AletheiaError, InvalidValueError, ReadOnlyError
+from aletheia_like.feeds import Changes, Part, to_note
 from aletheia_like.forking import is_held_here, watch_exit, watch_forks
 from aletheia_like.journal import Journal
 from aletheia_like.metastore.chunks import Chunker, Plan, stored_spans
@@ -28,18 +30,21 @@ from aletheia_like.model.rows import (
     check_columns,
     from_line,
     is_plain,
+    moment,
     shown_name,
     to_line,
 )
 from aletheia_like.model.values import Value, encode
-from aletheia_like.ports.documents import REMOVE, Document, Update, Write
-from aletheia_like.recorder import Changes, Part
+from aletheia_like.ports.documents import Document, Update, Write
 
 MAX_LINE_BYTES = 65_536
 """A longer row moves its largest values to blobs."""
 
 MAX_ROW_BYTES = 700_000
 """What is left of a row has to fit into one document."""
+
+_CELL_BYTES = (8_192, 1_024)
+"""Values that a long row moves: first the longest, then, if it has many, those less long."""
 
 _log = logging.getLogger("aletheia")
 _REMEMBERED_KEYS = 1_000
@@ -64,7 +69,7 @@ class RunWriter:
         prepare: Makes sure that the run's document exists.
         convert: Makes storable what is no plain value, such as files.
         show: Gives a user's value back for one that was made storable.
-        shrink: Moves the largest of a long row's values to blobs.
+        shrink: Moves those of a long row's values to blobs that have more than so many bytes.
     """
 
     def __init__(
@@ -79,7 +84,7 @@ class RunWriter:
         prepare: Callable[[], None],
         convert: Callable[[str, Any], Value],
         show: Callable[[Value], Any],
-        shrink: Callable[[Cells], Cells],
+        shrink: Callable[[Cells, int], Cells],
     ) -> None:
         self._session = session
         self._clock = session.clock
@@ -245,7 +250,7 @@ class RunWriter:
         conditions = self.encoded(where)
         amendment = {
             "name": column,
-            "value": self._shrink({column: cell})[column],
+            "value": self._shrink({column: cell}, _CELL_BYTES[0])[column],
             "where": [{"name": key, "value": one} for key, one in conditions.items()],
         }
         with self._lock:
@@ -409,8 +414,9 @@ class RunWriter:
 
     def _line(self, sequence: int, timestamp: float, cells: Cells) -> bytes:
         line = to_line(sequence, timestamp, cells)
-        if len(line) > MAX_LINE_BYTES and AMEND not in cells:
-            line = to_line(sequence, timestamp, self._shrink(cells))
+        for most in () if AMEND in cells else _CELL_BYTES:
+            if len(line) > MAX_LINE_BYTES:
+                line = to_line(sequence, timestamp, self._shrink(cells, most))
         if len(line) > MAX_ROW_BYTES:
             message = (
                 f"a row of {len(line):,} bytes in {len(cells):,} columns, one holds "
@@ -427,25 +433,11 @@ class RunWriter:
             self._told = summary
 
 
-def to_note(changes: Changes) -> list[Value]:
-    """Return changes of a document as one value of a document."""
-    return [
-        {"path": list(path), "remove": True}
-        if value is REMOVE
-        else {"path": list(path), "value": value}
-        for path, value in changes.items()
-    ]
-
-
-def from_note(noted: Sequence[Mapping[str, Any]]) -> Changes:
-    """Return the changes that `to_note` wrote down."""
-    return {tuple(one["path"]): REMOVE if one.get("remove") else one["value"] for one in noted}
-
-
 def _moment(value: Any) -> dt.datetime:
     if isinstance(value, dt.datetime) and value.tzinfo is not None:
         encoded = encode(value, (TIMESTAMP,))
-        if isinstance(encoded, dt.datetime):
-            return encoded
+        with contextlib.suppress(ValueError, OverflowError):
+            # As it will be read: a row's moment is kept as seconds.
+            return moment(encoded.timestamp())
     message = f"{TIMESTAMP!r} of a row is a datetime with a zone, not {value!r:.80}"
     raise InvalidValueError(message)

@@ -15,7 +15,7 @@ MAX_ID_BYTES = 1_500
 """Firestore's limit for one document id, in bytes of UTF-8."""
 
 _ESCAPED = re.compile(r"%([0-9A-F]{2})")
-_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"})
+_INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 _RESERVED = re.compile(r"__.*__|_{2,3}", re.DOTALL)
 
 
@@ -27,29 +27,37 @@ def check_name(name: object, what: str) -> str:
             or is longer than an id can be.
     """
     if not isinstance(name, str):
-        message = f"the name of a {what} must be text, not {type(name).__name__}: {name!r:.80}"
+        message = f"the name of {with_article(what)} must be text, not {type(name).__name__}: {name!r:.80}"
         raise InvalidValueError(message)
     if all(unicodedata.category(character) in _INVISIBLE for character in name):
-        message = f"the name of a {what} is empty: give it at least one visible character"
+        message = (
+            f"the name of {with_article(what)} is empty: give it at least one visible character"
+        )
         raise InvalidValueError(message)
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
-        message = (
-            f"the name of a {what} has control or surrogate characters: {name!r:.80}: remove them"
-        )
+        message = f"the name of {with_article(what)} has control or surrogate characters: {name!r:.80}: remove them"
         raise InvalidValueError(message)
     if name.startswith("@"):
-        message = (
-            f"the name of a {what} must not start with '@', which marks versions: {name!r:.80}"
-        )
+        message = f"the name of {with_article(what)} must not start with '@', which marks versions: {name!r:.80}"
         raise InvalidValueError(message)
     size = len(_escape(name).encode())
     if size > MAX_ID_BYTES:
         message = (
-            f"the name of a {what} takes {size} bytes, the limit is {MAX_ID_BYTES}: "
+            f"the name of {with_article(what)} takes {size} bytes, the limit is {MAX_ID_BYTES}: "
             f"{name[:40]!r}…: shorten it and keep the long form as its description"
         )
         raise InvalidValueError(message)
     return name
+
+
+def with_article(noun: str) -> str:
+    """Return a noun with its article.
+
+    Examples:
+        >>> with_article("run"), with_article("experiment")
+        ('a run', 'an experiment')
+    """
+    return f"{'an' if noun[:1].lower() in tuple('aeiou') else 'a'} {noun}"
 
 
 def to_id(name: str, what: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aletheia_like.errors import InvalidValueError
+from aletheia_like.model.names import with_article
 
 _MAX_DEPTH = 100
 _LEAVES = frozenset({bool, int, float, str, type(None)})
@@ -29,7 +30,7 @@ def to_mapping(parameters: object) -> dict[Any, Any]:
     if not isinstance(plain, dict):
         message = (
             f"hyper parameters must be a mapping, dataclass, pydantic model, argparse namespace "
-            f"or OmegaConf, not a {type(parameters).__name__}: {parameters!r:.80}"
+            f"or OmegaConf, not {with_article(type(parameters).__name__)}: {parameters!r:.80}"
         )
         raise InvalidValueError(message)
     return plain

@@ -37,7 +37,7 @@ def to_plain(row: Value) -> dict[str, Any]:
     if isinstance(plain, list):
         # Keys that are no text: as a row's, the names of its columns, they become text.
         plain, types = _plain({"@items": _with_text_keys(row["@items"])})
-    types = dict(types or {})
+    types = dict(types) if isinstance(types, dict) else {}
     moment = plain.get(_TIMESTAMP)
     if isinstance(moment, str) and _MOMENT.fullmatch(moment):
         if types.pop(_TIMESTAMP, None) != "datetime":

@@ -316,20 +316,31 @@ def changed_fields(
         {'m': {'a': 1, 'b': 3}}
     """
     changed = dict(fields)
+    copied: dict[int, dict[str, Value]] = {}
     for path, value in changes.items():
-        _change_inside(changed, path, value)
+        _change_inside(changed, path, value, copied)
     return changed
 
 
-def _change_inside(level: dict[str, Value], path: FieldPath, value: Value | Removal) -> None:
-    """Change one field below `level`, whose own copy the caller made."""
+def _change_inside(
+    level: dict[str, Value],
+    path: FieldPath,
+    value: Value | Removal,
+    copied: dict[int, dict[str, Value]],
+) -> None:
+    """Change one field below `level`, whose own copy the caller made.
+
+    Each map is copied once, however many of its fields change; `copied` holds them by identity.
+    """
     key, rest = path[0], path[1:]
     if rest:
         inner = level.get(key)
         if value is REMOVE and not isinstance(inner, dict):
             return
-        level[key] = dict(inner) if isinstance(inner, dict) else {}
-        _change_inside(level[key], rest, value)
+        if id(inner) not in copied:
+            inner = dict(inner) if isinstance(inner, dict) else {}
+            level[key] = copied[id(inner)] = inner
+        _change_inside(copied[id(inner)], rest, value, copied)
     elif value is REMOVE:
         level.pop(key, None)
     else:

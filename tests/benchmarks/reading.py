@@ -42,6 +42,7 @@ def reading(options: Options) -> None:
     limit_first, limit = _repeated(lambda: pd.read_sql_query(QUERY, raw), options.rounds)
     history_first, history = _repeated(lambda: one.rows().to_pandas(), options.rounds)
     _, latest = _repeated(lambda: two.latest(index="step"), options.rounds)
+    _, loss = _repeated(lambda: two.latest(["m0"], index="step"), options.rounds)
     _, last = _repeated(lambda: two.latest(["m0", "step"]), options.rounds)
     what = [
         (f"raw SQLite: {count} rows to a DataFrame, first", limit_first, None),
@@ -49,6 +50,7 @@ def reading(options: Options) -> None:
         ("run.rows().to_pandas(), first", history_first, limit_first),
         ("run.rows().to_pandas(), warm", history, limit),
         (f"run.latest(index='step') over {2 * count} rows", latest, limit),
+        (f"run.latest(['m0'], index='step') over {2 * count} rows", loss, limit),
         (f"run.latest(['m0', 'step']) over {2 * count} rows", last, limit),
     ]
     report(f"reading on {url.partition(':')[0]}", what)

@@ -20,6 +20,12 @@ def test_a_run_an_experiment_and_a_project_can_be_asked_for(aletheia, logged):
     assert project["document_reads_now"] > 0
 
 
+def test_a_change_of_rows_is_no_row(aletheia, logged):
+    aletheia("set", "checked=true", "p/sweep/1")
+    run = aletheia("cost", "p/sweep/1", "--json").json["estimates"][0]
+    assert (run["recorded"]["rows"], run["recorded"]["chunks"]) == (12, 2)
+
+
 def test_it_is_always_called_an_estimate(aletheia, logged):
     shown = aletheia("cost", "p/sweep/1").out
     assert "rows       12 in 1 chunk" in shown

@@ -41,6 +41,23 @@ def test_a_table_keeps_a_row_on_a_line(aletheia, logged):
     ]
 
 
+def test_options_are_called_alike(aletheia, logged):
+    assert aletheia("head", "--n", 2, "p/sweep/1") == aletheia("head", "-n", 2, "p/sweep/1")
+    for verb in ("latest", "stats"):
+        named = aletheia(verb, "p/sweep/1", "step", "loss", "--json")
+        assert aletheia(verb, "p/sweep/1", "-c", "step,loss", "--json") == named
+
+
+def test_no_rows_are_no_lines(aletheia, logged):
+    assert aletheia("head", "-n", 0, "p/sweep/1").out == ""
+
+
+def test_truth_is_shown_as_it_is_typed(aletheia, logged):
+    aletheia("set", "checked=true", "p/sweep/1")
+    assert aletheia("head", "-n", 1, "-c", "checked", "p/sweep/1").out.split()[-1] == "true"
+    assert aletheia("latest", "p/sweep/1", "checked").out == "true\n"
+
+
 def test_csv_is_what_the_rows_export(aletheia, logged, tmp_path):
     exported = logged.experiment("sweep").run(1).rows().to_csv(tmp_path / "rows.csv")
     printed = aletheia("head", "-n", 100, "p/sweep/1", "--csv").out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -12,9 +13,53 @@ import pytest
 
 def test_nothing_yet(aletheia, tmp_path):
     assert "no projects yet" in aletheia("ls").err
-    assert "no experiments" in aletheia("ls", "-p", "p").err
+    assert "no experiments" in aletheia("ls", ALETHEIA_PROJECT="p").err
     assert "no data sets" in aletheia("data", "ls", "-p", "p").err
     assert not (tmp_path / "home").exists()
+
+
+def test_a_project_that_is_not_there_is_no_empty_one(aletheia, recorded):
+    for arguments in (("nope",), ("-p", "nope")):
+        missing = aletheia("ls", *arguments)
+        assert (missing.code, "no project 'nope'" in missing.err) == (3, True)
+        assert "there are 'p'" in missing.err
+    recorded.add_metadata("m", {})
+    empty = type(recorded)("empty", url=recorded.url)
+    empty.add_metadata("m", {})
+    assert aletheia("ls", "empty").code == 0
+
+
+def test_who_names_no_project_is_told_how(aletheia, recorded):
+    for arguments in (("show", "e/1"), ("latest", "e/1"), ("ls", ""), ("head", "e")):
+        told = aletheia(*arguments)
+        assert (told.code, "no project is named" in told.err) == (2, True), arguments
+        assert "-p PROJECT" in told.err
+    away = {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:1", "GOOGLE_CLOUD_PROJECT": ""}
+    for arguments in (("ls",), ("get", "0" * 64, "out")):
+        told = aletheia(*arguments, **away)
+        assert (told.code, "GOOGLE_CLOUD_PROJECT" in told.err) == (2, True)
+    assert "unnamed" not in aletheia("config", **away).out
+
+
+def test_a_store_that_cannot_be_there_is_no_empty_one(aletheia, tmp_path):
+    (tmp_path / "file").touch()
+    for url in ((tmp_path / "file").as_uri(), (tmp_path / "file" / "x").as_uri()):
+        for arguments in ((), ("-p", "p")):
+            told = aletheia("ls", *arguments, "--url", url)
+            assert (told.code, url in told.err) == (7, True)
+
+
+def test_packages_are_counted_and_can_be_seen(aletheia, recorded, tmp_path):
+    line = next(
+        line for line in aletheia("show", r"p/which\/one/1").out.splitlines() if "packages" in line
+    )
+    _, count, *command = line.replace("`", "").replace(",", "").split()
+    assert aletheia(*command[1:4]).code == 0
+    assert len(json.loads((tmp_path / "packages.json").read_text())) == int(count)
+
+
+def test_no_help_is_cut(aletheia):
+    assert "...\n" not in aletheia("--help", COLUMNS="80").out
 
 
 def test_from_projects_to_one_run(aletheia, recorded):  # C10
@@ -65,6 +110,18 @@ def test_data_is_added_listed_and_fetched(aletheia, tmp_path):
     assert copied == str(tmp_path / "out" / "tree")
 
 
+def test_one_file_becomes_the_file_that_is_named(aletheia, recorded, tmp_path):
+    (tmp_path / "folder").mkdir()
+    for dest, path in (
+        ("out.csv", "out.csv"),
+        ("folder", "folder/table.csv"),
+        ("f/", "f/table.csv"),
+    ):
+        assert aletheia("data", "get", "table", dest, "-p", "p").out.strip() == path
+        assert (tmp_path / path).read_text() == "a,b\n1,2\n"
+    assert aletheia("data", "get", "table", "out.csv", "-p", "p").code == 0
+
+
 def test_exit_codes_tell_what_went_wrong(aletheia, recorded, tmp_path):
     assert aletheia("nonsense").code == 2
     assert aletheia("show", "one", "-p", "p").code == 2
@@ -74,6 +131,7 @@ def test_exit_codes_tell_what_went_wrong(aletheia, recorded, tmp_path):
     assert "'99'" in missing.err
     assert aletheia("data", "add", "x", tmp_path / "none", "-p", "p").code == 3
     assert aletheia("data", "get", "x", "-p", "p").code == 3
+    assert aletheia("data", "add", "x", "http://127.0.0.1:9/x", "-p", "p").code == 7
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "table.csv").write_text("there")
     assert aletheia("data", "get", "table", tmp_path / "out", "-p", "p").code == 5
@@ -106,6 +164,10 @@ def test_config_says_where_settings_come_from(aletheia, tmp_path):
     printed = aletheia("config")
     assert printed.code == 0
     assert "no project is named" in printed.err
+    assert printed.out.splitlines()[2].split() == ["project", "not", "set"]
+    assert aletheia("config", "--json").json["project"] == {"value": None, "origin": "not set"}
+    home = aletheia("config", "-p", "p", "--url", "file://~/q", "--json", HOME=tmp_path).json
+    assert home["url"]["value"] == (tmp_path / "q").as_uri()
     (tmp_path / "aletheia.toml").write_text('git = "maybe"')
     broken = aletheia("config", "-p", "p", ALETHEIA_GIT="")
     assert (broken.code, "aletheia.toml" in broken.err) == (2, True)
@@ -134,7 +196,8 @@ def test_the_demo_records_five_runs(aletheia):
     first = aletheia("demo")
     assert first.code == 0, first.err
     assert "mean accuracy 0.9" in first.out
-    aletheia("demo")
+    board = aletheia("demo", "--json").json
+    assert sorted(row["fold"] for row in board) == list(range(5))
 
     runs = aletheia("ls", "penguins/which species", "--json").json
     assert [run["status"] for run in runs] == ["finished"] * 10

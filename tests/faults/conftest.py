@@ -234,17 +234,24 @@ class Proxy:
 
 
 @pytest.fixture
-def embedded(tmp_path) -> Place:
-    url = (tmp_path / "store").as_uri()
-    return Place(url, tmp_path / "home", {})
+def home(tmp_path: Path) -> Path:
+    """The folder of one machine's journals."""
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
 
 
 @pytest.fixture
-def firestore(firestore_emulator: str, tmp_path: Path) -> Place:
+def embedded(home: Path, tmp_path: Path) -> Place:
+    url = (tmp_path / "store").as_uri()
+    return Place(url, home, {})
+
+
+@pytest.fixture
+def firestore(firestore_emulator: str, home: Path, tmp_path: Path) -> Place:
     url = f"firestore://demo-{secrets.token_hex(6)}/(default)"
     blobs = (tmp_path / "blobs").as_uri()
     variables = {"FIRESTORE_EMULATOR_HOST": firestore_emulator, "ALETHEIA_BLOBS": blobs}
-    return Place(url, tmp_path / "home", variables)
+    return Place(url, home, variables)
 
 
 @pytest.fixture(params=["embedded", "firestore"])

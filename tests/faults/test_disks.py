@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 LOOP = """
 ms = opened()
 ms.session.recorder._interval = 0.2
@@ -20,9 +18,7 @@ for index in range(int(sys.argv[1])):
 def test_a_full_disk_under_the_journal_stops_nobody_while_the_store_is_there(
     embedded, start, mounted
 ):
-    home = embedded.home
-    home.mkdir()
-    with mounted(home, "-t", "tmpfs", "-o", "size=256k", "tmpfs"):
+    with mounted(embedded.home, "-t", "tmpfs", "-o", "size=256k", "tmpfs"):
         child = start(embedded, LOOP + "run.finish()", 3_000)
         assert child.wait() == 0, child.warnings
 
@@ -60,7 +56,6 @@ ack("row", 299)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     home = firestore.home
-    home.mkdir()
     with mounted(home, "-t", "tmpfs", "-o", "size=1m", "tmpfs"):
         mark = home / "cut"
         child = start(place, body, mark)
@@ -74,7 +69,6 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_journal_that_cannot_be_made_is_told_once_and_held_in_memory(embedded, start):
-    embedded.home.mkdir()
     (embedded.home / "journal").write_text("in the way")
     child = start(embedded, LOOP + "run.add_metric('m', 1)\nrun.finish()", 1_000)
     assert child.wait() == 0, child.warnings
@@ -84,9 +78,7 @@ def test_a_journal_that_cannot_be_made_is_told_once_and_held_in_memory(embedded,
     assert child.warnings.count("held in memory") == 1
 
 
-@pytest.mark.parametrize("store", ["there", "away"])
-def test_strict_raises_when_the_journal_refuses_a_row(embedded, start, store):
-    embedded.home.mkdir()
+def test_strict_raises_when_the_journal_refuses_a_row(embedded, start):
     (embedded.home / "journal").write_text("in the way")
     body = """
 run = opened().exper("e").start_run()
@@ -119,8 +111,13 @@ for index in range(20_000):
     if index % 1_000 == 0:
         time.sleep(0.1)
         run.add_metric("m", index)
-        folder = ms.session.journal_folder
-        most = max(most, sum(one.stat().st_size for one in folder.glob("*.journal")))
+        size = 0
+        for one in ms.session.journal_folder.glob("*.journal"):
+            try:
+                size += one.stat().st_size
+            except FileNotFoundError:
+                pass
+        most = max(most, size)
 ack("most", most)
 run.finish()
 """

@@ -230,7 +230,9 @@ def test_an_outage_of_the_blobs_alone_delays_the_rows_that_mention_them(
     embedded, start, sync, tmp_path
 ):  # invariant 2
     # A bucket that cannot be reached: documents are there, bytes are not.
-    place = embedded.through(ALETHEIA_BLOBS="gs://bucket", STORAGE_EMULATOR_HOST="http://127.0.0.1:9")
+    place = embedded.through(
+        ALETHEIA_BLOBS="gs://bucket", STORAGE_EMULATOR_HOST="http://127.0.0.1:9"
+    )
     body = """
 open(sys.argv[1], "w").write("content")
 run = opened().exper("e").start_run()

@@ -83,6 +83,23 @@ def test_a_directory_is_a_whole_tree(ms, run, tmp_path):  # V1
     assert sorted(one.fields["path"] for one in stored) == [file.path for file in version.files()]
 
 
+def test_a_second_download_leaves_what_is_right_and_refuses_what_is_not(run, tmp_path):
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "a.txt").write_text("a")
+    for version in (
+        run.add_artifact("tree", tmp_path / "tree"),
+        run.add_artifact("file", tmp_path / "tree" / "a.txt"),
+    ):
+        copy = version.download(tmp_path / "out")
+        assert version.download(tmp_path / "out") == copy
+
+        file = copy / "a.txt" if copy.is_dir() else copy
+        file.write_text("b")
+        with pytest.raises(al.AlreadyExistsError, match="differs"):
+            version.download(tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.txt", "tree"]
+
+
 def test_only_the_hash_may_be_recorded(run, tmp_path):  # V1
     path = tmp_path / "big.bin"
     path.write_bytes(b"123")

@@ -22,7 +22,9 @@ def exper(ms):
     """An experiment whose process has stored its list of packages with an earlier run."""
     exper = ms.exper("e")
     exper.start_run().finish()
-    return exper
+    yield exper
+    for live in ms.session.live_runs.runs():
+        live.finish()
 
 
 @pytest.fixture
@@ -472,6 +474,7 @@ def test_columns_with_blobs_are_read_only_when_they_are_wanted(run, reopened):
     assert rows["n"] == [0, 1, 2]
     assert rows.tail(1)["n"] == [2]
     assert (session.usage.snapshot() - before).blob_reads == 0
+    assert rows.latest("text") == "2" * 100_000
     assert rows.tail(1)["text"] == ["2" * 100_000]
     assert (session.usage.snapshot() - before).blob_reads == 1
 

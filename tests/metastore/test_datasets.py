@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -47,6 +50,41 @@ def test_unchanged_content_gives_the_existing_version(ms, open_ms, table):  # D1
     assert again.desc == "d"
     assert ms.get_dataset("table", download=True).local_path.read_text() == "changed"
     assert ms.get_dataset("table", 0, download=True).local_path.read_text() == "a,b\n1,2\n"
+
+
+def test_its_location_is_told_without_detours(ms, table, tmp_path):
+    (tmp_path / "sub").mkdir()
+    location = ms.add_dataset("table", f"{tmp_path}/sub/../table.csv").record.location
+
+    assert location == str(table.resolve())
+
+
+def test_a_part_is_downloaded_twice_to_one_place(ms, tree, tmp_path):
+    ms.add_dataset("digits", tree, partitions={"train": "train/*"})
+    part = ms.get_dataset("digits", partition="train")
+
+    assert part.download(tmp_path / "out") == part.download(tmp_path / "out")
+
+
+def test_a_server_that_is_away_is_not_an_address_without_data(ms):
+    pytest.importorskip("aiohttp")
+    with pytest.raises(al.UnavailableError, match=r"http://127\.0\.0\.1:9/x cannot be reached"):
+        ms.add_dataset("x", "http://127.0.0.1:9/x")
+
+
+def test_a_server_without_the_file_says_so(ms, tmp_path):
+    pytest.importorskip("aiohttp")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    (tmp_path / "there.txt").write_text("a")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        version = ms.add_dataset("x", f"{url}/there.txt")
+        with pytest.raises(al.NotFoundError, match="nothing at"):
+            ms.add_dataset("x", f"{url}/none.txt")
+        server.shutdown()
+
+    assert (version.record.filename, version.open().read()) == ("there.txt", b"a")
 
 
 def test_new_partitions_of_the_same_content_are_a_new_version(ms, tree):

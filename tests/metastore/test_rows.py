@@ -19,7 +19,10 @@ OURS = ("timestamp", "run_id")
 
 @pytest.fixture
 def exper(ms):
-    return ms.exper("e")
+    """An experiment whose runs end with the test."""
+    yield ms.exper("e")
+    for live in ms.session.live_runs.runs():
+        live.finish()
 
 
 @pytest.fixture
@@ -334,7 +337,25 @@ def test_a_row_may_bring_its_own_time(run):  # Q16
     assert run.rows()["a"] == [1, 2]
 
 
-@pytest.mark.parametrize("when", [dt.datetime(2020, 1, 1), "2020-01-01", 5, None, pd.NaT])
+@pytest.mark.parametrize("year", [1, 1900, 2100])
+def test_a_far_time_is_read_as_it_was_returned(local_run, year):  # Q16
+    stored = local_run.log(a=1, timestamp=dt.datetime(year, 1, 1, 1, 1, 1, 123457, tzinfo=dt.UTC))
+    local_run.finish()
+
+    assert local_run.rows()[0] == stored
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        dt.datetime(2020, 1, 1),
+        "2020-01-01",
+        5,
+        None,
+        pd.NaT,
+        dt.datetime.max.replace(tzinfo=dt.UTC),
+    ],
+)
 def test_a_time_of_its_own_has_a_zone(local_run, when):  # Q16
     with pytest.raises(al.InvalidValueError, match="timestamp"):
         local_run.log(a=1, timestamp=when)

@@ -43,7 +43,9 @@ def start(ms):
         run.set_params(params)
         return run
 
-    return starter
+    yield starter
+    for live in ms.session.live_runs.runs():
+        live.finish()
 
 
 def frame_of(rows):
