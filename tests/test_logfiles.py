@@ -347,8 +347,10 @@ def test_wrong_formats_levels_and_rows_are_refused(tmp_path):
         configure_logging(format="xml")
     with pytest.raises(InvalidValueError, match="'INFO'"):
         RowLog().row({}, level="INFO")
-    with pytest.raises(InvalidValueError, match="list"):
+    with pytest.raises(InvalidValueError, match="not a list"):
         experiment_log([1])
+    with pytest.raises(InvalidValueError, match="not an int"):
+        experiment_log(1)
     with pytest.raises(InvalidValueError, match=r"a: a builtins\.object"):
         RowLog(stdout=True).row({"a": object()})
     (tmp_path / "file").touch()

@@ -227,8 +227,8 @@ def _problem(state: GitState, where: Path) -> str | None:
     more = state.changed - min(state.changed, _LISTED)
     rest = f"\n    and {more} more" if more else ""
     return (
-        f"{_counted_files(state.changed)} in {where} from commit {state.commit[:12]}:{listed}{rest}\n"
-        f"{_HOW_TO_GO_ON}"
+        f"{_counted_files(state.changed)} in {where} from commit {state.commit[:12]}:"
+        f"{listed}{rest}\n{_HOW_TO_GO_ON}"
     )
 
 

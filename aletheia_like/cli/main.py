@@ -1,7 +1,7 @@
 """The command `aletheia`: verbs are loaded when they are called, errors become exit codes.
 
 0 ok, 1 failure, 2 usage, 3 not found, 4 dirty tree, 5 conflict, 6 verification failed,
-7 store unavailable
+7 store unavailable, or access to it denied
 """
 
 from __future__ import annotations

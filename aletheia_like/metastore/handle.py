@@ -156,7 +156,11 @@ class DocumentHandle:
         return shorten(self._session, encode(value, path))
 
     def _check(self, fields: dict[str, Value]) -> None:
-        check_fields(fields)
+        try:
+            check_fields(fields)
+        except InvalidValueError as error:
+            message = f"{self!r}: {error}"
+            raise InvalidValueError(message) from error
         size = document_size(self._path, fields)
         if size > MAX_HANDLE_BYTES:
             message = (

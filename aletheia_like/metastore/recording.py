@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Self
 
 from aletheia_like import logfiles
 from aletheia_like.errors import InvalidValueError, ReadOnlyError
+from aletheia_like.metastore import telling
 from aletheia_like.metastore.accompanying import SYSTEM, Companion
 from aletheia_like.metastore.assets import IN_LIST, File
 from aletheia_like.metastore.handle import DocumentHandle
@@ -61,7 +61,7 @@ class Recording(DocumentHandle):
             message = f"a row is a mapping of columns to values, not a {type(row).__name__}"
             raise InvalidValueError(message)
         if not row:
-            warnings.warn("an empty row is not logged", stacklevel=2)
+            telling.warn("an empty row is not logged")
             return {}
         stored = writer.log(row, _AROUND.get(_NOWHERE).get(id(self), _NOTHING))
         mirror = logfiles.active()

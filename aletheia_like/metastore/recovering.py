@@ -7,6 +7,7 @@ so it does not matter at which moment the writer was killed.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import itertools
 import logging
 from bisect import bisect_right
@@ -297,7 +298,11 @@ def _noted(left: Left) -> Changes:
 
 def _still_wanted(changes: Changes, document: Document, head: Mapping[str, Any]) -> Changes:
     """Leave out how the writer's life ended if somebody went on with the run since."""
+    ended, resumed = changes.get(("ended_at",)), document.fields.get("resumed_at")
     if not _went_on(document, head):
+        return changes
+    if isinstance(ended, dt.datetime) and isinstance(resumed, dt.datetime) and ended > resumed:
+        # Who joined before the end did not go on after it.
         return changes
     return {path: value for path, value in changes.items() if path[0] not in _LIFE}
 

@@ -218,15 +218,20 @@ class Rows(Table):
         cells = self._columns[name]
         if self._read is not None and name not in self._complete:
             self._complete.add(name)
-            if any(type(cell) not in _SIMPLE for cell in cells):
+            if name == TIMESTAMP:
+                cells = self._columns[name] = [_as_moment(cell) for cell in cells]
+            elif not _SIMPLE.issuperset(map(type, cells)):
                 cells = self._columns[name] = [self._read(cell) for cell in cells]
         return cells
 
     def _backwards(self, name: str) -> Iterator[Any]:
         """Yield a column from its end, and read what lies elsewhere only as far as it is asked."""
         read = None if name in self._complete else self._read
+        if name == TIMESTAMP:
+            read = _as_moment
         for cell in reversed(self._columns[name]):
-            yield cell if read is None or type(cell) in _SIMPLE else read(cell)
+            plain = read is None or (type(cell) in _SIMPLE and read is not _as_moment)
+            yield cell if read is None or plain else read(cell)
 
     def with_column(self, name: str, value: Any) -> Rows:
         """Return the same rows with a column of one value, where they do not have it."""
@@ -238,7 +243,7 @@ class Rows(Table):
 
     def chosen(self, indices: Sequence[int]) -> Rows:
         """Return the rows of these numbers, in this order."""
-        if isinstance(indices, range) and len(indices) == self._count:
+        if indices == range(self._count):
             return self
         columns: dict[str, list[Any]] = {}
         for name, cells in self._columns.items():
@@ -283,7 +288,8 @@ _SIMPLE = frozenset({type(None), bool, int, float, str, bytes, type(ABSENT)})
 def rows_of(session: Session, columns: Columns, run_id: str) -> Rows:
     """Return a run's rows for its user, with their moments and the run's id."""
     cells: dict[str, Sequence[Any]] = dict(columns.cells)
-    cells[TIMESTAMP] = [moment(one) for one in columns.timestamps]
+    # As numbers: hardly anybody asks for the moment of every row.
+    cells[TIMESTAMP] = columns.timestamps
     cells[RUN_ID] = [run_id] * len(columns)
     return Rows(cells, len(columns), functools.partial(complete, session))
 
@@ -309,6 +315,10 @@ def deep_merged(earlier: Any, later: Any) -> Any:
     for key, value in later.items():
         merged[key] = deep_merged(merged[key], value) if key in merged else value
     return merged
+
+
+def _as_moment(cell: Any) -> Any:
+    return moment(cell) if type(cell) is float else cell
 
 
 def _target(path: str | Path) -> Path:
@@ -337,6 +347,10 @@ def _last(backwards: Iterable[Any], *, merge: bool) -> Any:
 def _last_by_group(
     cells: Sequence[Any], group_of: Sequence[int | None], count: int, *, merge: bool
 ) -> list[Any]:
+    if count == len(cells):
+        # A group for each row, as a column of steps mostly is.
+        return [None if cell is ABSENT else cell for cell in cells]
+    merge = merge and any(isinstance(cell, Mapping) for cell in cells)
     column: list[Any] = [None] * count
     for group, cell in zip(group_of, cells, strict=True):
         if group is not None and cell is not None and cell is not ABSENT:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from aletheia_like.errors import (
     UnavailableError,
 )
 from aletheia_like.feeds import Changes
+from aletheia_like.metastore import telling
 from aletheia_like.metastore.assets import AssetWriter
 from aletheia_like.metastore.handle import check_tags
 from aletheia_like.metastore.run import Run
@@ -102,17 +102,28 @@ def check_request(
 def start(experiment: Experiment, request: RunRequest) -> Run:
     """Start or resume a run; see `Experiment.start_run`."""
     session = experiment._session  # noqa: SLF001 - handles of one metastore
-    earlier = _find(session, experiment, request)
     code = _read_code(session, experiment, request.git)
-    if earlier is not None:
-        run = _resume(session, experiment, earlier, request)
-    else:
-        run = _create(session, experiment, request, code)
+    run = _resume_or_create(session, experiment, request, code)
     session.live_runs.add(run)
     note_surroundings(session, run.path, code.root)
     if session.settings.tag_runs and code.root and code.state and code.state.commit:
         _tag(run, code.root, code.state.commit)
     return run
+
+
+def _resume_or_create(
+    session: Session, experiment: Experiment, request: RunRequest, code: Code
+) -> Run:
+    earlier = _find(session, experiment, request)
+    if earlier is None:
+        try:
+            return _create(session, experiment, request, code)
+        except AlreadyExistsError:
+            # Another process that allows the same has created it a moment ago.
+            earlier = _find(session, experiment, request)
+            if earlier is None:
+                raise
+    return _resume(session, experiment, earlier, request)
 
 
 def _find(session: Session, experiment: Experiment, request: RunRequest) -> Document | None:
@@ -396,6 +407,6 @@ def _tag(run: Run, root: Path, commit: str) -> None:
     try:
         tag = tag_commit(root, f"exp/{run.experiment.name}/{run.id}", commit)
     except (ConflictError, GitFailedError) as error:
-        warnings.warn(str(error), stacklevel=4)
+        telling.warn(str(error))
         return
     run.note_tag(tag)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from aletheia_like.metastore.closing import Closing
 
@@ -37,8 +37,26 @@ class Tracked(Closing):
         options, kwargs = tracking.split_options(function, kwargs)
         return tracking.track(cast("Run", self), function, args, kwargs, options)
 
+    @overload
+    def wrap(self, function: F, /) -> F: ...
+    @overload
     def wrap(
         self,
+        function: None = None,
+        /,
+        *,
+        params: Mapping[str, Any] | None = ...,
+        system_metrics: bool = ...,
+        network_metrics: bool = ...,
+        interval: float = ...,
+        raise_on_error: bool = ...,
+        cache: str | os.PathLike[str] | bool | None = ...,
+        cache_force: bool = ...,
+    ) -> Callable[[F], F]: ...
+    def wrap(
+        self,
+        function: F | None = None,
+        /,
         *,
         params: Mapping[str, Any] | None = None,
         system_metrics: bool = False,
@@ -47,10 +65,11 @@ class Tracked(Closing):
         raise_on_error: bool = True,
         cache: str | os.PathLike[str] | bool | None = None,
         cache_force: bool = False,
-    ) -> Callable[[F], F]:
+    ) -> F | Callable[[F], F]:
         """Return a decorator that tracks every call of a function; see `track`.
 
         Args:
+            function: What to wrap at once: `@run.wrap` does as `@run.wrap()`.
             params: Columns for every row, and part of the cache's key.
             system_metrics: Average the load of processors, memory and disk over the call.
             network_metrics: Count the bytes sent and received during the call.
@@ -71,4 +90,4 @@ class Tracked(Closing):
             cache=cache,
             cache_force=cache_force,
         )
-        return tracking.wrap(cast("Run", self), options)
+        return tracking.wrap(cast("Run", self), options, function)

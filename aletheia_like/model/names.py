@@ -27,18 +27,16 @@ def check_name(name: object, what: str) -> str:
             or is longer than an id can be.
     """
     if not isinstance(name, str):
-        message = f"the name of {with_article(what)} must be text, not {type(name).__name__}: {name!r:.80}"
+        kind = type(name).__name__
+        message = f"the name of {with_article(what)} must be text, not {kind}: {name!r:.80}"
         raise InvalidValueError(message)
-    if all(unicodedata.category(character) in _INVISIBLE for character in name):
-        message = (
-            f"the name of {with_article(what)} is empty: give it at least one visible character"
-        )
-        raise InvalidValueError(message)
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
-        message = f"the name of {with_article(what)} has control or surrogate characters: {name!r:.80}: remove them"
-        raise InvalidValueError(message)
+    if not name.isprintable() or not name.strip():
+        _check_visible(name, what)
     if name.startswith("@"):
-        message = f"the name of {with_article(what)} must not start with '@', which marks versions: {name!r:.80}"
+        message = (
+            f"the name of {with_article(what)} must not start with '@', which marks versions: "
+            f"{name!r:.80}"
+        )
         raise InvalidValueError(message)
     size = len(_escape(name).encode())
     if size > MAX_ID_BYTES:
@@ -48,6 +46,20 @@ def check_name(name: object, what: str) -> str:
         )
         raise InvalidValueError(message)
     return name
+
+
+def _check_visible(name: str, what: str) -> None:
+    if all(unicodedata.category(character) in _INVISIBLE for character in name):
+        message = (
+            f"the name of {with_article(what)} is empty: give it at least one visible character"
+        )
+        raise InvalidValueError(message)
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        message = (
+            f"the name of {with_article(what)} has control or surrogate characters: "
+            f"{name!r:.80}: remove them"
+        )
+        raise InvalidValueError(message)
 
 
 def with_article(noun: str) -> str:

@@ -39,9 +39,9 @@ def to_plain(row: Value) -> dict[str, Any]:
         plain, types = _plain({"@items": _with_text_keys(row["@items"])})
     types = dict(types) if isinstance(types, dict) else {}
     moment = plain.get(_TIMESTAMP)
-    if isinstance(moment, str) and _MOMENT.fullmatch(moment):
-        if types.pop(_TIMESTAMP, None) != "datetime":
-            types[_TIMESTAMP] = "str"
+    looks_so = isinstance(moment, str) and _MOMENT.fullmatch(moment)
+    if looks_so and types.pop(_TIMESTAMP, None) != "datetime":
+        types[_TIMESTAMP] = "str"
     if any(map(_OWN_TYPES.fullmatch, plain)):
         plain, types = _renamed(plain, lambda key: f"@{key}"), _renamed(types, lambda k: f"@{k}")
     return {**plain, _TYPES: types} if types else plain

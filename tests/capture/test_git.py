@@ -122,7 +122,7 @@ def test_no_commit_yet(make_repo):  # R15
     repo = make_repo()
     assert read_git_state(repo.root).commit is None
 
-    with pytest.raises(DirtyTreeError, match="no commit yet"):
+    with pytest.raises(DirtyTreeError, match="no commit yet: make one, or start with"):
         refuse(repo)
 
 

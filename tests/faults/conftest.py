@@ -296,10 +296,8 @@ def start() -> Iterator[Callable[..., Child]]:
         if child.process.poll() is None:
             child.process.kill()
         # Its own children too, if it left any.
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
         child.wait()
         child.process.stdout.close()
         child.process.stderr.close()

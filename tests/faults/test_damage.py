@@ -36,15 +36,15 @@ def test_cut_at_every_byte_it_keeps_every_whole_line(journal):
 def test_with_any_one_byte_flipped_all_other_rows_arrive(journal):
     data = journal.read_bytes()
     for place in range(len(data)):
-        for flip in (0x01, 0x2A, 0xFF):
-            journal.write_bytes(data[:place] + bytes([data[place] ^ flip]) + data[place + 1 :])
-            content = read_journal(journal)
-            begin = data.rfind(b"\n", 0, place) + 1
-            end = data.find(b"\n", place)
-            hit = data[begin:end] if place < end else b""
-            assert content.head["path"] == "projects/p"
-            # A flip inside the checksum may leave the same number, in other letters.
-            assert content.rows in (ROWS, [row for row in ROWS if row not in hit]), place
+        flipped = data[place] ^ (0x01, 0x2A, 0xFF)[place % 3]
+        journal.write_bytes(data[:place] + bytes([flipped]) + data[place + 1 :])
+        content = read_journal(journal)
+        begin = data.rfind(b"\n", 0, place) + 1
+        end = data.find(b"\n", place)
+        hit = data[begin:end] if place < end else b""
+        assert content.head["path"] == "projects/p"
+        # A flip inside the checksum may leave the same number, in other letters.
+        assert content.rows in (ROWS, [row for row in ROWS if row not in hit]), place
 
 
 def test_a_block_of_zeros_in_the_middle_costs_only_what_lay_there(journal):

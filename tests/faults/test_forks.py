@@ -12,8 +12,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 BUSY = """
 ms = opened()
 ms.session.recorder._interval = 0.1
-run = ms.exper("e").start_run()
-stop = threading.Event()
+exper = ms.exper("e")
 def busy(who):
     index = 0
     while not stop.is_set():
@@ -21,22 +20,25 @@ def busy(who):
         run.add_metric(f"m{who}", index)
         index += 1
         time.sleep(0.0005)
-    ack("logged", who, index)
-threads = [threading.Thread(target=busy, args=(f"thread-{n}",)) for n in range(2)]
-for thread in threads:
-    thread.start()
+    ack("logged", run.id, who, index)
 
 def work(who, count=50):
     for index in range(count):
         run.log(who=who, i=index)
-    ack("logged", who, count)
+    ack("logged", run.id, who, count)
+"""
+BEGIN = """
+run = exper.start_run()
+stop = threading.Event()
+threads = [threading.Thread(target=busy, args=(f"thread-{n}",)) for n in range(2)]
+for thread in threads:
+    thread.start()
 """
 END = """
 stop.set()
 for thread in threads:
     thread.join()
 run.finish()
-ack("done")
 """
 WAYS = {
     "os.fork, which ends by itself": """
@@ -94,7 +96,7 @@ while ended < 4:
     who, index = queue.get(timeout=30)
     if index is None:
         ended += 1
-        ack("logged", who, 50)
+        ack("logged", run.id, who, 50)
 for worker in workers:
     worker.kill()
     worker.join()
@@ -112,10 +114,10 @@ os.wait()
 }
 
 
-def check(place, child):
+def check(place, child, run_id):
     """Every writer's rows are there once, and in its order."""
-    run = place.read()
-    told = {one[1]: int(one[2]) for one in child.acks if one[0] == "logged"}
+    told = {one[2]: int(one[3]) for one in child.acks if one[:2] == ["logged", run_id]}
+    run = place.read(run_id)
     rows = run.rows()
     seen = {who: [] for who in told}
     for who, index in zip(rows["who"], rows["i"], strict=True):
@@ -123,19 +125,19 @@ def check(place, child):
     assert {who: len(found) for who, found in seen.items()} == told
     for who, found in seen.items():
         assert found == list(range(told[who])), who
-    return run
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_children_that_are_forked_while_threads_log(place, start, way):
-    child = start(place, BUSY + WAYS[way] + END)
-    assert child.wait(60) == 0, child.warnings
-
-    run = check(place, child)
     assert run.status == "finished"
-    told = {one[1]: int(one[2]) for one in child.acks if one[0] == "logged"}
     assert run.metrics == {f"m{who}": told[who] - 1 for who in told if "thread" in who}
     assert run.summary["i"]["max"] == max(told.values()) - 1
+
+
+def test_children_that_are_forked_while_threads_log(place, start):
+    # One program, since each costs a second to start; a run for each way.
+    child = start(place, BUSY + "".join(BEGIN + way + END for way in WAYS.values()))
+    assert child.wait(100) == 0, child.warnings
+
+    for number, way in enumerate(WAYS, 1):
+        print(way)
+        check(place, child, str(number))
     assert place.journals() == []
     assert "Traceback" not in child.warnings
 
@@ -143,6 +145,7 @@ def test_children_that_are_forked_while_threads_log(place, start, way):
 def test_children_of_a_store_in_memory_hand_their_rows_to_the_parent(embedded, start):
     body = (
         BUSY
+        + BEGIN
         + WAYS["processes of multiprocessing"]
         + """
 if os.fork() == 0:
@@ -152,7 +155,7 @@ os.wait()
 """
         + END
         + """
-again = ms.experiment("e").run(1)
+again = ms.experiment("e").run(run.id)
 for who, index in zip(again.rows()["who"], again.rows()["i"]):
     ack("found", who, index)
 ack("metric", again.metrics.get("of the child"))
@@ -161,7 +164,7 @@ ack("metric", again.metrics.get("of the child"))
     child = start(embedded, body, STORE="memory://")
     assert child.wait(60) == 0, child.warnings
 
-    told = {one[1]: int(one[2]) for one in child.acks if one[0] == "logged"}
+    told = {one[2]: int(one[3]) for one in child.acks if one[0] == "logged"}
     assert Counter(one[1] for one in child.acks if one[0] == "found") == Counter(told)
     assert child.numbers("metric") == [1]
 
@@ -181,11 +184,22 @@ def work(who, how):
 """
 
 
-@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
-def test_processes_that_join_a_run_by_its_id(place, start, sync, tmp_path, method):
+@pytest.mark.parametrize(
+    ("store", "method"),
+    [
+        ("embedded", "spawn"),
+        ("embedded", "forkserver"),
+        ("embedded", "fork"),
+        ("firestore", "spawn"),
+        ("firestore", "fork"),
+    ],
+)
+def test_processes_that_join_a_run_by_its_id(request, start, sync, tmp_path, store, method):
+    place = request.getfixturevalue(store)
     (tmp_path / "worker.py").write_text(SPAWNED)
     body = """
 sys.path.insert(0, sys.argv[1])
+os.environ["PYTHONPATH"] += os.pathsep + sys.argv[1]
 import worker
 method = multiprocessing.get_context(sys.argv[2])
 if __name__ == "__main__":
@@ -199,7 +213,7 @@ if __name__ == "__main__":
         child.join(60)
     ack("exits", *[child.exitcode for child in children])
 """
-    child = start(place, body, tmp_path, method, PYTHONPATH=f"{tmp_path}:/work/main")
+    child = start(place, body, tmp_path, method)
     assert child.wait(90) == 0, child.warnings
     assert child.wait_for("exits")[1:] == ["0", "-9", "0"]
     sync(place)

@@ -24,10 +24,20 @@ def check_rows(place, child):
     assert len(rows) > child.numbers()[-1]
 
 
-@pytest.mark.parametrize("opening", OPENINGS)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_in_the_middle_of_logging_loses_nothing(place, start, opening, number):
+@pytest.mark.parametrize(
+    ("store", "opening", "number"),
+    [
+        ("embedded", "with", signal.SIGTERM),
+        ("embedded", "bare", signal.SIGTERM),
+        ("embedded", "with", signal.SIGINT),
+        ("embedded", "bare", signal.SIGINT),
+        ("firestore", "with", signal.SIGTERM),
+        ("firestore", "bare", signal.SIGINT),
+    ],
+)
+def test_a_signal_in_the_middle_of_logging_loses_nothing(request, start, store, opening, number):
     # R3
+    place = request.getfixturevalue(store)
     child = start(place, OPENINGS[opening] + LOOP)
     child.wait_for("row")
     time.sleep(0.15)
@@ -51,8 +61,12 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("end", ENDS)
-def test_a_program_that_just_ends_has_stored_everything(place, start, end):  # R3
+@pytest.mark.parametrize(
+    ("store", "end"),
+    [*(("embedded", end) for end in ENDS), ("firestore", "without finish")],
+)
+def test_a_program_that_just_ends_has_stored_everything(request, start, store, end):  # R3
+    place = request.getfixturevalue(store)
     body, code, status = ENDS[end]
     child = start(place, OPENINGS["bare"] + LOOP.replace("1_000_000", "1_000") + body)
     assert child.wait() == code

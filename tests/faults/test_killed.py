@@ -53,7 +53,7 @@ for first in range(0, count, at_once):
 
 
 def acknowledged(child):
-    """Return what was acknowledged of each run: its last row, last metric, and whether it ended."""
+    """Return what was acknowledged of each run: the last row and metric, and its end."""
     seen = {
         one[2]: {"row": -1, "metric": None, "ended": False}
         for one in child.acks

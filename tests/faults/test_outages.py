@@ -173,11 +173,11 @@ def test_a_store_that_never_was_there_holds_nobody_up(firestore, proxy, start, s
     place = firestore.through(FIRESTORE_EMULATOR_HOST=proxy.host)
     body = f"import os; os.chdir({str(tmp_path)!r})\n{NEVER}"
     begun = time.monotonic()
-    child = start(place, body)
+    child = start(place, body, ALETHEIA_TIMEOUT="2")
     assert child.wait(90) == 0, child.warnings
     took = time.monotonic() - begun
 
-    assert took < 45, [one for one in child.acks if len(one) < 4]
+    assert took < 30, [one for one in child.acks if len(one) < 4]
     assert child.numbers("p99")[0] < 2_000
     assert child.numbers("finished")[0] < 6_000
     assert child.warnings.count("the store is away") <= 4

@@ -98,6 +98,17 @@ def test_a_wrapped_function_logs_its_params(run):  # F2
     assert list(inspect.signature(foo).parameters) == ["a", "b"]
 
 
+def test_a_function_can_be_wrapped_at_once(run):  # F2
+    @run.wrap
+    def double(x: int) -> int:
+        return 2 * x
+
+    assert (double(2), double.__name__) == (4, "double")
+    assert run.latest("function_result") == 4
+    with pytest.raises(al.InvalidValueError, match="only functions"):
+        run.wrap({"name": "foo"})
+
+
 def test_methods_are_wrapped_as_methods(run):  # F2
     class Model:
         @run.wrap()

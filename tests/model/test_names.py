@@ -78,6 +78,7 @@ def test_only_what_no_store_holds_is_escaped(name, id_):
         ("a\nb", "control"),
         ("a\x00", "control"),
         ("a\ud800", "surrogate"),
+        ("\ud800", "surrogate"),
         ("@3", "must not start with '@'"),
         (None, "must be text, not NoneType"),
         (7, "must be text, not int"),
@@ -88,7 +89,9 @@ def test_names_nobody_can_read_are_refused(name, reason):
     with pytest.raises(InvalidValueError, match=reason) as refused:
         check_name(name, "dataset")
 
-    assert "dataset" in str(refused.value)
+    assert "the name of a dataset" in str(refused.value)
+    with pytest.raises(InvalidValueError, match="the name of an artifact"):
+        check_name(name, "artifact")
 
 
 @pytest.mark.parametrize("name", ["x" * MAX_ID_BYTES, "é" * 750, "%" * 500])

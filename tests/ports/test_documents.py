@@ -135,6 +135,24 @@ def test_nothing_else_changes(fields, changes, path):
         assert at(changed_fields(fields, changes), path) == at(fields, path)
 
 
+def test_each_map_is_copied_once_however_many_changes_it_has():
+    class CountedDict(dict):
+        copies = 0
+
+        def __iter__(self):
+            CountedDict.copies += 1
+            return super().__iter__()
+
+        def keys(self):
+            return list(self)
+
+    fields = {"m": CountedDict(a=1)}
+    changes = {("m", str(number)): number for number in range(100)} | {("m", "a"): REMOVE}
+
+    assert changed_fields(fields, changes) == {"m": {str(n): n for n in range(100)}}
+    assert CountedDict.copies == 1
+
+
 @given(FIELDS, CHANGES.filter(is_allowed))
 def test_the_given_fields_stay_as_they_are(fields, changes):
     before = repr(fields)
