@@ -1,4 +1,3 @@
-# ruff: noqa: T201 - printing is what is tested
 """A copy of what a program prints, and a program that does not notice."""
 
 from __future__ import annotations

@@ -421,7 +421,7 @@ def test_parameters_that_contain_themselves_are_refused(ms):
     params = {}
     params["me"] = params
     run = ms.exper("e").start_run()
-    with pytest.raises(al.InvalidValueError, match="itself|deep"):
+    with pytest.raises(al.InvalidValueError, match=r"itself|deep"):
         run.set_hyper_params(params)
     run.finish()
 
