@@ -86,6 +86,7 @@ class _Stores:
     blobs: BlobStore
     blobs_url: str
     console: str
+    refuse: Callable[[str], None] | None = None
 
 
 def open_session(settings: Settings) -> Session:
@@ -113,7 +114,7 @@ def open_session(settings: Settings) -> Session:
         ),
         description=f"{settings.url} ({settings.origin('url')})",
         journal_folder=journals,
-        spool=Spool(journals / "blobs"),
+        spool=Spool(journals / "blobs", stores.refuse),
     )
     session.recorder.settle = _drain(weakref.ref(session))
     if isinstance(parse_url(settings.url), MemoryUrl):
@@ -220,7 +221,8 @@ def _firestore(place: FirestoreUrl) -> _Stores:
     if place.bucket is None:
         from aletheia_like.adapters.nowhere import NowhereBlobStore
 
-        return _Stores(documents, NowhereBlobStore(str(place)), "nowhere", console)
+        nowhere = NowhereBlobStore(str(place))
+        return _Stores(documents, nowhere, "nowhere", console, nowhere.refuse)
     return _Stores(documents, _blobs(f"gs://{place.bucket}"), f"gs://{place.bucket}", console)
 
 

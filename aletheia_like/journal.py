@@ -288,8 +288,8 @@ class Journal:
             try:
                 lock(segment.descriptor)
             except BlockingIOError:
-                # Somebody took it for an empty one that was left, and removes it.
-                os.close(segment.descriptor)
+                # Somebody took it for one that was left.
+                _remove(segment)
                 continue
             except OSError:
                 _remove(segment)

@@ -70,7 +70,7 @@ class _Last:
     """The end of a document: its last changes, and writes that must come with them."""
 
     changes: Changes = field(default_factory=dict)
-    also: Callable[[], Also] = lambda: ({}, [])
+    also: Callable[[Changes], Also] = lambda _: ({}, [])
 
 
 _NOTHING = _Last()
@@ -147,7 +147,7 @@ class Recorder:
         self,
         path: str,
         changes: Changes,
-        also: Callable[[], Also],
+        also: Callable[[Changes], Also],
         timeout: float,
         feed: Feed | None = None,
     ) -> None:
@@ -156,7 +156,8 @@ class Recorder:
         Args:
             path: The document.
             changes: Its last changes.
-            also: Called once all rows are stored: more changes, and writes of other documents.
+            also: Called once all rows are stored, with the changes that are sent last: gives more
+                changes, and writes of other documents.
             timeout: Seconds to wait for a store that is away.
             feed: The feed that ends; others of the document go on.
 
@@ -324,21 +325,14 @@ class Recorder:
             feed.tell_summary(now=ending)
 
     def _send_part(self, path: str, notes: _Notes, part: Part | None, last: _Last) -> None:
-        more_changes, also = last.also()
         with self._here():
             noted, notes.pending = notes.pending, {}
             number = notes.note
-        changes = fold(fold(noted, part.changes if part else {}), more_changes)
-        changes = fold(changes, last.changes)
-        if notes.beats and (changes or self._is_beat_due(notes)):
-            changes = fold({("heartbeat_at",): self._clock()}, changes)
-        writes: list[Write] = [*(part.writes if part else ()), *also]
-        if changes:
-            writes.append(Update(path, changes))
-        if not writes:
-            notes.sent_at = time.monotonic()
-            return
         try:
+            writes = self._writes(path, notes, noted, part, last)
+            if not writes:
+                notes.sent_at = time.monotonic()
+                return
             # After the last look at what there is: it may mention what came a moment ago.
             self.settle()
             revisions = self._documents.apply(writes)
@@ -352,6 +346,21 @@ class Recorder:
         if notes.feed is not None:
             notes.feed.done(number)
         notes.sent_at = time.monotonic()
+
+    def _writes(
+        self, path: str, notes: _Notes, noted: Changes, part: Part | None, last: _Last
+    ) -> list[Write]:
+        changes = fold(noted, last.changes)
+        more_changes, also = last.also(changes)
+        if part is not None:
+            changes = fold(part.changes, changes)
+        changes = fold(changes, more_changes)
+        if notes.beats and (changes or self._is_beat_due(notes)):
+            changes = fold({("heartbeat_at",): self._clock()}, changes)
+        writes: list[Write] = [*(part.writes if part is not None else ()), *also]
+        if changes:
+            writes.append(Update(path, changes))
+        return writes
 
     def beat(self) -> None:
         """Send heartbeats that are due beside what is being sent, which may take long."""

@@ -61,7 +61,7 @@ def recorder(store):
     recorder.close(timeout=5)
 
 
-def also():
+def also(changes):
     return {("more",): 1}, [Create("projects/q", {})]
 
 

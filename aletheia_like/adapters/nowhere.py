@@ -26,8 +26,17 @@ class NowhereBlobStore:
 
     def upload(self, digest: str, path: Path, progress: Progress | None = None) -> bool:
         del digest, progress
+        self.refuse(path.name)
+        return False
+
+    def refuse(self, name: str) -> None:
+        """Refuse to store anything, and say what would help.
+
+        Raises:
+            SettingsError: Always.
+        """
         message = (
-            f"{self._store} has no bucket, so {path.name!r} cannot be stored: name one, as in "
+            f"{self._store} has no bucket, so {name!r} cannot be stored: name one, as in "
             "url='firestore://PROJECT/(default)?bucket=BUCKET', blobs='gs://BUCKET' or "
             "ALETHEIA_BLOBS=gs://BUCKET"
         )

@@ -164,7 +164,7 @@ class Closing(Recording):
                 _log.warning("%s is left as it is: %s", left.paths[0], error)
         return count
 
-    def _last_writes(self) -> tuple[Changes, list[Write]]:
+    def _last_writes(self, changes: Changes) -> tuple[Changes, list[Write]]:
         """Return what must be stored together with the end, once all rows are."""
         self._take_over()
         summary: Changes = {
@@ -172,7 +172,12 @@ class Closing(Recording):
         }
         if self._fields.get("status") != "finished":
             return summary, []
-        record = codec.run_record(self._path, self._fields, self._updated_at)
+        fields = self._fields
+        document = self._session.documents.get(self._path) if self._resumed else None
+        if document is not None:
+            # Other processes have told more of it.
+            fields = changed_fields(document.fields, changes)
+        record = codec.run_record(self._path, fields, self._updated_at)
         return summary, [result_write(self._session, record, resumed=self._resumed)]
 
     def __enter__(self) -> Self:

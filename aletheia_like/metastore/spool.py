@@ -12,7 +12,7 @@ import os
 import secrets
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -39,16 +39,19 @@ class Spool:
 
     Args:
         folder: Where they wait; made when the first one comes.
+        refuse: Raises for a file of this name if there is no place to send it to.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, refuse: Callable[[str], None] | None = None) -> None:
         self._folder = folder
+        self._refuse = refuse
         self._sending = threading.Lock()
         self._may_wait = False
         watch_forks(None, None, self._after_fork)
 
     def put_bytes(self, data: bytes, name: str) -> str:
         """Keep bytes until they are sent; return their digest."""
+        self._check(name)
         digest = digest_bytes(data)
         if not self._waits(digest):
             with self._temporary() as temporary:
@@ -61,6 +64,7 @@ class Spool:
 
         What is written to the file from now on is not waited for.
         """
+        self._check(path.name)
         with path.open("rb") as source, self._temporary() as temporary:
             digest, size = _copy(source, temporary)
             if not self._waits(digest):
@@ -122,6 +126,10 @@ class Spool:
             except BaseException:
                 self._may_wait = True
                 raise
+
+    def _check(self, name: str) -> None:
+        if self._refuse is not None:
+            self._refuse(name)
 
     def _open(self, digest: str) -> IO[bytes]:
         waiting = self.path(digest)

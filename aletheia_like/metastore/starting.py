@@ -355,8 +355,11 @@ def _resume(
     run = _opened(session, experiment, document, main=False)
     run._resumed = True  # noqa: SLF001 - its line in the leaderboard may exist already
     # Its user may ask how far it came.
-    if run._take_over():  # noqa: SLF001
-        run._see_again()  # noqa: SLF001
+    try:
+        if run._take_over():  # noqa: SLF001
+            run._see_again()  # noqa: SLF001
+    except UnavailableError as outage:
+        session.warn_once(f"what {run!r} recorded before waits in its journal: {outage}")
     run._carry_step()  # noqa: SLF001
     return run
 

@@ -195,6 +195,27 @@ with opened().exper("e").start_run(id="1", resume="must") as run:
     assert place.journals() == []
 
 
+def test_values_that_were_set_back_in_time_survive_too(place, start, sync):
+    body = """
+ms = opened()
+run = ms.exper("e").start_run()
+for index in range(10):
+    run.log(i=index, loss=float(index))
+run.flush()
+run.set_value("loss", 0.5)
+run.set_value("loss", 2.5, where={"i": 3})
+run.log(i=10, loss=1.0)
+ack("row", 10)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    start(place, body).wait()
+    sync(place)
+
+    run = place.read()
+    assert run.rows()["loss"] == [0.5] * 3 + [2.5] + [0.5] * 6 + [1.0]
+    assert run.summary["loss"] == {"last": 1.0, "min": 0.5, "max": 2.5}
+
+
 def test_segments_of_one_journal_are_one_story(embedded, start, sync):
     # The newest of changes wins, though an older segment does not say that it was stored.
     body = """

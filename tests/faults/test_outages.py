@@ -248,3 +248,29 @@ ack("ended", run.status)
     assert all(row.get("file") is None for row in run.rows())
     assert run.status == "running"
     assert len(embedded.journals()) == 1
+
+
+def test_a_file_without_a_bucket_is_refused_and_holds_up_nothing_else(
+    firestore, start, tmp_path
+):  # "metadata works; the first upload raises"
+    (tmp_path / "file").write_text("content")
+    variables = {**firestore.variables}
+    del variables["ALETHEIA_BLOBS"]
+    place = type(firestore)(firestore.url, firestore.home, variables)
+    body = """
+run = opened().exper("e").start_run()
+rows = [{"i": 0}, {"f": al.File(sys.argv[1])}, {"t": "t" * 99_999}, {"i": 1}]
+for index, row in enumerate(rows):
+    try:
+        run.log(row)
+    except al.SettingsError as error:
+        assert "bucket" in str(error)
+        ack("refused", index)
+run.add_metric("m", 1)
+"""
+    child = start(place, body, tmp_path / "file")
+    assert child.wait() == 0, child.warnings
+
+    assert child.numbers("refused") == [1, 2]
+    run = place.read()
+    assert (run.status, run.metrics, run.rows()["i"]) == ("finished", {"m": 1}, [0, 1])
