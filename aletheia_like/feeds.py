@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aletheia_like.model.values import FieldPath, Value
@@ -11,6 +11,9 @@ from aletheia_like.ports.documents import REMOVE, Removal, Write
 
 Changes = Mapping[FieldPath, Value | Removal]
 """What becomes of fields, by their path."""
+
+Also = tuple[Changes, Sequence[Write]]
+"""More changes of a document, and writes of other documents that come with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,17 @@ class Part:
     writes: tuple[Write, ...]
     complete: bool
     stored: Callable[[Sequence[str | None]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The end of a document: its last changes, and writes that must come with them."""
+
+    changes: Changes = field(default_factory=dict)
+    also: Callable[[Changes], Also] = lambda _: ({}, [])
+
+
+NOTHING = Last()
 
 
 class Feed(Protocol):

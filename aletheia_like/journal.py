@@ -386,7 +386,8 @@ def writer_of(path: Path) -> str:
 
 def read_head(path: Path) -> Mapping[str, Any]:
     """Return whose journal a file is; empty if that cannot be read."""
-    with path.open("rb") as stream:
+    # Whoever else looks through the folder may have removed it by now.
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
         for line in itertools.islice(stream, 2):
             body = check_line(line.rstrip(b"\n"))
             if body is not None and body.startswith(b"{"):

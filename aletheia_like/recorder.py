@@ -18,13 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
-from aletheia_like.errors import (
-    AletheiaError,
-    AlreadyExistsError,
-    ConflictError,
-    UnavailableError,
-)
-from aletheia_like.feeds import Changes, Feed, Part, fold
+from aletheia_like.errors import AletheiaError, AlreadyExistsError, ConflictError, UnavailableError
+from aletheia_like.feeds import NOTHING, Also, Changes, Feed, Last, Part, fold
 from aletheia_like.forking import is_held_here
 from aletheia_like.model.records import HEARTBEAT_SECONDS
 from aletheia_like.model.values import FieldPath, Value
@@ -32,7 +27,6 @@ from aletheia_like.ports.documents import DocumentStore, Removal, Update, Write
 from aletheia_like.ports.patience import waiting_until
 from aletheia_like.ports.usage import meant_for
 
-Also = tuple[Changes, Sequence[Write]]
 _Key = tuple[str, int]
 
 _log = logging.getLogger("aletheia")
@@ -63,17 +57,6 @@ class _Notes:
             seen = self.pending
             folded = fold(changes, seen) if before else fold(seen, changes)
         self.pending = folded
-
-
-@dataclass(frozen=True, slots=True)
-class _Last:
-    """The end of a document: its last changes, and writes that must come with them."""
-
-    changes: Changes = field(default_factory=dict)
-    also: Callable[[Changes], Also] = lambda _: ({}, [])
-
-
-_NOTHING = _Last()
 
 
 class Recorder:
@@ -141,7 +124,7 @@ class Recorder:
     def _flush(self, keys: Sequence[_Key], timeout: float) -> None:
         deadline = time.monotonic() + timeout
         for key in keys:
-            self._send_until(key, _NOTHING, deadline)
+            self._send_until(key, NOTHING, deadline)
 
     def finish(
         self,
@@ -167,7 +150,7 @@ class Recorder:
         """
         key = self._note(path, {}, feed=feed, quiet=True)
         try:
-            self._send_until(key, _Last(changes, also), time.monotonic() + timeout)
+            self._send_until(key, Last(changes, also), time.monotonic() + timeout)
         except AletheiaError:
             with self._here():
                 if key in self._notes:
@@ -266,7 +249,7 @@ class Recorder:
         feed = None if notes is None else notes.feed
         return is_held_here(self._lock) or (feed is not None and feed.is_interrupted())
 
-    def _send_until(self, key: _Key, last: _Last, deadline: float) -> None:
+    def _send_until(self, key: _Key, last: Last, deadline: float) -> None:
         if self._is_interrupted(key):
             # Whoever is sending may wait for a lock that is given back only after this.
             deadline = 0.0
@@ -283,7 +266,7 @@ class Recorder:
                 return
 
     def _send(
-        self, key: _Key, last: _Last = _NOTHING, wait: float = 60.0, *, patient: bool = False
+        self, key: _Key, last: Last = NOTHING, wait: float = 60.0, *, patient: bool = False
     ) -> None:
         path, _ = key
         with self._here():
@@ -299,10 +282,10 @@ class Recorder:
         finally:
             notes.sending.release()
 
-    def _send_notes(self, path: str, notes: _Notes, last: _Last, *, patient: bool) -> None:
+    def _send_notes(self, path: str, notes: _Notes, last: Last, *, patient: bool) -> None:
         """Send what is noted and what the feed has, in as many parts as that takes."""
         begun = time.monotonic()
-        feed, ending = notes.feed, last is not _NOTHING
+        feed, ending = notes.feed, last is not NOTHING
         if feed is not None and (ending or _has_more(notes)):
             feed.prepare()
         surprises = 0
@@ -311,7 +294,7 @@ class Recorder:
             part = feed.part(last=ending) if feed is not None else None
             more = part is not None and not part.complete
             try:
-                self._send_part(path, notes, part, _NOTHING if more else last)
+                self._send_part(path, notes, part, NOTHING if more else last)
             except (AlreadyExistsError, ConflictError):
                 surprises += 1
                 if part is None or feed is None or surprises > _MAX_SURPRISES:
@@ -324,7 +307,7 @@ class Recorder:
         if feed is not None:
             feed.tell_summary(now=ending)
 
-    def _send_part(self, path: str, notes: _Notes, part: Part | None, last: _Last) -> None:
+    def _send_part(self, path: str, notes: _Notes, part: Part | None, last: Last) -> None:
         with self._here():
             noted, notes.pending = notes.pending, {}
             number = notes.note
@@ -348,7 +331,7 @@ class Recorder:
         notes.sent_at = time.monotonic()
 
     def _writes(
-        self, path: str, notes: _Notes, noted: Changes, part: Part | None, last: _Last
+        self, path: str, notes: _Notes, noted: Changes, part: Part | None, last: Last
     ) -> list[Write]:
         changes = fold(noted, last.changes)
         more_changes, also = last.also(changes)
@@ -429,7 +412,7 @@ def _has_more(notes: _Notes) -> bool:
     return bool(notes.pending) or (notes.feed is not None and notes.feed.has_more())
 
 
-def _is_kept(error: BaseException, part: Part | None, last: _Last) -> bool:
+def _is_kept(error: BaseException, part: Part | None, last: Last) -> bool:
     """Whether changes that were not stored are tried again rather than given up."""
     if isinstance(error, UnavailableError) or not isinstance(error, AletheiaError):
         return True

@@ -41,5 +41,5 @@ def test_the_quickstart_gives_equal_results_embedded_and_on_the_emulators(
     cloud = f"firestore://demo-{secrets.token_hex(6)}/(default)?bucket=aletheia-emulator"
     on_emulators = run_quickstart(tmp_path / "b", ALETHEIA_URL=cloud)
 
-    assert embedded[-1].startswith("mean accuracy 0.9")
+    assert any(line.startswith("mean accuracy 0.9") for line in embedded)
     assert on_emulators == embedded

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from aletheia_like.errors import UnavailableError
 from aletheia_like.journal import (
+    SUFFIX,
     Journal,
     check_line,
     claimed,
@@ -328,3 +329,7 @@ def test_any_rows_come_back_from_any_files(tmp_path_factory, rows, segment_bytes
     journal.leave()
     kept = [one for path in sorted(journals(folder)) for one in read_journal(path).rows]
     assert kept == rows
+
+
+def test_a_head_of_a_file_that_is_gone_is_nobodys(tmp_path):
+    assert read_head(tmp_path / f"gone-0000{SUFFIX}") == {}

@@ -96,7 +96,9 @@ def abandoned(folder: Path, run: str | None = None) -> Iterator[Left]:
             if all(stack.enter_context(claimed(path)) for path in paths):
                 if run is not None and read_head(paths[0]).get("path") != run:
                     continue
-                left = _left(paths)
+                left = None
+                with contextlib.suppress(FileNotFoundError):
+                    left = _left(paths)
                 if left is not None:
                     yield left
 

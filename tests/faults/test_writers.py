@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import threading
 import time
 from collections import defaultdict
@@ -205,6 +206,29 @@ def test_a_hundred_changes_within_a_second_are_few_writes(place):  # M24
         run.flush()
         assert ms.usage.document_writes - before <= 2
     assert place.read().metrics == {f"m{number}": number for number in range(100)}
+
+
+def test_files_that_are_logged_while_rows_are_sent_arrive_before_them(embedded, tmp_path):
+    # invariant 2
+    with embedded.open() as ms:
+        documents, blobs = ms.session.recorder._documents, ms.session.blobs
+        early = []
+
+        class Watching:
+            def apply(self, writes):
+                mentioned = re.findall(r"\b[0-9a-f]{64}\b", repr(writes))
+                early.extend(digest for digest in mentioned if not blobs.exists(digest))
+                return documents.apply(writes)
+
+        ms.session.recorder._documents = Watching()
+        ms.session.recorder._interval = 0.005
+        with ms.exper("e").start_run() as run:
+            for index in range(150):
+                (tmp_path / "file").write_text(str(index))
+                run.log(i=index, file=al.File(tmp_path / "file"), text=f"{index}" * 40_000)
+        assert early == []
+        rows = ms.experiment("e").run(1).rows()
+        assert [file.local_path.read_text() for file in rows["file"]][::50] == ["0", "50", "100"]
 
 
 def test_reading_writes_nothing(place, start):  # invariant 7
