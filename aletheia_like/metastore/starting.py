@@ -30,7 +30,15 @@ from aletheia_like.model.names import check_name
 from aletheia_like.model.parameters import to_mapping
 from aletheia_like.model.records import GitState, RunRecord
 from aletheia_like.model.values import FieldPath, Value
-from aletheia_like.ports.documents import REMOVE, Create, Document, Removal, Update, Write
+from aletheia_like.ports.documents import (
+    REMOVE,
+    Create,
+    Document,
+    Removal,
+    Update,
+    Write,
+    changed_fields,
+)
 from aletheia_like.settings import GIT_MODES
 
 if TYPE_CHECKING:
@@ -352,6 +360,8 @@ def _resume(
     if document is None:
         message = f"run {request.id!r} was deleted while it was resumed"
         raise NotFoundError(message)
+    # Another rank may have ended it just now: here it goes on all the same.
+    document = replace(document, fields=changed_fields(document.fields, changes))
     run = _opened(session, experiment, document, main=False)
     run._resumed = True  # noqa: SLF001 - its line in the leaderboard may exist already
     # Its user may ask how far it came.
