@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 from aletheia_like.errors import InvalidValueError, MissingExtraError
+from aletheia_like.metastore.changes import seen_record
+from aletheia_like.model.names import from_id
 from aletheia_like.model.parameters import flatten
 from aletheia_like.model.records import RunRecord
+from aletheia_like.model.values import Fields, Value
+from aletheia_like.ports.documents import Document
 
 _SHOWN_ROWS = 20
 _INT64 = range(-(2**63), 2**63)
+_NO_COLUMNS = frozenset(
+    "environment error datasets artifacts console summary summary_of_others token notes "
+    "stop_requested heartbeat_at resumed_at".split()
+)
+"""Fields of a run that its row does not show, so that they need not be read for it."""
 
 
 class Table:
@@ -81,19 +91,52 @@ class Table:
 
 
 class Runs(Table):
-    """Run records; parameters and metrics are columns `hyper_params.x` and `metrics.y`."""
+    """Run records; parameters and metrics are columns `hyper_params.x` and `metrics.y`.
 
-    def __init__(self, records: Sequence[RunRecord]) -> None:
-        self._records = list(records)
-        super().__init__([run_row(record) for record in self._records])
+    Args:
+        documents: The runs' documents; they are read when something is asked for.
+    """
 
-    def __iter__(self) -> Iterator[RunRecord]:
-        return iter(self._records)
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self._documents = list(documents)
+
+    @functools.cached_property
+    def _rows(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        return [run_row(seen_record(one, _shown_fields(one.fields))) for one in self._documents]
+
+    @functools.cached_property
+    def records(self) -> list[RunRecord]:
+        """Everything that is stored about each run."""
+        return [seen_record(document) for document in self._documents]
 
     @property
     def ids(self) -> list[str]:
         """Ids of the runs."""
-        return [record.id for record in self._records]
+        return [from_id(document.id) for document in self._documents]
+
+    @overload
+    def __getitem__(self, key: str) -> list[Any]: ...
+    @overload
+    def __getitem__(self, key: int) -> RunRecord: ...
+    @overload
+    def __getitem__(self, key: slice) -> Runs: ...
+    def __getitem__(self, key: str | int | slice) -> list[Any] | RunRecord | Runs:
+        """Return a column by its name, a run's record by its place, or some of the runs."""
+        if isinstance(key, str):
+            return super().__getitem__(key)
+        if isinstance(key, slice):
+            return Runs(self._documents[key])
+        return self.records[key]
+
+    def __iter__(self) -> Iterator[RunRecord]:
+        return iter(self.records)
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+
+def _shown_fields(fields: Fields) -> dict[str, Value]:
+    return {name: value for name, value in fields.items() if name not in _NO_COLUMNS}
 
 
 def run_row(record: RunRecord) -> dict[str, Any]:
