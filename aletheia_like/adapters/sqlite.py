@@ -25,9 +25,11 @@ from aletheia_like.adapters._matching import (
     changes_nothing,
     check_precondition,
     compiled,
+    field_at,
     ordered,
 )
 from aletheia_like.adapters._prefilter import text_tests
+from aletheia_like.adapters._topmost import PossibleKeys, first_of, possible_keys
 from aletheia_like.errors import IntegrityError
 from aletheia_like.model.jsontext import from_text, to_text
 from aletheia_like.model.values import Fields, Value, check_fields
@@ -192,8 +194,29 @@ class SqliteDocumentStore:
             (query.collection, -1 if query.filters or limit is None else limit),
         )
         rows = map(_unpacked, stored)
+        keys_in = possible_keys(query)
+        if keys_in is not None:
+            return iter(self._first(rows, query, keys_in))
         found = self._filtered(rows, query) if query.filters else ((row, None) for row in rows)
         return itertools.islice(found, limit)
+
+    def _first(self, rows: Iterable[_Row], query: Query, keys_in: PossibleKeys) -> list[_Found]:
+        """Return what matches and may be among the first of the order."""
+        matches = compiled(query.filters)
+        tests = text_tests(query.filters)
+        order = query.order_by[0]
+        found: list[_Found] = []
+
+        def decoded(row: _Row) -> Value:
+            fields = self._fields(f"{query.collection}/{row[0]}", row[3])
+            if not matches(fields):
+                return None
+            found.append((row, fields))
+            return field_at(fields, order.path)
+
+        texts = ((row[3], row) for row in rows if all(test(row[3]) for test in tests))
+        first_of(texts, keys_in, decoded, query.limit or 0, descending=order.descending)
+        return found
 
     def _filtered(self, rows: Iterable[_Row], query: Query) -> Iterator[_Found]:
         matches = compiled(query.filters)

@@ -162,6 +162,8 @@ def seen_record(document: Document, fields: Fields | None = None) -> RunRecord:
     """
     wanted = document.fields if fields is None else fields
     record = codec.run_record(document.path, wanted, document.updated_at)
+    if "status" not in wanted and fields is not None:
+        return record
     status = seen_status(record.status, document.updated_at, document.read_at)
     return record if status == record.status else dataclasses.replace(record, status=status)
 

@@ -34,12 +34,11 @@ from aletheia_like.ports.documents import Document, Order, Query
 
 _KNOWN = frozenset(RunRecord.__dataclass_fields__) - {"extra", "token"} | {"seconds", "commit"}
 _FIELDS: Mapping[str, tuple[str, ...]] = {
-    "seconds": ("ended_at", "seconds"),
+    "seconds": ("started_at", "ended_at", "seconds"),
     "commit": ("git", "commit"),
 }
 """The fields of a document that a column is made of, if they have other names."""
 
-_ALWAYS = frozenset({"started_at", "number", "debug"})
 _STARTED = Column((Part("started_at"),))
 _NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 _SUGGESTIONS = 3
@@ -113,20 +112,22 @@ class _Reader:
 
     def __init__(self, asked: Search) -> None:
         self._asked = asked
-        self._wanted = _ALWAYS.union(*map(_fields_of, columns_of(asked)))
+        self._wanted = frozenset().union(*map(_fields_of, columns_of(asked)))
         self._records: dict[str, RunRecord] = {}
 
     def answers(self, document: Document) -> bool:
         """Whether a run is part of the answer."""
-        record = self._record(document)
-        condition = self._asked.condition
-        if record.debug and not self._asked.debug:
+        if document.fields.get("debug") and not self._asked.debug:
             return False
-        return condition is None or holds(condition, lambda column: _value(record, column))
+        condition = self._asked.condition
+        if condition is None:
+            return True
+        record = self._record(document)
+        return holds(condition, lambda column: _value(record, column))
 
     def ordered(self, documents: Iterable[Document]) -> list[Document]:
         """Return runs in the order that was asked for; those without the column come last."""
-        found = sorted(documents, key=self._start)
+        found = sorted(documents, key=_start)
         if self._asked.order is None:
             return found
         groups: dict[float, list[tuple[Any, Document]]] = {}
@@ -153,9 +154,13 @@ class _Reader:
             record = self._records[document.path] = seen_record(document, wanted)
         return record
 
-    def _start(self, document: Document) -> tuple[dt.datetime, int]:
-        record = self._record(document)
-        return record.started_at or _NEVER, record.number or 0
+
+def _start(document: Document) -> tuple[dt.datetime, int]:
+    started, number = document.fields.get("started_at"), document.fields.get("number")
+    return (
+        started if isinstance(started, dt.datetime) else _NEVER,
+        number if isinstance(number, int) else 0,
+    )
 
 
 def columns_of(asked: Search) -> Iterator[Column]:

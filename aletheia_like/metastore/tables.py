@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import html
 import importlib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
@@ -34,7 +35,7 @@ class Table:
     @property
     def columns(self) -> list[str]:
         """Names of all columns, in the order of first appearance."""
-        return list(dict.fromkeys(key for row in self._rows for key in row))
+        return list(dict.fromkeys(itertools.chain.from_iterable(self._rows)))
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return the rows as dictionaries, every column in each."""
@@ -43,7 +44,10 @@ class Table:
 
     def to_pandas(self) -> Any:
         """Return a pandas DataFrame; what a row lacks is NaN."""
-        return import_extra("pandas", None).DataFrame(self.to_dicts(), columns=self.columns)
+        pandas = import_extra("pandas", None)
+        columns = self.columns
+        data = {name: [row.get(name) for row in self._rows] for name in columns}
+        return pandas.DataFrame(data, columns=columns, index=range(len(self)))
 
     def to_polars(self) -> Any:
         """Return a Polars DataFrame, with the columns of `to_arrow`."""
