@@ -248,15 +248,16 @@ def _member(values: Any, key: str) -> Any:
 
 
 def _compares(one: Comparison, value_of: ValueOf) -> bool:
-    left = value_of(one.column)
-    right = value_of(one.value) if isinstance(one.value, Column) else one.value
+    left, right = value_of(one.column), one.value
+    if isinstance(right, Column):
+        right = value_of(right)
+        if right is None:
+            return False
     match one.operator:
         case "=":
             return _same(left, right)
-        case "!=" if right is None and not isinstance(one.value, Column):
-            return left is not None
         case "!=":
-            return left is not None and right is not None and not _same(left, right)
+            return left is not None and not _same(left, right)
         case "in":
             found = any(_same(left, member) for member in right)
         case "contains":
