@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,18 @@ from aletheia_like.errors import (
 )
 from aletheia_like.feeds import Preparing
 from aletheia_like.metastore.artifacts import ArtifactVersion, Maker, add_artifact
+from aletheia_like.metastore.comparing import Comparison, compare
 from aletheia_like.metastore.deleting import delete_run
 from aletheia_like.metastore.handle import DocumentHandle
 from aletheia_like.metastore.leaderboard import add_result, read_results
 from aletheia_like.metastore.run import Run
-from aletheia_like.metastore.searching import find_runs, understood
+from aletheia_like.metastore.searching import find_run, find_runs, understood
 from aletheia_like.metastore.session import Session, author
 from aletheia_like.metastore.starting import check_request, start
 from aletheia_like.metastore.tables import Runs, Table
 from aletheia_like.metastore.watching import Watch, watch
 from aletheia_like.model import codec, paths
-from aletheia_like.model.records import ExperimentRecord
+from aletheia_like.model.records import ExperimentRecord, RunRecord
 from aletheia_like.model.values import FieldPath, Value
 from aletheia_like.ports.documents import Create, Document, Removal
 
@@ -194,6 +195,29 @@ class Experiment(DocumentHandle):
         asked = understood(where, order_by, limit, debug=shown)
         return find_runs(self._session, [paths.runs(self._path)], asked)
 
+    def filter(self, accept: Callable[[RunRecord], Any], *, debug: bool | None = None) -> Runs:
+        """Return the runs that a function accepts, in the order in which they started.
+
+        Args:
+            accept: Is given each run's record.
+            debug: See `runs`.
+        """
+        return self.runs(debug=debug).filter(accept)
+
+    def compare(self, *runs: str | int | Run) -> Comparison:
+        """Return runs side by side: parameters, metrics, code, data sets, machine, packages.
+
+        Args:
+            *runs: Ids or names as in `exper["3"]`, or runs that were opened, also of other
+                experiments.
+
+        Raises:
+            NotFoundError: There is no such run.
+            InvalidValueError: They are fewer than two, or one is named twice.
+        """
+        opened = [one if isinstance(one, Run) else self[one] for one in runs]
+        return compare(self._session, [one.record for one in opened])
+
     def results(self, *, debug: bool | None = None) -> Table:
         """Return the leaderboard: one flat row for each finished run; one read each."""
         shown = self._debug if debug is None else debug
@@ -331,6 +355,30 @@ class Experiment(DocumentHandle):
     def forget_counter(self) -> None:
         """The counter has moved on."""
         self._counter = None
+
+    def __getitem__(self, key: str | int) -> Run:
+        """Open a run for reading by its id, else the newest of that name; -1 is the newest of all.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        if isinstance(key, int) and key < 0:
+            newest = self.runs(order_by="-started_at", limit=-key)
+            if len(newest) == -key:
+                return self.run(newest.ids[-1])
+            message = f"experiment {self.name!r} has no {-key} runs"
+            raise NotFoundError(message)
+        found = find_run(self._session, self._path, str(key))
+        return self.run(str(key)) if found is None else Run(self, found)
+
+    def __contains__(self, key: object) -> bool:
+        """Whether there is a run of this id or name."""
+        if not isinstance(key, str | int) or isinstance(key, bool):
+            return False
+        return find_run(self._session, self._path, str(key)) is not None
+
+    def __iter__(self) -> Iterator[RunRecord]:
+        return iter(self.runs())
 
     def _record_changes(self, encoded: Mapping[FieldPath, Value | Removal]) -> None:
         if encoded:

@@ -17,6 +17,7 @@ from aletheia_like.metastore.changes import seen_record
 from aletheia_like.metastore.planning import MOMENTS, best, plan
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.tables import Runs, run_row
+from aletheia_like.model import paths
 from aletheia_like.model.conditions import (
     Column,
     Condition,
@@ -30,7 +31,7 @@ from aletheia_like.model.conditions import (
 )
 from aletheia_like.model.conditiontext import parse_column, parse_condition, pointed
 from aletheia_like.model.records import RunRecord
-from aletheia_like.ports.documents import Document, Order, Query
+from aletheia_like.ports.documents import Document, Filter, Order, Query
 
 _KNOWN = frozenset(RunRecord.__dataclass_fields__) - {"extra", "token"} | {"seconds", "commit"}
 _FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -105,6 +106,18 @@ def find_runs(session: Session, collections: Sequence[str], asked: Search) -> Ru
         _check_names(session, collections, asked, found)
         found = reader.ordered(filter(reader.answers, found))
     return Runs(found[: asked.limit])
+
+
+def find_run(session: Session, experiment_path: str, key: str) -> Document | None:
+    """Return the run of this id, else the newest of this name, else None."""
+    collection = paths.runs(experiment_path)
+    try:
+        found = session.documents.get(paths.run(experiment_path, key))
+        named = Query(collection, (Filter(("name",), "==", key),))
+    except InvalidValueError:
+        # What cannot be a name is the name of no run.
+        return None
+    return found or max(session.documents.query(named), key=_start, default=None)
 
 
 class _Reader:
