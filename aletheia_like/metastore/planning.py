@@ -54,6 +54,7 @@ _EVEN: Final = {"metrics": 2, "summary": 9}
 """How many outer maps of a column cannot have keys that no field can have; else none."""
 
 _MAX_QUERIES: Final = 8
+_MAX_PARTS: Final = 5
 _INT64: Final = range(-(2**63), 2**63)
 _FIRST_MOMENT: Final = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
 
@@ -193,6 +194,8 @@ def _values(column: Column, one: Comparison) -> Ask | None:
 
 
 def _places(parts: tuple[Part, ...]) -> list[Keys]:
+    if len(parts) > _MAX_PARTS:
+        return []
     if parts[0].text in ("hyper_params", "metrics", "summary"):
         return [(parts[0].text, *keys) for keys in ways(parts[1:]) if keys]
     return list(ways(parts))

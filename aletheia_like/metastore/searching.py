@@ -24,10 +24,10 @@ from aletheia_like.model.conditions import (
     Part,
     comparisons,
     find,
+    first_keys,
     holds,
     moment,
     sort_key,
-    ways,
 )
 from aletheia_like.model.conditiontext import parse_column, parse_condition, pointed
 from aletheia_like.model.records import RunRecord
@@ -125,7 +125,8 @@ class _Reader:
 
     def __init__(self, asked: Search) -> None:
         self._asked = asked
-        self._wanted = frozenset().union(*map(_fields_of, columns_of(asked)))
+        columns = (*columns_of(asked), _STARTED)
+        self._wanted = {name for column in columns for name in _fields_of(column)}
         self._records: dict[str, RunRecord] = {}
 
     def answers(self, document: Document) -> bool:
@@ -189,7 +190,7 @@ def columns_of(asked: Search) -> Iterator[Column]:
 def _fields_of(column: Column) -> Iterable[str]:
     if column.head in _KNOWN:
         return _FIELDS.get(column.head, (column.head,))
-    return [keys[0] for keys in ways(column.parts)]
+    return list(first_keys(column.parts))
 
 
 def _value(record: RunRecord, column: Column) -> Any:

@@ -19,7 +19,7 @@ import decimal
 import functools
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final, Literal
 
@@ -163,9 +163,10 @@ def necessary(condition: Condition) -> Iterator[Comparison]:
                 yield from necessary(one)
 
 
-@functools.lru_cache(maxsize=512)
 def ways(parts: tuple[Part, ...]) -> tuple[Keys, ...]:
     """Return the keys that a name may mean, nested maps before keys with dots.
+
+    There are twice as many with each part.
 
     Examples:
         >>> ways((Part("opt"), Part("lr")))
@@ -173,25 +174,33 @@ def ways(parts: tuple[Part, ...]) -> tuple[Keys, ...]:
         >>> ways((Part("opt"), Part("l.r", quoted=True)))
         (('opt', 'l.r'),)
     """
-    return tuple(_ways(parts))
+    if not parts:
+        return ((),)
+    return tuple(
+        (key, *keys)
+        for count, key in enumerate(first_keys(parts), 1)
+        for keys in ways(parts[count:])
+    )
+
+
+def first_keys(parts: tuple[Part, ...]) -> Iterator[str]:
+    """Yield what a name may mean on the first level, with more and more of its parts.
+
+    Examples:
+        >>> list(first_keys((Part("a"), Part("b"))))
+        ['a', 'a.b']
+    """
+    for count in range(1, len(parts) + 1):
+        joined = parts[:count]
+        if count > 1 and any(part.quoted for part in joined):
+            return
+        yield ".".join(part.text for part in joined)
 
 
 def find(values: Any, parts: tuple[Part, ...]) -> Any:
     """Return what nested maps and records hold under a name; None if there is nothing."""
-    for keys in ways(parts):
-        found = values
-        for key in keys:
-            found = _member(found, key)
-            if found is _ABSENT:
-                break
-        else:
-            return found
-    return None
-
-
-def kind_of(value: Any) -> Kind:
-    """Return as what a value that is there is compared."""
-    return _comparable(value)[0]
+    found = _found(values, parts)
+    return None if found is _ABSENT else found
 
 
 def sort_key(value: Any) -> tuple[int, Any] | None:
@@ -222,18 +231,17 @@ def moment(text: str) -> dt.datetime | None:
         return None
 
 
-def _ways(parts: Sequence[Part]) -> Iterator[Keys]:
-    if not parts:
-        yield ()
-    for count in range(1, len(parts) + 1):
-        joined = parts[:count]
-        if count > 1 and any(part.quoted for part in joined):
-            return
-        key = ".".join(part.text for part in joined)
-        yield from ((key, *rest) for rest in _ways(parts[count:]))
-
-
 _ABSENT = object()
+
+
+def _found(values: Any, parts: tuple[Part, ...]) -> Any:
+    if not parts:
+        return values
+    for count, key in enumerate(first_keys(parts), 1):
+        inner = _member(values, key)
+        if inner is not _ABSENT and (found := _found(inner, parts[count:])) is not _ABSENT:
+            return found
+    return _ABSENT
 
 
 def _member(values: Any, key: str) -> Any:

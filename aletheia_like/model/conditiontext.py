@@ -82,7 +82,6 @@ class _Token:
         return self.text.lower() if self.kind in ("name", "sign") else ""
 
 
-@functools.lru_cache(maxsize=128)
 def parse_condition(text: str) -> Condition:
     """Return the condition that a text writes.
 
@@ -90,10 +89,9 @@ def parse_condition(text: str) -> Condition:
         InvalidValueError: It writes none; the message points at the place and says what was
             expected there.
     """
-    return _Parser(text, "condition").condition()
+    return _condition(_checked(text, "condition"))
 
 
-@functools.lru_cache(maxsize=128)
 def parse_column(text: str) -> Column:
     """Return the column that a text names, such as `metrics.acc`.
 
@@ -102,12 +100,7 @@ def parse_column(text: str) -> Column:
     Raises:
         InvalidValueError: It is empty.
     """
-    try:
-        return _Parser(text, "name of a column").only_column()
-    except InvalidValueError:
-        if not isinstance(text, str) or not text.strip():
-            raise
-        return Column(_split(text))
+    return _column(_checked(text, "name of a column"))
 
 
 def pointed(text: str, at: int) -> str:
@@ -120,13 +113,32 @@ def pointed(text: str, at: int) -> str:
     return f"    {left}{shown}{right}\n    {' ' * (at - start + len(left))}^"
 
 
+def _checked(text: object, what: str) -> str:
+    if not isinstance(text, str):
+        message = f"a {what} is a text, not a {type(text).__name__}: {text!r:.80}"
+        raise InvalidValueError(message)
+    return text
+
+
+@functools.lru_cache(maxsize=128)
+def _condition(text: str) -> Condition:
+    return _Parser(text, "condition").condition()
+
+
+@functools.lru_cache(maxsize=128)
+def _column(text: str) -> Column:
+    try:
+        return _Parser(text, "name of a column").only_column()
+    except InvalidValueError:
+        if not text.strip():
+            raise
+        return Column(_split(text))
+
+
 class _Parser:
     """Reads one text, from its first word to its last."""
 
-    def __init__(self, text: object, what: str) -> None:
-        if not isinstance(text, str):
-            message = f"a {what} is a text, not a {type(text).__name__}: {text!r:.80}"
-            raise InvalidValueError(message)
+    def __init__(self, text: str, what: str) -> None:
         self._text = text
         self._what = what
         self._tokens = list(self._read())

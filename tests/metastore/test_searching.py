@@ -1,19 +1,19 @@
 """Runs are found by what they are: the same ones on every store, in the same order."""
 
+import contextlib
 import datetime as dt
 import decimal
 import math
 import operator
 import secrets
+import sqlite3
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import aletheia_like as al
-from aletheia_like.metastore.planning import plan
 from aletheia_like.model import codec, paths
-from aletheia_like.model.conditiontext import parse_condition
 from aletheia_like.model.records import GitState, ModelInfo, RunRecord
 from aletheia_like.ports.documents import Create
 
@@ -23,7 +23,7 @@ DAY = dt.datetime(2026, 1, 31, 12, tzinfo=UTC)
 # Values that are equal or not, of kinds that documents have no type for, and of mixed kinds.
 VALUES = [
     *[None, True, False, 0, 1, 1.0, -2.5, 0.1, math.nan, math.inf, 2**62, 2**70, "", "a", "base"],
-    *["2026-01-31", "0.1", decimal.Decimal("0.1"), decimal.Decimal("2"), dt.date(2026, 1, 31)],
+    *["2026-01-31", "0.1", decimal.Decimal("0.1"), decimal.Decimal(2), dt.date(2026, 1, 31)],
     *[DAY, dt.datetime(2026, 1, 31, 12), dt.timedelta(seconds=1), [1, "a"], ["base"], {"a": 1}],
     *[1j, b"a"],
 ]
@@ -258,7 +258,8 @@ def rank(value):
 def expected(test, order, limit, *, debug):
     found = [run for run in RUNS if debug or not run.debug]
     found = [run for run in found if test is None or answer(test, run)]
-    found.sort(key=lambda run: (run.started_at or dt.datetime.max.replace(tzinfo=UTC), run.number or 0))
+    never = dt.datetime.max.replace(tzinfo=UTC)
+    found.sort(key=lambda run: (run.started_at or never, run.number or 0))
     if order:
         column = COLUMNS[order.removeprefix("-")]
         groups = {}
@@ -307,3 +308,201 @@ def test_the_answer_is_the_same_on_every_store(stores, test, order, limit, debug
 
     for ms in stores:
         assert ms.experiment("e").runs(where, order, limit, debug=debug).ids == wanted, ms.url
+
+
+@pytest.fixture
+def exper(ms):
+    """Twelve runs of one question; the last two are of another name."""
+    exper = ms.exper("e")
+    for number in range(12):
+        run = exper.start_run(
+            name="late" if number > 9 else "early",
+            hyper_params={"lr": number / 10, "opt": {"name": "adam"}},
+            tags=["base"] if number == 3 else [],
+        )
+        run.add_metric("acc", number / 12)
+        run.saved_model = f"model {number}"
+        run.finish()
+    ms.flush()
+    return exper
+
+
+def reads_of(ms, action):
+    before = ms.usage.document_reads
+    found = action()
+    return ms.usage.document_reads - before, found.ids
+
+
+@pytest.mark.parametrize(
+    ("where", "order_by", "limit", "reads", "ids"),
+    [
+        ("hyper_params.lr > 0.95", None, None, 4, ["11", "12"]),
+        ("metrics.acc >= 0.5 and metrics.acc < 0.6", None, None, 3, ["7", "8"]),
+        ("tags contains 'base'", None, None, 1, ["4"]),
+        ("name = 'late' and status = 'finished'", None, None, 2, ["11", "12"]),
+        ("saved_model = 'model 5'", None, None, 1, ["6"]),
+        ("saved_model in ('model 5', 'model 7') and seconds < 100", None, None, 2, ["6", "8"]),
+        (None, "-metrics.acc", 2, 4, ["12", "11"]),
+        (None, "-started_at", 1, 2, ["12"]),
+        (None, None, 3, 4, ["1", "2", "3"]),
+        ("metrics.acc < 0.5", "-metrics.acc", 1, 3, ["6"]),
+        ("hyper_params.lr > 0.95 or number = 1", None, None, 12, ["1", "11", "12"]),
+        ("not debug", None, None, 12, [str(number) for number in range(1, 13)]),
+    ],
+)
+def test_the_store_is_asked_for_little(ms, exper, where, order_by, limit, reads, ids):
+    reader = ms.experiment("e")
+    # Firestore bills one read for a query without an answer; so it is counted everywhere.
+    assert reads_of(ms, lambda: reader.runs(where, order_by, limit)) == (reads, ids)
+
+
+def test_looking_for_runs_writes_nothing(ms, exper):  # M12
+    before = ms.usage
+    exper.runs("metrics.acc > 0.1 and hyper_params.opt.name = 'adam'", "-metrics.acc", 3)
+    exper.filter(lambda run: run.hyper_params["lr"] > 0.5)
+
+    assert ms.usage.document_writes == before.document_writes
+
+
+def test_runs_are_filtered_by_a_function(exper):  # M18
+    found = exper.filter(lambda run: run.hyper_params["lr"] in (0.2, 0.9))
+
+    assert found.ids == ["3", "10"]
+    assert found.filter(lambda run: run.number > 5).ids == ["10"]
+
+
+def test_a_run_is_opened_by_its_id_its_name_or_its_age(exper):  # M18
+    assert exper["3"].id == exper[3].id == "3"
+    assert exper["late"].id == exper[-1].id == "12"
+    assert exper[-12].id == "1"
+    assert "3" in exper
+    assert 3 in exper
+    assert "early" in exper
+    assert not {"13", "earl", "", "a\nb", None, 1.5} & set(exper.runs().ids)
+    assert all(one not in exper for one in ("13", "earl", "", "a\nb", None, 1.5))
+    with pytest.raises(al.ReadOnlyError):
+        exper["3"].desc = "no"
+    for missing in ("none", 13, -13):
+        with pytest.raises(al.NotFoundError):
+            exper[missing]
+
+
+def test_iterating_gives_the_records(exper):
+    assert [run.metrics["acc"] for run in exper][:2] == [0, 1 / 12]
+
+
+def test_runs_of_all_experiments_are_found(ms, exper):
+    with ms.exper("f").start_run() as run:
+        run.add_metric("acc", 0.95)
+    with ms.exper("trial", debug=True).start_run() as run:
+        run.add_metric("acc", 0.99)
+
+    found = ms.runs("metrics.acc > 0.9", "-metrics.acc", 2)
+    assert [(run.experiment, run.id) for run in found] == [("f", "1"), ("e", "12")]
+    assert ms.runs("metrics.acc > 0.9", debug=True)["experiment"] == ["e", "f", "trial"]
+    assert "f" in ms
+    assert all(name not in ms for name in ("g", "", 5))
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("metric.acc > 0.9", "did you mean 'metrics.acc'?\n    metric.acc > 0.9\n    ^"),
+        ("status = 'finished' and acc > 1", "no run has 'acc': did you mean 'metrics.acc'?"),
+        ("status = finished", "a text has quotes: 'finished'"),
+        ("number > 1 or saved_modle = 'x'", "did you mean 'saved_model'?"),
+        ("started_at > 'yesterday'", "started_at is a moment"),
+        ("ended_at in ('2026-01-31', 'x')", "not 'x'"),
+        ("metrics.acc >", "expected a value or the name of a column, found the end"),
+    ],
+)
+def test_a_condition_that_cannot_be_meant_is_refused(exper, where, told):
+    with pytest.raises(al.InvalidValueError) as caught:
+        exper.runs(where)
+
+    assert told in str(caught.value)
+
+
+def test_an_order_by_what_no_run_has_is_refused(exper):
+    with pytest.raises(al.InvalidValueError, match=r"did you mean 'metrics\.acc'"):
+        exper.runs(order_by="-metrics_acc", limit=2)
+    with pytest.raises(al.InvalidValueError, match="limit"):
+        exper.runs(limit=0)
+
+
+def test_a_parameter_that_no_run_has_finds_nothing(exper):
+    assert exper.runs("hyper_params.dropout > 0").ids == []
+    assert len(exper.runs(order_by="metrics.none")) == 12
+    assert exper.runs("hyper_params.`x'); DROP TABLE documents; --` = 1").ids == []
+
+
+def test_an_empty_experiment_has_no_such_names_to_miss(ms):
+    assert ms.exper("empty").runs("anything = 1", order_by="whatever", limit=1).ids == []
+    assert ms.runs("anything = 1").ids == []
+
+
+def test_a_lost_run_is_found_as_lost(tmp_path):
+    store = tmp_path / "store"
+    ms = al.Metastore("p", url=store.as_uri(), cache_dir=tmp_path / "cache", git="off")
+    exper = ms.exper("e")
+    lost, running, ended = (exper.start_run() for _ in range(3))
+    ended.finish()
+    ms.flush()
+    with contextlib.closing(sqlite3.connect(store / "metastore.sqlite")) as database:
+        database.execute(
+            "UPDATE documents SET updated_at = ? WHERE id = ? AND collection LIKE '%runs'",
+            ("2026-01-31T12:00:00+00:00", lost.id),
+        )
+        database.commit()
+
+    found = ms.experiment("e")
+    assert found.runs("status = 'lost'").ids == [lost.id]
+    assert found.runs("status = 'running'").ids == [running.id]
+    assert found.runs("status in ('lost', 'finished')").ids == [lost.id, ended.id]
+    assert found.runs("status != 'lost'").ids == [running.id, ended.id]
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """Runs in which every column has values of many kinds."""
+    ms = al.Metastore("p", url="memory://", cache_dir=tmp_path / "cache", git="off")
+    path = ms.exper("e").path
+    writes = [Create(paths.run(path, run.id), codec.to_fields(run)) for run in RUNS]
+    ms.session.documents.apply(writes)
+    return ms.experiment("e")
+
+
+def test_every_kind_of_table_keeps_types(mixed):
+    runs = mixed.runs(debug=True)
+    pandas, polars, arrow = runs.to_pandas(), runs.to_polars(), runs.to_arrow()
+
+    assert list(pandas.columns) == polars.columns == arrow.column_names == runs.columns
+    assert len(pandas) == len(polars) == len(arrow) == len(runs.to_dicts()) == len(RUNS)
+    assert str(pandas["started_at"].dtype).endswith("UTC]")
+    assert str(polars["started_at"].dtype).startswith("Datetime")
+    assert arrow["started_at"].to_pylist() == runs["started_at"]
+    assert arrow["number"].to_pylist() == runs["number"]
+    assert polars["tags"].to_list() == runs["tags"]
+    assert set(map(type, arrow["metrics.acc"].to_pylist())) == {str, type(None)}
+
+
+def test_a_column_that_drifts_from_integers_to_floats_is_one_of_floats(exper):
+    runs = exper.runs("number < 4")
+
+    assert runs["metrics.acc"] == [0, 1 / 12, 2 / 12]
+    assert runs.to_polars()["metrics.acc"].to_list() == [0, 1 / 12, 2 / 12]
+
+
+def test_runs_are_shown_as_a_table(exper):
+    html = exper.runs("number = 4")._repr_html_()
+
+    assert "<th>metrics.acc</th>" in html
+    assert "<td>base</td>" in html
+
+
+def test_some_of_the_runs_are_runs(exper):
+    runs = exper.runs()
+
+    assert runs[:2].ids == ["1", "2"]
+    assert runs[-1].id == "12"
+    assert runs["id"][0] == "1"
