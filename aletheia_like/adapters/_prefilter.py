@@ -31,6 +31,14 @@ def text_tests(filters: Sequence[Filter]) -> list[TextTest]:
     return [test for one in filters if (test := _text_test(one)) is not None]
 
 
+def text_test(filters: Sequence[Filter]) -> TextTest | None:
+    """Return one test that the text of every matching document passes, if there is any."""
+    tests = text_tests(filters)
+    if len(tests) > 1:
+        return lambda text: all(test(text) for test in tests)
+    return tests[0] if tests else None
+
+
 def _text_test(one: Filter) -> TextTest | None:
     value = one.value
     if isinstance(value, str | bool | None):
