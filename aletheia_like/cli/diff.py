@@ -13,7 +13,7 @@ from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.comparing import Comparison
 
 
-@click.command()
+@click.command(short_help="Show in what runs differ.")
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--all", "everything", is_flag=True, help="Show what does not differ too.")
 @store_options

@@ -20,7 +20,7 @@ from aletheia_like.metastore.deleting import delete_run
 from aletheia_like.metastore.handle import DocumentHandle
 from aletheia_like.metastore.leaderboard import add_result, read_results
 from aletheia_like.metastore.run import Run
-from aletheia_like.metastore.searching import find_run, find_runs, understood
+from aletheia_like.metastore.searching import existing_run, find_run, find_runs, understood
 from aletheia_like.metastore.session import Session, author
 from aletheia_like.metastore.starting import check_request, start
 from aletheia_like.metastore.tables import Runs, Table
@@ -362,14 +362,8 @@ class Experiment(DocumentHandle):
         Raises:
             NotFoundError: There is no such run.
         """
-        if isinstance(key, int) and key < 0:
-            newest = self.runs(order_by="-started_at", limit=-key)
-            if len(newest) == -key:
-                return self.run(newest.ids[-1])
-            message = f"experiment {self.name!r} has no {-key} runs"
-            raise NotFoundError(message)
-        found = find_run(self._session, self._path, str(key))
-        return self.run(str(key)) if found is None else Run(self, found)
+        found = existing_run(self._session, self._path, key, debug=self._debug)
+        return Run(self, found)
 
     def __contains__(self, key: object) -> bool:
         """Whether there is a run of this id or name."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aletheia_like.errors import InvalidValueError
+from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.metastore.changes import seen_record
 from aletheia_like.metastore.planning import MOMENTS, best, plan
 from aletheia_like.metastore.session import Session
@@ -30,6 +30,7 @@ from aletheia_like.model.conditions import (
     sort_key,
 )
 from aletheia_like.model.conditiontext import parse_column, parse_condition, pointed
+from aletheia_like.model.names import from_id
 from aletheia_like.model.records import RunRecord
 from aletheia_like.ports.documents import Document, Filter, Order, Query
 
@@ -118,6 +119,29 @@ def find_run(session: Session, experiment_path: str, key: str) -> Document | Non
         # What cannot be a name is the name of no run.
         return None
     return found or max(session.documents.query(named), key=_start, default=None)
+
+
+def existing_run(
+    session: Session, experiment_path: str, key: str | int, *, debug: bool
+) -> Document:
+    """Return the run of this id, else the newest of this name; -1 is the newest of all.
+
+    Raises:
+        NotFoundError: There is no such run.
+    """
+    if isinstance(key, int) and key < 0:
+        newest = Search(order=_STARTED, descending=True, limit=-key, debug=debug)
+        documents = find_runs(session, [paths.runs(experiment_path)], newest).documents
+        found = documents[-1] if len(documents) == -key else None
+        what = f"has no {-key} runs"
+    else:
+        found = find_run(session, experiment_path, str(key))
+        what = f"has no run of the id or name {str(key)!r}"
+    if found is None:
+        name = from_id(experiment_path.rpartition("/")[2])
+        message = f"experiment {name!r} of {session.project!r} {what}"
+        raise NotFoundError(message)
+    return found
 
 
 class _Reader:

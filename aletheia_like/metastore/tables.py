@@ -127,6 +127,11 @@ class Runs(Table):
         return Runs([document for document, record in pairs if accept(record)])
 
     @property
+    def documents(self) -> list[Document]:
+        """The runs' documents, as they were read."""
+        return list(self._documents)
+
+    @property
     def ids(self) -> list[str]:
         """Ids of the runs."""
         return [from_id(document.id) for document in self._documents]
