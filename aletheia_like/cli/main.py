@@ -25,6 +25,7 @@ _VERBS: Mapping[str, str] = {
     "data": "aletheia_like.cli.data:data",
     "delete": "aletheia_like.cli.change:delete",
     "demo": "aletheia_like.cli.demo:demo",
+    "diff": "aletheia_like.cli.diff:diff",
     "doctor": "aletheia_like.cli.doctor:doctor",
     "emulator": "aletheia_like.cli.emulator:emulator",
     "get": "aletheia_like.cli.change:get",

@@ -22,8 +22,10 @@ from aletheia_like.metastore.datasets import (
 )
 from aletheia_like.metastore.experiment import Experiment, open_experiment
 from aletheia_like.metastore.rows import Rows
+from aletheia_like.metastore.searching import find_runs, understood
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.storing import lengthen, shorten
+from aletheia_like.metastore.tables import Runs
 from aletheia_like.model import codec, paths
 from aletheia_like.model.names import check_name, with_article
 from aletheia_like.model.records import ProjectRecord, VersionRecord
@@ -124,6 +126,40 @@ class OpenMetastore:
         found = self._session.documents.query(Query(paths.experiments(self._session.project_path)))
         opened = [Experiment(self._session, one, writable=False) for one in found]
         return [one for one in opened if debug or not one.debug]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether the project has an experiment of this name."""
+        if not isinstance(name, str):
+            return False
+        try:
+            path = paths.experiment(self._session.project_path, name)
+        except InvalidValueError:
+            return False
+        return self._session.documents.get(path) is not None
+
+    def runs(
+        self,
+        where: str | None = None,
+        order_by: str | None = None,
+        limit: int | None = None,
+        *,
+        debug: bool = False,
+    ) -> Runs:
+        """Return runs of all experiments; see `Experiment.runs`.
+
+        Args:
+            where: Only the runs for which this holds.
+            order_by: A column such as `metrics.acc`, `-metrics.acc` for the greatest first.
+            limit: At most so many.
+            debug: Whether trial runs, and experiments for trials, are shown.
+
+        Raises:
+            InvalidValueError: The condition cannot be read, or names what no run has.
+        """
+        asked = understood(where, order_by, limit, debug=debug)
+        experiments = self.experiments(debug=debug)
+        collections = [paths.runs(one.path) for one in experiments]
+        return find_runs(self._session, collections, asked)
 
     def projects(self) -> list[ProjectRecord]:
         """Return every project of this store, sorted by name; one read each."""
