@@ -29,9 +29,8 @@ FORMAT = 1
 """Files of another format are not read."""
 
 MAX_BYTES = 4 << 30
-"""What all files together may take; beyond this the least recently used go."""
+"""What all files together may take after a query; the least recently used go."""
 
-_TIDY_EVERY = 64 << 20
 _HEADER_BYTES = 1 << 20
 
 
@@ -62,7 +61,7 @@ class ChunkCache:
         self._folder = folder
         self._store = store
         self._max_bytes = max_bytes
-        self._written = max(0, max_bytes)
+        self._wrote = False
 
     def load(self, run: Document, part: str) -> RunRows | None:
         """Return one part of a run's rows, or None if they have to be read from the store."""
@@ -97,11 +96,25 @@ class ChunkCache:
             return
         with contextlib.suppress(OSError):
             _replace(self._path(run), b"%08x %s\n" % (google_crc32c.value(line), line), body)
-            self._written += len(body)
-        if self._written >= min(_TIDY_EVERY, self._max_bytes):
-            self._written = 0
+            self._wrote = True
+
+    def tidy(self) -> None:
+        """Remove the least recently used files until the rest fits, if any was written."""
+        if not self._wrote:
+            return
+        self._wrote = False
+        found = []
+        for path in self._folder.glob("??/*"):
             with contextlib.suppress(OSError):
-                self._tidy()
+                status = path.stat()
+                found.append((status.st_mtime, status.st_size, path))
+        total = sum(size for _, size, _ in found)
+        for _, size, path in sorted(found):
+            if total <= self._max_bytes:
+                return
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+            total -= size
 
     def _path(self, run: Document) -> Path:
         key = digest_bytes(f"{self._store}\n{run.path}".encode())[:40]
@@ -110,20 +123,6 @@ class ChunkCache:
     def _revision(self, run: Document) -> str:
         changed = run.updated_at.isoformat()
         return f"{FORMAT} {run.fields.get('token', '')} {run.revision} {changed}"
-
-    def _tidy(self) -> None:
-        """Remove the least recently used files until the rest fits."""
-        found = []
-        for path in self._folder.glob("??/*"):
-            with contextlib.suppress(FileNotFoundError):
-                status = path.stat()
-                found.append((status.st_mtime, status.st_size, path))
-        total = sum(size for _, size, _ in found)
-        for _, size, path in sorted(found):
-            if total <= self._max_bytes:
-                return
-            path.unlink(missing_ok=True)
-            total -= size
 
 
 def _checked_header(line: bytes, revision: str) -> Any:

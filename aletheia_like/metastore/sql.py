@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
-from aletheia_like.errors import InvalidValueError, UnavailableError
+from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.sqlparsing import (
     Asked,
@@ -37,8 +38,15 @@ _LOCKS = (
     "SET enable_external_access = false",
     "SET lock_configuration = true",
 )
-_MISSING = re.compile(r'(?:column|table|key)(?: with name)? "?([^"!\s]+)"?', re.IGNORECASE)
+_MISSING = (
+    re.compile(r'^Referenced column "(.*?)" not found'),
+    re.compile(r'^(?:Table|Values list) ".*?" does not have a column named "(.*?)"'),
+    re.compile(r'^Column "(.*?)" does not exist on (?:left|right) side of join'),
+)
+_NO_TABLE = re.compile(r"^Table with name (.*?) does not exist")
+_NO_PREFIX = re.compile(r'^Referenced table "(.*?)" not found')
 _NEAR = 5
+_NEARNESS = 0.5
 
 
 def query_frame(
@@ -48,35 +56,59 @@ def query_frame(
     with duckdb.connect(config=_CONFIGURATION) as connection:
         asked = parse(connection, query, parameters, list(COLUMNS))
         tables = fetch_tables(session, asked, experiment)
-        shown = tables if tables or not _lists_tables(asked) else _empty_tables()
-        for name, table in shown.items():
+        # Who asks for no table of ours may ask which there are.
+        for name, table in (tables or {one: empty_table(one) for one in COLUMNS}).items():
             connection.register(name, table)
         for statement in _LOCKS:
             connection.execute(statement).fetchall()
-        return _answer(
-            connection, _rewritten(connection, query, asked, tables), parameters, tables
-        )
+        return _answer(connection, query, asked, parameters, tables)
 
 
-def _answer(connection: Any, query: str, parameters: Parameters, tables: Mapping[str, Any]) -> Any:
-    try:
-        with warnings.catch_warnings():
-            # DuckDB's own use of pandas is not its user's matter.
-            warnings.simplefilter("ignore")
-            return connection.execute(query, parameters).df()
-    except duckdb.OutOfMemoryException as error:
-        message = f"the query needs more memory than there is: {shortened(error)}"
-        raise UnavailableError(message) from error
-    except duckdb.Error as error:
-        raise InvalidValueError(_told(error, tables)) from error
+def _answer(
+    connection: Any, query: str, asked: Asked, parameters: Parameters, tables: dict[str, Any]
+) -> Any:
+    while True:
+        text = _rewritten(connection, query, asked, tables)
+        try:
+            with warnings.catch_warnings():
+                # How DuckDB uses pandas is not its user's matter.
+                warnings.simplefilter("ignore")
+                return connection.execute(text, parameters).df()
+        except duckdb.BinderException as error:
+            widened = _widened(tables, _missing_column(error, asked))
+            if not widened:
+                raise InvalidValueError(_told(error, asked, tables)) from error
+            for name, table in widened.items():
+                tables[name] = table
+                connection.register(name, table)
+        except duckdb.Error as error:
+            raise InvalidValueError(_told(error, asked, tables)) from error
 
 
-def _lists_tables(asked: Asked) -> bool:
-    return any(one.get("show_type") == "SHOW_SPECIAL" for one in nodes(asked.tree))
+def _widened(tables: Mapping[str, Any], column: str | None) -> dict[str, Any]:
+    """Return the tables that have no rows, with one more column: no row tells which they have.
+
+    A run that has just begun has no rows, and asking for its loss is no mistake.
+    """
+    if column is None:
+        return {}
+    return {
+        name: table.append_column(column, pa.nulls(0))
+        for name, table in tables.items()
+        if not table.num_rows and column not in table.column_names
+    }
 
 
-def _empty_tables() -> dict[str, Any]:
-    return {name: empty_table(name) for name in COLUMNS}
+def _missing_column(error: Exception, asked: Asked) -> str | None:
+    """Return the column that one of DuckDB's messages says is missing."""
+    text = shortened(error)
+    found = next((one for pattern in _MISSING if (one := pattern.search(text))), None)
+    if found is not None:
+        return found[1]
+    table = _NO_PREFIX.search(text)
+    references = (one for one in nodes(asked.tree) if one.get("class") == "COLUMN_REF")
+    names = (one["column_names"] for one in references)
+    return next((".".join(one) for one in names if table and one[0] == table[1]), None)
 
 
 def _rewritten(connection: Any, query: str, asked: Asked, tables: Mapping[str, Any]) -> str:
@@ -107,25 +139,23 @@ def _join_names(node: Node, columns: Mapping[str, str], tables: Iterable[str]) -
     return True
 
 
-def _told(error: Exception, tables: Mapping[str, Any]) -> str:
+def _told(error: Exception, asked: Asked, tables: Mapping[str, Any]) -> str:
     """Return what went wrong, with the names that may have been meant."""
     text = shortened(error)
-    missing = _MISSING.search(text)
-    is_unknown = any(one in text for one in ("not found", "does not exist", "not exist"))
-    if missing is None or not is_unknown:
+    if isinstance(error, duckdb.CatalogException) and (table := _NO_TABLE.search(text)):
+        return f"there is no table {table[1]!r}: there are {', '.join(COLUMNS)}"
+    column = _missing_column(error, asked)
+    if column is None:
         return text
-    if "able with name" in text:
-        return f"there is no table {missing[1]!r}: there are {', '.join(COLUMNS)}"
     names = dict.fromkeys(name for table in tables.values() for name in table.column_names)
     folded = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(missing[1].lower(), folded, _NEAR, 0.5)
-    near += [one for one in folded if one.endswith(f".{missing[1].lower()}") and one not in near]
-    first = text.partition(";")[0].rstrip("!")
-    if near:
-        return f"{first}: did you mean {', '.join(map(_quoted, (folded[one] for one in near)))}?"
-    empty = [name for name, table in tables.items() if not table.num_rows]
-    what = f"; no rows match in {', '.join(empty)}" if empty else ""
-    return f"{first}: there are {', '.join(map(_quoted, names)) or 'none'}{what}"
+    wanted = column.lower()
+    near = [one for one in folded if one.endswith((f".{wanted}", f".{wanted.split('.')[-1]}"))]
+    near += difflib.get_close_matches(wanted, folded, _NEAR, _NEARNESS)
+    advice = f"did you mean {', '.join(_quoted(folded[one]) for one in dict.fromkeys(near))}?"
+    if not near:
+        advice = f"there are {', '.join(map(_quoted, names)) or 'none'}"
+    return f"there is no column {column!r} in {', '.join(tables)}: {advice}"
 
 
 def _quoted(name: str) -> str:

@@ -132,6 +132,11 @@ def _check_statement(connection: Any, query: str) -> None:
         message = f"one query is asked at a time, not {len(statements)}"
         raise InvalidValueError(message)
     kind = statements[0].type.name
+    if kind == "MULTI":
+        message = (
+            "DuckDB would need a table of its own for this: name the values, PIVOT … ON x IN (…)"
+        )
+        raise InvalidValueError(message)
     if kind not in ("SELECT", "EXPLAIN"):
         message = (
             f"a metastore is only read by SQL, and {kind.replace('_', ' ')} is no query: "
@@ -141,10 +146,11 @@ def _check_statement(connection: Any, query: str) -> None:
 
 
 def shortened(error: Exception) -> str:
-    """Return the first paragraph of one of DuckDB's messages, without its kind."""
+    """Return what one of DuckDB's messages says first, without its kind and the candidates."""
     text = str(error).partition("\n\n")[0].partition("Error: ")
-    lines = (text[2] or text[0]).splitlines()
-    return "; ".join(line.strip() for line in lines if line.strip())
+    lines = [line.strip() for line in (text[2] or text[0]).splitlines()]
+    end = next((n for n, line in enumerate(lines) if line.startswith("Candidate")), len(lines))
+    return "; ".join(line.rstrip("!;") for line in lines[:end] if line)
 
 
 def _mentions(
@@ -164,6 +170,8 @@ def _mentions(
 
 
 def _table_name(node: Node) -> str | None:
+    if node.get("type") == "SHOW_REF":
+        return str(node.get("table_name")).strip('"').lower()
     if node.get("type") != "BASE_TABLE" or node.get("schema_name") not in _OWN_SCHEMAS:
         return None
     return str(node.get("table_name")).lower()
@@ -173,7 +181,7 @@ def _columns(tree: Any) -> frozenset[str] | None:
     names: set[str] = set()
     tables = table_names(tree)
     for one in nodes(tree):
-        if one.get("class") == "STAR" or one.get("type") in _OPAQUE:
+        if one.get("class") == "STAR" or str(one.get("type")) in _OPAQUE:
             return None
         if one.get("ref_type") == "NATURAL":
             return None

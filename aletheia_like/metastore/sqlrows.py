@@ -60,6 +60,7 @@ def rows_table(
     reader = _Reader(session, part, columns)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="aletheia-sql") as pool:
         found = list(pool.map(reader.read, runs))
+    reader.tidy()
     counts = [table.num_rows for table in found]
     kept = [table for table in found if table.num_rows]
     body = stacked(kept) if kept else pa.table({TIMESTAMP: pa.array([], MOMENT)})
@@ -100,6 +101,10 @@ class _Reader:
         if self._part not in found.parts:
             return pa.table({TIMESTAMP: pa.array([], MOMENT)})
         return self._completed(found)
+
+    def tidy(self) -> None:
+        """Keep the cache within its bounds."""
+        self._cache.tidy()
 
     def _read_anew(self, path: str) -> RunRows:
         # Before the store is asked: what is sent meanwhile is found there.
