@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 
 from aletheia_like.metastore.assets import File
@@ -174,6 +175,13 @@ def _cast(column: Any, wanted: Any) -> Any:
 
 
 def _json(value: Any) -> str:
+    try:
+        data = orjson.dumps(value, text, orjson.OPT_PASSTHROUGH_DATETIME)
+    except (TypeError, orjson.JSONEncodeError):
+        data = b"null"
+    # NaN and infinity come out as null: whoever has one takes the slower way, which keeps it.
+    if b"null" not in data:
+        return data.decode()
     return json.dumps(_jsonable(value), default=text, ensure_ascii=False, separators=(",", ":"))
 
 

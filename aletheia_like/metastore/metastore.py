@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from aletheia_like.cache import LocalCache
 from aletheia_like.errors import InvalidValueError, NotFoundError, UnavailableError
@@ -32,6 +32,9 @@ from aletheia_like.model.values import FieldPath, Value, decode, encode
 from aletheia_like.ports.documents import Create, Document, Query, Removal, Update, Write
 from aletheia_like.ports.usage import UsageRecord
 
+if TYPE_CHECKING:
+    from aletheia_like.metastore.sql import Engine
+
 _log = logging.getLogger("aletheia")
 
 
@@ -44,6 +47,7 @@ class OpenMetastore:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._engine: Engine | None = None
 
     @property
     def project(self) -> str:
@@ -166,9 +170,11 @@ class OpenMetastore:
         """
         for module in ("duckdb", "pyarrow", "pandas"):
             import_extra(module, "sql")
-        from aletheia_like.metastore.sql import query_frame
+        from aletheia_like.metastore.sql import Engine
 
-        return query_frame(self._session, query, parameters, experiment)
+        if self._engine is None:
+            self._engine = Engine()
+        return self._engine.answer(self._session, query, parameters, experiment)
 
     def get_object(self, digest: str, *, trust: bool = False) -> Any:
         """Return an object that was logged in a row.
@@ -328,6 +334,8 @@ class OpenMetastore:
                 outage,
             )
         finally:
+            if self._engine is not None:
+                self._engine.close()
             self._session.documents.close()
             self._session.blobs.close()
 

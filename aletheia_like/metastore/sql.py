@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 import warnings
 from collections.abc import Iterable, Mapping
@@ -26,18 +27,15 @@ from aletheia_like.metastore.sqlparsing import (
 from aletheia_like.metastore.sqltables import COLUMNS, empty_table, fetch_tables
 
 _CONFIGURATION = {
-    # No variable of a program, no file and no server is a table.
+    # No variable of a program, no file, no server and no extension of theirs is a table.
     "python_enable_replacements": False,
+    "enable_external_access": False,
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "allow_community_extensions": False,
+    "temp_directory": "",
 }
-_LOCKS = (
-    "SET TimeZone = 'UTC'",
-    "SET temp_directory = ''",
-    "SET enable_external_access = false",
-    "SET lock_configuration = true",
-)
+_LOCKS = ("SET GLOBAL TimeZone = 'UTC'", "SET GLOBAL lock_configuration = true")
 _MISSING = (
     re.compile(r'^Referenced column "(.*?)" not found'),
     re.compile(r'^(?:Table|Values list) ".*?" does not have a column named "(.*?)"'),
@@ -49,19 +47,66 @@ _NEAR = 5
 _NEARNESS = 0.5
 
 
-def query_frame(
-    session: Session, query: str, parameters: Parameters = None, experiment: str | None = None
-) -> Any:
-    """Return the answer to a query as a pandas DataFrame; see `Metastore.sql`."""
-    with duckdb.connect(config=_CONFIGURATION) as connection:
-        asked = parse(connection, query, parameters, list(COLUMNS))
-        tables = fetch_tables(session, asked, experiment)
-        # Who asks for no table of ours may ask which there are.
-        for name, table in (tables or {one: empty_table(one) for one in COLUMNS}).items():
-            connection.register(name, table)
-        for statement in _LOCKS:
-            connection.execute(statement).fetchall()
-        return _answer(connection, query, asked, parameters, tables)
+class Engine:
+    """A DuckDB of its own, without any tables between two queries; safe for threads."""
+
+    def __init__(self) -> None:
+        self._database: Any = None
+        self._pid = os.getpid()
+        self._inherited: Any = None
+
+    def answer(
+        self,
+        session: Session,
+        query: str,
+        parameters: Parameters = None,
+        experiment: str | None = None,
+    ) -> Any:
+        """Return the answer to a query as a pandas DataFrame; see `Metastore.sql`."""
+        with self._connection() as connection:
+            asked = parse(connection, query, parameters, list(COLUMNS))
+            tables = fetch_tables(session, asked, experiment)
+            shown = tables if tables or not _looks_around(asked) else _empty_tables()
+            for name, table in shown.items():
+                connection.register(name, table)
+            return _answer(connection, query, asked, parameters, tables)
+
+    def __reduce__(self) -> tuple[type[Engine], tuple[()]]:
+        return type(self), ()
+
+    def close(self) -> None:
+        """Free memory and threads; the next query begins anew."""
+        self._leave_inherited()
+        database, self._database = self._database, None
+        if database is not None:
+            database.close()
+
+    def _connection(self) -> Any:
+        """Return a new connection, whose tables no other one sees."""
+        self._leave_inherited()
+        if self._database is None:
+            database = duckdb.connect(config=_CONFIGURATION)
+            for statement in _LOCKS:
+                database.execute(statement).fetchall()
+            self._database = database
+        return self._database.cursor()
+
+    def _leave_inherited(self) -> None:
+        """Leave alone what a parent opened: its threads do not live on in the child of a fork."""
+        if self._pid != os.getpid():
+            # Kept, for closing it would wait for these threads.
+            self._inherited, self._database = self._database, None
+            self._pid = os.getpid()
+
+
+def _looks_around(asked: Asked) -> bool:
+    """Whether a query that names no table of ours may ask which there are."""
+    sources = ("SHOW_REF", "BASE_TABLE", "TABLE_FUNCTION")
+    return any(str(one.get("type")) in sources for one in nodes(asked.tree))
+
+
+def _empty_tables() -> dict[str, Any]:
+    return {name: empty_table(name) for name in COLUMNS}
 
 
 def _answer(

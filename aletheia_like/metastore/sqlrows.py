@@ -58,9 +58,7 @@ def rows_table(
         IntegrityError: A chunk cannot be read.
     """
     reader = _Reader(session, part, columns)
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="aletheia-sql") as pool:
-        found = list(pool.map(reader.read, runs))
-    reader.tidy()
+    found = reader.read_all(runs)
     counts = [table.num_rows for table in found]
     kept = [table for table in found if table.num_rows]
     body = stacked(kept) if kept else pa.table({TIMESTAMP: pa.array([], MOMENT)})
@@ -88,23 +86,38 @@ class _Reader:
             Path(session.cache.root) / "rows", f"{session.settings.url} {session.blobs_url}"
         )
         # A store in memory dies with its process, and another one has the same address.
-        self._keeps = not session.settings.url.startswith("memory:")
+        self._has_cache = not session.settings.url.startswith("memory:")
 
-    def read(self, run: Document) -> Any:
-        """Return the rows of a run, with a column `timestamp` before its own."""
-        settled = run.fields.get("status", "running") != "running" and run.path not in self._live
-        found = self._cache.load(run, self._part) if settled and self._keeps else None
-        if found is None:
-            found = self._read_anew(run.path)
-            if settled and self._keeps:
-                self._cache.store(run, found)
-        if self._part not in found.parts:
-            return pa.table({TIMESTAMP: pa.array([], MOMENT)})
-        return self._completed(found)
-
-    def tidy(self) -> None:
-        """Keep the cache within its bounds."""
+    def read_all(self, runs: Sequence[Document]) -> list[Any]:
+        """Return the rows of each run, with a column `timestamp` before its own."""
+        # Threads wait for the store together; for files they would only wait for each other.
+        found = [self._kept(run) for run in runs]
+        missing = [place for place, rows in enumerate(found) if rows is None]
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="aletheia-sql") as pool:
+            read = pool.map(self._read, [runs[place] for place in missing])
+            for place, rows in zip(missing, read, strict=True):
+                found[place] = rows
         self._cache.tidy()
+        return [self._table(rows) for rows in found if rows is not None]
+
+    def _table(self, rows: RunRows) -> Any:
+        if self._part not in rows.parts:
+            return pa.table({TIMESTAMP: pa.array([], MOMENT)})
+        return self._completed(rows)
+
+    def _keeps(self, run: Document) -> bool:
+        """Whether what is read of a run stays right as long as its document does."""
+        has_ended = run.fields.get("status", "running") != "running"
+        return self._has_cache and has_ended and run.path not in self._live
+
+    def _kept(self, run: Document) -> RunRows | None:
+        return self._cache.load(run, self._part) if self._keeps(run) else None
+
+    def _read(self, run: Document) -> RunRows:
+        rows = self._read_anew(run.path)
+        if self._keeps(run):
+            self._cache.store(run, rows)
+        return rows
 
     def _read_anew(self, path: str) -> RunRows:
         # Before the store is asked: what is sent meanwhile is found there.

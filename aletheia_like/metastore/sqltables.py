@@ -173,12 +173,10 @@ class _Fetcher:
         }
         for name in _PARTS_OF_RUNS:
             row[name] = decode(document.fields.get(name)) if self._is_wanted(name) else None
-        return {
-            name: lengthen(self._session, value)
-            if isinstance(value, LongText) and self._is_wanted(name)
-            else value
-            for name, value in row.items()
-        }
+        for name, value in row.items():
+            if type(value) is LongText and self._is_wanted(name):
+                row[name] = lengthen(self._session, value)
+        return row
 
     def _is_wanted(self, name: str) -> bool:
         return self._columns is None or name.lower() in self._columns

@@ -362,8 +362,7 @@ class RunWriter:
         def decide(document: Document | None) -> Sequence[Write]:
             if document is None:
                 return []
-            known = document.fields.get("summary_of_others", {})
-            together = merged(known, self._told)
+            together = merged(known := document.fields.get("summary_of_others", {}), self._told)
             changes: dict[FieldPath, Value] = {}
             if together != known:
                 changes[("summary_of_others",)] = together
