@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 from typing import Any
 
@@ -42,20 +43,31 @@ def sql(
     if as_csv:
         frame.to_csv(sys.stdout, index=False, lineterminator="\n")
         return
-    plain = frame.astype(object).where(frame.notna(), None) if as_json or len(frame) else frame
+    records = _records(frame)
     if as_json:
-        print_json(plain.to_dict("records"))
-        return
-    if list(frame.columns) == ["explain_key", "explain_value"]:
+        print_json(records)
+    elif list(frame.columns) == ["explain_key", "explain_value"]:
         click.echo("\n".join(frame["explain_value"]))
-        return
-    some = [
-        {key: _cell(value) for key, value in row.items()}
-        for row in plain.head(_SHOWN_ROWS).to_dict("records")
-    ]
-    print_fitting(some, list(frame.columns), "name the columns that you want")
-    left = len(frame) - len(some)
-    say(counted(len(frame), "row") + (f", {left:,} not shown: --json has them" if left else ""))
+    else:
+        some = [{key: _cell(row[key]) for key in row} for row in records[:_SHOWN_ROWS]]
+        print_fitting(some, list(frame.columns), "name the columns that you want")
+        left = len(records) - len(some)
+        more = f", {left:,} not shown: --json and --csv have all" if left else ""
+        say(f"{counted(len(records), 'row')}{more}")
+
+
+def _records(frame: Any) -> list[dict[str, Any]]:
+    """Return the rows of a data frame with plain values; None for what is missing."""
+    known = frame.astype(object).where(frame.notna(), None)
+    return [{key: _plain(row[key]) for key in row} for row in known.to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "to_pydatetime"):
+        return value.to_pydatetime()
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return base64.b64encode(value).decode() if isinstance(value, bytes | bytearray) else value
 
 
 def _cell(value: Any) -> Any:

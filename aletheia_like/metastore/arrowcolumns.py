@@ -9,6 +9,7 @@ column that mixes anything else becomes text, as do decimals, complex numbers an
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime as dt
 import json
 import math
@@ -20,7 +21,7 @@ import orjson
 import pyarrow as pa
 
 from aletheia_like.metastore.assets import File
-from aletheia_like.model.rows import ABSENT
+from aletheia_like.model.rows import ABSENT, Absent
 from aletheia_like.model.values import LongText, LongValue
 
 MOMENT = pa.timestamp("us", tz="UTC")
@@ -37,7 +38,13 @@ _TYPES: Mapping[type, Any] = {
     dt.date: pa.date32(),
     dt.timedelta: pa.duration("us"),
 }
-_PLAIN = frozenset({*_NUMBERS, pa.bool_(), _TEXT, pa.null()})
+_TIMES: Mapping[tuple[Any, ...], Any] = {
+    (dt.datetime, True): MOMENT,
+    (dt.datetime, False): pa.timestamp("us"),
+    (dt.time, False): pa.time64("us"),
+}
+_NESTED = frozenset({dict, list})
+_NOT_SO = (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError)
 
 Read = Callable[[Any], Any]
 """Gives the user's value of a stored one."""
@@ -46,10 +53,10 @@ Read = Callable[[Any], Any]
 def stored_array(column: Any, count: int, read: Read) -> Any:
     """Return a column of a chunk, in any of the forms that `model.rows.pack` gives it."""
     if isinstance(column, list):
-        return _quick_array(column, read)
+        return _stored_values(column, read)
     if "all" in column:
-        return pa.repeat(_quick_array([column["all"]], read)[0], count)
-    values = _quick_array(column["values"], read)
+        return pa.repeat(_stored_values([column["all"]], read)[0], count)
+    values = _stored_values(column["values"], read)
     places = np.full(count, -1)
     if "at" in column:
         places[np.array(column["at"], dtype=np.int64)] = np.arange(len(values))
@@ -62,17 +69,15 @@ def stored_array(column: Any, count: int, read: Read) -> Any:
 
 def array(values: Sequence[Any]) -> Any:
     """Return a user's values as an Arrow array."""
-    known = [None if value is ABSENT else value for value in values]
-    kinds = {type(value) for value in known} - {type(None)}
-    wanted = _type_of(kinds, known)
-    if wanted is None:
-        return pa.array([text(value) for value in known], _TEXT)
-    if wanted == pa.float64():
-        known = [None if value is None else float(value) for value in known]
-    try:
-        return pa.array(known, wanted)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
-        return pa.array([text(value) for value in known], _TEXT)
+    kinds = set(map(type, values))
+    known = [None if one is ABSENT else one for one in values] if Absent in kinds else values
+    wanted = _type_of(kinds - {type(None), Absent}, known)
+    if wanted is not None:
+        with contextlib.suppress(*_NOT_SO):
+            return pa.array(known, wanted)
+    if wanted == pa.float64() and all(_is_small(value) for value in known):
+        return pa.array([None if value is None else float(value) for value in known], wanted)
+    return pa.array([text(value) for value in known], _TEXT)
 
 
 def stacked(parts: Sequence[Any]) -> Any:
@@ -110,34 +115,24 @@ def text(value: Any) -> str | None:
     return str(value)
 
 
-def _quick_array(values: list[Any], read: Read) -> Any:
-    """Return stored values as an array, without looking at each if they are plain."""
-    try:
-        found = pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-        found = None
-    if found is not None and found.type in _PLAIN:
-        return found
-    return array([read(value) if type(value) in (dict, list) else value for value in values])
+def _stored_values(values: list[Any], read: Read) -> Any:
+    if _NESTED.isdisjoint(map(type, values)):
+        return array(values)
+    return array([read(value) if type(value) in _NESTED else value for value in values])
 
 
 def _type_of(kinds: set[type], values: Sequence[Any]) -> Any:
-    """Return the Arrow type that holds values of these kinds, or None if only text does."""
+    """Return the Arrow type that may hold values of these kinds, or None if only text does."""
     if not kinds:
         return pa.null()
     if kinds == {int, float}:
-        return pa.float64() if all(_is_small(value) for value in values) else None
+        return pa.float64()
     if len(kinds) > 1:
         return None
     (kind,) = kinds
-    if kind is int and not all(_is_small(value) for value in values):
-        return None
-    if kind is dt.datetime:
+    if kind in (dt.datetime, dt.time):
         aware = {value.tzinfo is not None for value in values if value is not None}
-        return None if len(aware) > 1 else MOMENT if True in aware else pa.timestamp("us")
-    if kind is dt.time:
-        aware = {value.tzinfo is not None for value in values if value is not None}
-        return None if True in aware else pa.time64("us")
+        return _TIMES.get((kind, *aware))
     return _TYPES.get(kind)
 
 

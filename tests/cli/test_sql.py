@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import subprocess
+import sys
 
 import pytest
 
@@ -56,6 +58,38 @@ def test_json_has_moments_and_null_where_nothing_is(aletheia, sweep):
 
     assert row.pop("timestamp").endswith("+00:00")
     assert row == {"loss": None, "note": "a\nb", "nested": '{"x":[1]}'}
+
+
+def test_a_table_shows_each_row_on_one_line(aletheia, sweep):
+    shown = aletheia("sql", "SELECT * FROM rows", "-p", "p", "--experiment", "other")
+
+    assert shown.code == 0
+    assert "a⏎b" in shown.out
+    assert len(shown.out.splitlines()) == 3
+
+
+def test_lists_bytes_and_moments_are_printed(aletheia, sweep):
+    query = (
+        "SELECT [1, 2] AS listed, '\\x00'::BLOB AS data, TIMESTAMP '2026-01-31 12:00' AS moment"
+    )
+
+    assert aletheia("sql", query, "-p", "p", "--json").json == [
+        {"listed": [1, 2], "data": "AA==", "moment": "2026-01-31T12:00:00"}
+    ]
+    assert aletheia("sql", query, "-p", "p").code == 0
+
+
+def test_the_query_can_come_from_standard_input(environment, sweep):
+    done = subprocess.run(
+        [sys.executable, "-m", "aletheia_like", "sql", "-", "-p", "p", "--csv"],
+        input="SELECT count(*) AS n FROM rows",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == "n\n7\n"
 
 
 def test_an_experiment_limits_what_is_asked(aletheia, sweep):
