@@ -30,8 +30,9 @@ def sql(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Ask in SQL: tables runs, rows, system, results, artifacts, datasets and files.
+    """Ask in SQL what runs, rows and versions hold.
 
+    Tables: runs, rows, system, results, artifacts, datasets, files.
     A single - reads the query from standard input.
     Example: aletheia sql "SELECT run_id, min(loss) FROM rows GROUP BY run_id"
     """
