@@ -35,6 +35,7 @@ _VERBS: Mapping[str, str] = {
     "plot": "aletheia_like.cli.plot:plot",
     "set": "aletheia_like.cli.change:set_",
     "show": "aletheia_like.cli.browse:show",
+    "sql": "aletheia_like.cli.sql:sql",
     "stats": "aletheia_like.cli.rows:stats",
     "sync": "aletheia_like.cli.sync:sync",
     "tail": "aletheia_like.cli.rows:tail",

@@ -25,6 +25,8 @@ from aletheia_like.ports.documents import Document, Query
 Unsent = Mapping[str, Sequence[Line]]
 """Rows that are on this machine only, by the name of their writer."""
 
+NOTHING_UNSENT: Unsent = {}
+
 
 def read_columns(
     session: Session,
@@ -48,12 +50,20 @@ def read_columns(
     Raises:
         IntegrityError: A chunk cannot be read.
     """
-    chunks: dict[str, list[Document]] = {}
-    for one in session.documents.query(Query(paths.rows(run_path))) if stored else ():
-        chunks.setdefault(str(one.fields.get("writer")), []).append(one)
+    query = Query(paths.rows(run_path))
+    return columns_of(session.documents.query(query) if stored else (), unsent, stream)
+
+
+def columns_of(
+    chunks: Iterable[Document], unsent: Unsent = NOTHING_UNSENT, stream: str | None = None
+) -> Columns:
+    """Return the rows of a run whose chunks were read, as `read_columns` does."""
+    stored: dict[str, list[Document]] = {}
+    for one in chunks:
+        stored.setdefault(str(one.fields.get("writer")), []).append(one)
     writers = [
-        _of_writer(chunks.get(name, []), unsent.get(name, ()))
-        for name in dict.fromkeys([*chunks, *unsent])
+        _of_writer(stored.get(name, []), unsent.get(name, ()))
+        for name in dict.fromkeys([*stored, *unsent])
     ]
     return _shown(_amended(_merged([one for one in writers if len(one)])), stream)
 

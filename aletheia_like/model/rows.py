@@ -176,13 +176,27 @@ def unpack(text: str, count: int) -> Columns:
     Raises:
         ValueError: It is no such text.
     """
-    stored = _loads(text)
-    start = stored.pop(TIMESTAMP)
-    moments = itertools.accumulate(start["us"], initial=round(start["from"] * _MICROSECONDS))
-    next(moments)
+    moments, stored = stored_columns(text)
     timestamps = [moment / _MICROSECONDS for moment in moments]
     cells = {name: _decoded(_dense(column, count)) for name, column in stored.items()}
     return Columns(timestamps, cells)
+
+
+def stored_columns(text: str) -> tuple[list[int], dict[str, Any]]:
+    """Return what a text that `pack` wrote holds, as it lies there.
+
+    Returns:
+        The moments, in microseconds since 1970, and each column in one of its forms.
+
+    Raises:
+        ValueError: It is no such text.
+    """
+    stored = _loads(text)
+    start = stored.pop(TIMESTAMP)
+    first = round(start["from"] * _MICROSECONDS) if start else 0
+    moments = itertools.accumulate(start.get("us", ()), initial=first)
+    next(moments)
+    return list(moments), stored
 
 
 def from_lines(lines: Sequence[Line]) -> Columns:

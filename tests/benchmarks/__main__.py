@@ -3,6 +3,7 @@
 python -m tests.benchmarks logging    W1: 10,000 rows of ten numbers in one run
 python -m tests.benchmarks runs       W2: recording 1,000 runs and reading them as a table
 python -m tests.benchmarks reading    W2: one run's rows as a table, and its last values by step
+python -m tests.benchmarks sql        W2, W8: rows and runs by SQL, against DuckDB on Parquet
 python -m tests.benchmarks start      W3: import, and process start to the first durable row
 python -m tests.benchmarks writers    W4: eight processes write into one store
 python -m tests.benchmarks crash      W5: kill -9 at random moments
@@ -26,6 +27,7 @@ from tests.benchmarks.logging_rows import logging
 from tests.benchmarks.options import Options
 from tests.benchmarks.reading import reading
 from tests.benchmarks.runs import runs
+from tests.benchmarks.sql import sql
 from tests.benchmarks.start import start
 from tests.benchmarks.writers import writers
 
@@ -33,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[str] | None]] = {
     "logging": logging,
     "runs": runs,
     "reading": reading,
+    "sql": sql,
     "start": start,
     "writers": writers,
     "crash": crash,
