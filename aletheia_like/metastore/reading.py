@@ -55,7 +55,7 @@ def read_columns(
         _of_writer(chunks.get(name, []), unsent.get(name, ()))
         for name in dict.fromkeys([*chunks, *unsent])
     ]
-    return _shown(_amended(_merged([one for one in writers if len(one)])), stream)
+    return _shown(amended(merged_by_time([one for one in writers if len(one)])), stream)
 
 
 def _of_writer(stored: Sequence[Document], unsent: Sequence[Line]) -> Columns:
@@ -81,8 +81,8 @@ def _unpacked(document: Document) -> Columns:
         raise IntegrityError(message) from error
 
 
-def _merged(writers: Sequence[Columns]) -> Columns:
-    """Return the rows of all writers by time."""
+def merged_by_time(writers: Sequence[Columns]) -> Columns:
+    """Return the rows of all writers by time; those of each keep their order."""
     if not writers:
         return Columns()
     together = joined(writers)
@@ -96,8 +96,8 @@ def _merged(writers: Sequence[Columns]) -> Columns:
     return _taken(together, sorted(range(len(together)), key=moments.__getitem__))
 
 
-def _amended(columns: Columns) -> Columns:
-    """Apply every later change to the rows before it."""
+def amended(columns: Columns) -> Columns:
+    """Apply every later change to the rows before it, and leave the changes out."""
     changes = columns.cells.get(AMEND)
     if changes is None:
         return columns
