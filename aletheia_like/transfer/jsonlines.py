@@ -32,6 +32,7 @@ from aletheia_like.model.names import from_id, to_id
 from aletheia_like.model.rows import moment
 from aletheia_like.transfer import mentions
 from aletheia_like.transfer.blobfolder import BlobFolder, NamedBlob
+from aletheia_like.transfer.canonical import text_of
 from aletheia_like.transfer.report import Tally
 from aletheia_like.transfer.source import ROWS, Blob, Entry, Source, is_run, whole_project
 from aletheia_like.transfer.storedrows import WriterRows, cells_of, read_writers
@@ -163,11 +164,6 @@ def parsed(line: bytes, number: int, path: Path) -> dict[str, Any]:
 def run_key(row: dict[str, Any]) -> Key:
     """Return whose a row is."""
     return _run_path(row["experiment"], row["run_id"]), str(row["writer"])
-
-
-def text_of(value: Any) -> str:
-    """Return a value as JSON, the keys of every map sorted."""
-    return jsontext.to_text({"v": _sorted(value)})[len('{"v":') : -1]
 
 
 @functools.lru_cache(maxsize=1_000)
@@ -337,10 +333,3 @@ def _row_lines(run_path: str, rows: WriterRows, known: int) -> Iterator[bytes]:
 def _dumped(value: dict[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
-
-def _sorted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
-    if isinstance(value, list):
-        return [_sorted(item) for item in value]
-    return value
