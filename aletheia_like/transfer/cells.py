@@ -33,6 +33,7 @@ _PLAIN: Mapping[type, frozenset[Kind]] = {
     type(None): frozenset(),
     Absent: frozenset(),
 }
+_TYPES: Mapping[Kind, type] = {"float": float, "int": int, "bool": bool, "text": str}
 _SCALARS: frozenset[Kind] = frozenset({"float", "int", "bool", "text"})
 _ODD_FLOAT = b"null"
 
@@ -40,10 +41,12 @@ _ODD_FLOAT = b"null"
 def kinds_of(cells: Sequence[Any]) -> frozenset[Kind]:
     """Return the kinds of a column's cells."""
     found: frozenset[Kind] = frozenset()
-    for kind in set(map(type, cells)):
+    types = set(map(type, cells))
+    for kind in types:
         if kind is int:
-            inside = all(one in _INT64 for one in cells if type(one) is int)
-            found |= {"int"} if inside else {"json"}
+            numbers = cells if len(types) == 1 else [one for one in cells if type(one) is int]
+            is_inside = min(numbers) in _INT64 and max(numbers) in _INT64
+            found |= {"int"} if is_inside else {"json"}
         elif kind is dict:
             found |= {_kind_of_map(one) for one in cells if type(one) is dict}
         else:
@@ -98,8 +101,8 @@ def typed(
             for row, cell in enumerate(column):
                 if type(cell) is not Absent:
                     exact.setdefault(row, {})[name] = cell
-        elif kind == "float" and has_nan and set(map(type, column)) == {float}:
-            columns[name] = list(column)
+        elif _is_exact(column, kind, has_nan=has_nan):
+            columns[name] = [None if type(cell) is Absent else cell for cell in column]
         else:
             columns[name] = _converted(name, column, kind, exact, has_nan=has_nan)
     for row, earlier in (before or {}).items():
@@ -180,6 +183,17 @@ def _kind_of_map(cell: Mapping[str, Any]) -> Kind:
     if cell.keys() == {"@bytes"} and isinstance(cell["@bytes"], str):
         return "bytes"
     return "json"
+
+
+def _is_exact(column: Sequence[Any], kind: Kind, *, has_nan: bool) -> bool:
+    """Whether a column shows every cell as it is."""
+    types = set(map(type, column)) - {Absent}
+    if types != {_TYPES.get(kind)}:
+        return False
+    if kind != "float" or has_nan:
+        return True
+    total = sum(cell for cell in column if type(cell) is float)
+    return not math.isnan(total)
 
 
 def _converted(

@@ -6,7 +6,7 @@ Whenever it is interrupted, what is there is whole, and repeating it moves the r
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -26,8 +26,8 @@ from aletheia_like.transfer.bar import counting_bar
 from aletheia_like.transfer.blobmoving import BlobMover
 from aletheia_like.transfer.planning import Plan, RunMove, VersionMove, plan_move
 from aletheia_like.transfer.report import Tally
-from aletheia_like.transfer.rowmoving import move_rows
-from aletheia_like.transfer.source import Entry, Source, StoreSource
+from aletheia_like.transfer.rowmoving import has_all, move_rows
+from aletheia_like.transfer.source import ROWS, Entry, Source, StoreSource
 
 T = TypeVar("T")
 
@@ -163,8 +163,10 @@ class _Carrier:
             self._session.documents.apply(missing)
 
     def _move_run(self, move: RunMove) -> None:
-        chunks = self._source.collection(f"{move.source}/rows")
         path = self._path(move.path)
+        chunks: Iterable[Entry] = self._source.collection(f"{move.source}/{ROWS}")
+        if move.known and has_all(self._session, path, self._source.extent(move.source)):
+            chunks = ()
         rows = move_rows(chunks, self._session, path, self._blobs, known=move.known)
         with self._lock:
             self._tally.rows += rows

@@ -14,6 +14,8 @@ from aletheia_like.transfer.source import Source, StoreSource
 
 Format = Literal["jsonl", "parquet", "sqlite"]
 
+FORMATS: Sequence[Format] = get_args(Format)
+
 _SUFFIXES: dict[str, Format] = {
     ".jsonl": "jsonl",
     ".parquet": "parquet",
@@ -66,7 +68,7 @@ def open_export(path: str | Path, format_: str | None = None) -> Source:
     Raises:
         NotFoundError: There is none.
         IntegrityError: It is half written or damaged.
-        AlreadyExistsError: It is something else.
+        InvalidValueError: It is something else, or the suffix tells no format.
     """
     target = Path(path).expanduser().absolute()
     chosen = format_of(target, format_)
@@ -94,12 +96,11 @@ def format_of(path: Path, given: str | None = None) -> Format:
     Raises:
         InvalidValueError: There is no such format.
     """
-    formats: Sequence[Format] = get_args(Format)
     if given is not None:
-        for one in formats:
+        for one in FORMATS:
             if one == given:
                 return one
-        message = f"no format {given!r}: there are {', '.join(formats)}"
+        message = f"no format {given!r}: there are {', '.join(FORMATS)}"
         raise InvalidValueError(message)
     found = _SUFFIXES.get(path.suffix.lower())
     if found is None and (path / "data.jsonl").is_file():

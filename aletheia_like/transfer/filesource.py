@@ -11,7 +11,7 @@ from typing import Any
 from aletheia_like.errors import IntegrityError, NotFoundError
 from aletheia_like.metastore.chunks import packed_chunks
 from aletheia_like.model.rows import Line
-from aletheia_like.transfer.source import ROWS, Blob, Entry
+from aletheia_like.transfer.source import ROWS, Blob, Entry, Extent
 
 SizedLines = Mapping[str, Sequence[tuple[Line, int]]]
 """Rows by their writer, each with about how many bytes it takes; in any order."""
@@ -60,6 +60,10 @@ class FileSource(ABC):
     def blobs(self, digests: Iterable[str]) -> dict[str, Blob]:
         return {one: self._blobs[one] for one in digests if one in self._blobs}
 
+    def extent(self, run_path: str) -> Extent | None:
+        del run_path
+        return None
+
     def download(self, digest: str, path: Path) -> None:
         found = self._blob_path(digest)
         if found is None:
@@ -97,4 +101,3 @@ class FileSource(ABC):
             sized = [unique[sequence] for sequence in sorted(unique)]
             for fields in packed_chunks(writer, sized):
                 yield Entry(f"{path}/{writer}-{fields['first']:010d}", fields)
-

@@ -76,7 +76,7 @@ class Gathered:
     names: Names = field(default_factory=dict)
     rows: int = 0
     _waiting: IO[bytes] = field(
-        default_factory=lambda: tempfile.SpooledTemporaryFile(_MEMORY_BYTES)
+        default_factory=lambda: tempfile.SpooledTemporaryFile(_MEMORY_BYTES)  # noqa: SIM115
     )
     _places: dict[str, list[int]] = field(default_factory=dict)
 

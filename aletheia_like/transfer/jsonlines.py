@@ -15,11 +15,11 @@ and the next export completes it. What JSON lacks is written as `model.jsontext`
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -277,9 +277,11 @@ class _Writer:
         for rows in read_writers(chunks):
             known = self._written.rows.get((run_path, rows.writer), 0)
             if rows.sequences[-1] > known:
-                for line in _row_lines(run_path, rows, known):
-                    self._add(line)
-                    self._tally.rows += 1
+                lines = _row_lines(run_path, rows, known)
+                self._tally.rows += len(lines)
+                self._waiting += lines
+                self._size += sum(map(len, lines))
+                self._flush_if_much()
 
     def _mention(self, names: mentions.Names) -> None:
         mentions.merge(self._names, names.items())
@@ -287,6 +289,9 @@ class _Writer:
     def _add(self, line: bytes) -> None:
         self._waiting.append(line)
         self._size += len(line)
+        self._flush_if_much()
+
+    def _flush_if_much(self) -> None:
         if self._size > _BATCH_BYTES:
             self._flush()
 
@@ -313,23 +318,28 @@ def _file(one: NamedBlob) -> dict[str, Any]:
     }
 
 
-def _row_lines(run_path: str, rows: WriterRows, known: int) -> Iterator[bytes]:
-    """Yield the lines of the rows after one."""
+def _row_lines(run_path: str, rows: WriterRows, known: int) -> list[bytes]:
+    """Return the lines of the rows after one."""
     _, experiment, _, run = run_path.split("/")
     head = {"kind": "row", "experiment": from_id(experiment), "run_id": from_id(run)}
     start = _dumped(head | {"writer": rows.writer})[:-2] + b',"sequence":'
-    numbered = zip(rows.sequences, rows.columns.timestamps, cells_of(rows.columns), strict=True)
-    dumps = orjson.dumps
-    for sequence, timestamp, cells in numbered:
-        if sequence > known:
-            data = dumps(cells)
-            if b"null" in data:
-                # NaN and infinity come out as null: whoever has one takes the slower way.
-                data = jsontext.to_text(cells).encode()
-            moment_text = moment(timestamp).isoformat().encode()
-            yield b'%b%d,"timestamp":"%b","data":%b}\n' % (start, sequence, moment_text, data)
+    moments = map(moment, rows.columns.timestamps)
+    numbered = zip(rows.sequences, moments, cells_of(rows.columns), strict=True)
+    return [
+        b"%b%d,%b\n" % (start, sequence, _rest(at, cells))
+        for sequence, at, cells in numbered
+        if sequence > known
+    ]
+
+
+def _rest(at: dt.datetime, cells: dict[str, Any]) -> bytes:
+    data = orjson.dumps({"timestamp": at, "data": cells})
+    if b"null" in data:
+        # NaN and infinity come out as null: whoever has one takes the slower way.
+        text = jsontext.to_text({"timestamp": at.isoformat(), "data": cells})
+        return text[1:].encode()
+    return data[1:]
 
 
 def _dumped(value: dict[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-

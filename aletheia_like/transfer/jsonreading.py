@@ -9,13 +9,18 @@ from typing import Any
 
 import orjson
 
-from aletheia_like.errors import IntegrityError, NotFoundError
+from aletheia_like.errors import (
+    AlreadyExistsError,
+    IntegrityError,
+    InvalidValueError,
+    NotFoundError,
+)
 from aletheia_like.model import jsontext
 from aletheia_like.model.rows import Line
 from aletheia_like.transfer.blobfolder import BlobFolder
 from aletheia_like.transfer.filesource import FileSource, SizedLines
 from aletheia_like.transfer.jsonlines import DATA, parsed, read_written, run_key
-from aletheia_like.transfer.source import Blob
+from aletheia_like.transfer.source import Blob, Extent
 
 Span = tuple[int, int]
 """Where lines begin and end in the file."""
@@ -28,13 +33,14 @@ class _Content:
     documents: dict[str, dict[str, Any]] = field(default_factory=dict)
     blobs: dict[str, Blob] = field(default_factory=dict)
     rows: dict[str, list[Span]] = field(default_factory=dict)
+    counts: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
 
     def forget(self, path: str) -> None:
         below = f"{path}/"
         for one in [one for one in self.documents if one == path or one.startswith(below)]:
             del self.documents[one]
         for one in [one for one in self.rows if one == path or one.startswith(below)]:
-            del self.rows[one]
+            del self.rows[one], self.counts[one]
 
 
 class JsonSource(FileSource):
@@ -46,12 +52,16 @@ class JsonSource(FileSource):
     Raises:
         NotFoundError: There is none, or nothing in it.
         IntegrityError: It is half written or damaged.
-        AlreadyExistsError: It is something else.
+        InvalidValueError: It is something else.
     """
 
     def __init__(self, folder: Path) -> None:
         self._data = folder / DATA
-        written = read_written(folder)
+        try:
+            written = read_written(folder)
+        except AlreadyExistsError as error:
+            message = f"{folder} is no export of ours: {error}"
+            raise InvalidValueError(message) from error
         if written.project is None:
             message = f"{self._data} does not exist: nothing was exported to {folder}"
             raise NotFoundError(message)
@@ -62,7 +72,7 @@ class JsonSource(FileSource):
             )
             raise IntegrityError(message)
         content = _read(self._data)
-        self._spans = content.rows
+        self._spans, self._counts = content.rows, content.counts
         self._folder = BlobFolder(folder)
         super().__init__(folder, written.project, content.documents, content.blobs)
         self.check_blobs()
@@ -77,6 +87,9 @@ class JsonSource(FileSource):
                     cells = Line(row["sequence"], _seconds(row["timestamp"]), row["data"])
                     found.setdefault(row["writer"], []).append((cells, len(line)))
         return found
+
+    def extent(self, run_path: str) -> Extent | None:
+        return self._counts.get(run_path, {})
 
     def _blob_path(self, digest: str) -> Path | None:
         return self._folder.path(digest)
@@ -108,11 +121,15 @@ def _read(path: Path) -> _Content:
 def _take(content: _Content, found: dict[str, Any], span: Span) -> None:
     match found["kind"]:
         case "row":
-            path, _ = run_key(found)
+            path, writer = run_key(found)
             _seconds(found["timestamp"])
             if not isinstance(found["sequence"], int) or not isinstance(found["data"], dict):
                 message = "a row has a number and data"
                 raise TypeError(message)
+            counts = content.counts.setdefault(path, {})
+            count, last = counts.get(writer, (0, 0))
+            if found["sequence"] > last:
+                counts[writer] = (count + 1, found["sequence"])
             spans = content.rows.setdefault(path, [])
             if spans and spans[-1][1] == span[0]:
                 spans[-1] = (spans[-1][0], span[1])

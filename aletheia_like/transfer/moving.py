@@ -140,7 +140,9 @@ def _copy(
     from aletheia_like.transfer.source import StoreSource
 
     mine, its = source.session, target.session
-    is_shared = mine.settings.url == its.settings.url and not mine.settings.url.startswith("memory")
+    is_shared = mine.settings.url == its.settings.url and not mine.settings.url.startswith(
+        "memory"
+    )
     if mine is its or (is_shared and mine.project == its.project):
         message = f"{target!r} is where it comes from: name another store or project"
         raise InvalidValueError(message)

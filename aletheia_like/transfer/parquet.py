@@ -195,8 +195,7 @@ class _Writer:
         count = len(next(iter(cells.values())))
         columns = typed(cells, kinds, count).columns
         arrays = [
-            pa.array(columns[column], one.type)
-            for column, one in zip(kinds, fields, strict=True)
+            pa.array(columns[column], one.type) for column, one in zip(kinds, fields, strict=True)
         ]
         table = pa.Table.from_arrays(arrays, schema=pa.schema(fields))
         parquet.write_table(table, self._path(f"{name}.parquet"), compression="zstd")
@@ -316,5 +315,3 @@ def _repeated(text: str, count: int) -> Any:
     import pyarrow as pa
 
     return pa.repeat(pa.scalar(text, pa.string()), count)
-
-

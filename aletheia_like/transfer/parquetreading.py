@@ -25,7 +25,7 @@ from aletheia_like.transfer.parquet import (
     ROWS,
     read_mark,
 )
-from aletheia_like.transfer.source import Blob
+from aletheia_like.transfer.source import Blob, Extent
 
 _MICROSECONDS = 1_000_000
 _KIND_BYTES = 24
@@ -85,6 +85,16 @@ class ParquetSource(FileSource):
             _add_others(found, others)
         return found
 
+    def extent(self, run_path: str) -> Extent | None:
+        _, experiment, _, run_id = map(from_id, run_path.split("/"))
+        name = self._files[experiment]
+        found: dict[str, tuple[int, int]] = {}
+        for folder, mark in ((ROWS, "_"), (OTHERS, "")):
+            table = self._of_run(f"{folder}/{name}.parquet", run_id)
+            if table is not None:
+                _count_rows(found, table, f"{mark}writer", f"{mark}sequence")
+        return found
+
     def _blob_path(self, digest: str) -> Path | None:
         return self._folder.path(digest)
 
@@ -115,6 +125,16 @@ class ParquetSource(FileSource):
         except (pa.ArrowInvalid, OSError) as error:
             message = f"{self._root / name} is damaged ({error}): export again"
             raise IntegrityError(message) from error
+
+
+def _count_rows(found: dict[str, tuple[int, int]], table: Any, writer: str, sequence: str) -> None:
+    counted = table.group_by(writer).aggregate([(sequence, "count"), (sequence, "max")])
+    for row in counted.to_pylist():
+        count, last = found.get(row[writer], (0, 0))
+        found[row[writer]] = (
+            count + row[f"{sequence}_count"],
+            max(last, row[f"{sequence}_max"]),
+        )
 
 
 def _add_rows(found: dict[str, list[tuple[Line, int]]], table: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 
 @dataclass(slots=True)
@@ -31,6 +31,14 @@ class Tally:
     changed: int = 0
     renamed: dict[str, str] = field(default_factory=dict)
     kept: tuple[str, ...] = ()
+
+    def __add__(self, other: Tally) -> Tally:
+        numbers = {
+            one.name: getattr(self, one.name) + getattr(other, one.name)
+            for one in fields(self)
+            if one.name != "renamed"
+        }
+        return Tally(**numbers, renamed=self.renamed | other.renamed)
 
     def document(self, path: str, *, is_new: bool) -> None:
         """Count a document by its path below the project."""

@@ -24,7 +24,7 @@ from aletheia_like.ports.documents import (
 )
 from aletheia_like.transfer import mentions
 from aletheia_like.transfer.blobmoving import BlobMover
-from aletheia_like.transfer.source import Entry
+from aletheia_like.transfer.source import Entry, Extent
 
 _ROOM = 200_000
 
@@ -60,13 +60,29 @@ def move_rows(
     return _reconcile(list(chunks), session, run_path, blobs)
 
 
+def has_all(session: Session, run_path: str, extent: Extent | None) -> bool:
+    """Whether a run has all rows of this extent; False if that is not known."""
+    if extent is None:
+        return False
+    there = _by_writer(session.documents.query(Query(paths.rows(run_path))))
+    return all(
+        _rows(there.get(writer, [])) >= count and _last(there.get(writer, [])) >= last
+        for writer, (count, last) in extent.items()
+    )
+
+
+def _by_writer(documents: Iterable[Document]) -> dict[str, list[Document]]:
+    found: dict[str, list[Document]] = {}
+    for document in documents:
+        found.setdefault(str(document.fields.get("writer")), []).append(document)
+    return found
+
+
 def _reconcile(chunks: Sequence[Entry], session: Session, run_path: str, blobs: BlobMover) -> int:
     here: dict[str, list[Entry]] = {}
     for chunk in chunks:
         here.setdefault(str(chunk.fields["writer"]), []).append(chunk)
-    there: dict[str, list[Document]] = {}
-    for document in session.documents.query(Query(paths.rows(run_path))):
-        there.setdefault(str(document.fields.get("writer")), []).append(document)
+    there = _by_writer(session.documents.query(Query(paths.rows(run_path))))
     moved = 0
     for writer, mine in here.items():
         its = there.get(writer, [])

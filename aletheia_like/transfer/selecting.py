@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.model.names import from_id, split_reference, to_id
-from aletheia_like.transfer.source import Blob, Entry, Source
+from aletheia_like.transfer.source import Blob, Entry, Extent, Source
 
 Wanted = Mapping[str, frozenset[str] | None]
 """Ids of the runs that are wanted by the id of their experiment; None wants all of it."""
@@ -109,6 +109,9 @@ class _Selected:
 
     def blobs(self, digests: Iterable[str]) -> dict[str, Blob]:
         return self._source.blobs(digests)
+
+    def extent(self, run_path: str) -> Extent | None:
+        return self._source.extent(run_path)
 
     def download(self, digest: str, path: Path) -> None:
         self._source.download(digest, path)

@@ -49,6 +49,10 @@ class Blob:
     media_type: str
 
 
+Extent = Mapping[str, tuple[int, int]]
+"""How many rows each writer has, and the number of the last."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """Documents of one collection, and the collections below each.
@@ -97,6 +101,10 @@ class Source(Protocol):
         """Return those of these blobs that are here, by digest."""
         ...
 
+    def extent(self, run_path: str) -> Extent | None:
+        """Return what rows a run has, if that is cheaper to learn than to read them."""
+        ...
+
     def download(self, digest: str, path: Path) -> None:
         """Write a blob that is here to a path.
 
@@ -141,6 +149,10 @@ class StoreSource:
                 if document is not None
             }
         return found
+
+    def extent(self, run_path: str) -> Extent | None:
+        del run_path
+        return None
 
     def download(self, digest: str, path: Path) -> None:
         self._session.blobs.download(digest, path)

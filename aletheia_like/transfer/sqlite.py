@@ -1,7 +1,8 @@
-"""One SQLite file that any tool opens: `events`, `runs`, `artifacts`, `datasets`, `files`, `assets`.
+"""One SQLite file that any tool opens, with the tables `events`, `runs`, `artifacts`, and more.
 
-`events` has a row for each row that was logged, `rows` is the same. `assets` has the bytes of every
-blob. Tables whose names begin with an underscore hold what is needed to import without loss:
+`events` has a row for each row that was logged, `rows` is the same; `datasets` and `files` are
+listed, and `assets` has the bytes of every blob. Tables whose names begin with an underscore hold
+what is needed to import without loss:
 
     _export     whose project it is, and the format
     _documents  every document as JSON, by its path below the project
@@ -126,9 +127,7 @@ def quoted(name: str) -> str:
 
 
 class _Writer:
-    def __init__(
-        self, source: Source, gathered: Gathered, connection: sqlite3.Connection
-    ) -> None:
+    def __init__(self, source: Source, gathered: Gathered, connection: sqlite3.Connection) -> None:
         self._source = source
         self._gathered = gathered
         self._connection = connection
@@ -164,12 +163,12 @@ class _Writer:
             "_writer TEXT, _sequence BIGINT, _exact TEXT",
         ]
         self._connection.execute(f"CREATE TABLE {EVENTS} ({', '.join(declared)})")
-        self._connection.execute(f"CREATE VIEW rows AS SELECT * FROM {EVENTS}")
+        self._connection.execute(f"CREATE VIEW rows AS SELECT * FROM {EVENTS}")  # noqa: S608
         self._connection.executemany(
             "INSERT INTO _columns VALUES (?, ?, ?, ?)",
             ((place, *column) for place, column in enumerate(columns)),
         )
-        insert = f"INSERT INTO {EVENTS} VALUES ({', '.join('?' * (len(columns) + 6))})"
+        insert = f"INSERT INTO {EVENTS} VALUES ({', '.join('?' * (len(columns) + 6))})"  # noqa: S608
         first = 1
         with counting_bar("writing rows", self._gathered.rows, show=show) as done:
             for run in self._runs():
@@ -189,9 +188,7 @@ class _Writer:
 
     def _rows_of(self, run: RunRows) -> Iterator[tuple[Any, ...]]:
         count = len(run)
-        found = typed(
-            run.columns.cells, self._kinds, count, before=run.before, has_nan=False
-        )
+        found = typed(run.columns.cells, self._kinds, count, before=run.before, has_nan=False)
         nothing = [None] * count
         columns = [
             _plain(found.columns[name], kind) if name in found.columns else nothing
@@ -200,7 +197,7 @@ class _Writer:
         return zip(
             [run.experiment] * count,
             [run.run_id] * count,
-            map(shown_time, map(moment, run.columns.timestamps)),
+            [shown_time(moment(timestamp)) for timestamp in run.columns.timestamps],
             *columns,
             run.writers,
             run.sequences,
@@ -234,7 +231,7 @@ class _Writer:
         count = len(next(iter(cells.values())))
         found = typed(listed, kinds, count)
         columns = [_plain(found.columns[name], kind) for name, kind in kinds.items()]
-        insert = f"INSERT INTO {quoted(table)} VALUES ({', '.join('?' * len(columns))})"
+        insert = f"INSERT INTO {quoted(table)} VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
         self._connection.executemany(insert, zip(*columns, strict=True))
 
     def _assets(self) -> None:
@@ -267,7 +264,7 @@ class _Writer:
 
 
 def _kinds(gathered: Gathered) -> dict[str, Kind]:
-    """Return what each column is over all experiments; those beyond SQLite's limit are left out."""
+    """Return what each column is over all experiments, as many as SQLite takes."""
     found: dict[str, frozenset[Kind]] = {}
     for columns in gathered.kinds.values():
         for name, kinds in columns.items():
@@ -278,12 +275,14 @@ def _kinds(gathered: Gathered) -> dict[str, Kind]:
 
 def _plain(column: list[Any], kind: Kind) -> list[Any]:
     """Return values as SQLite takes them."""
-    return [None if one is None else shown_time(one) for one in column] if kind == "time" else column
+    return (
+        [None if one is None else shown_time(one) for one in column] if kind == "time" else column
+    )
 
 
 def shown_time(at: dt.datetime) -> str:
     """Return a moment in UTC as SQLite and DuckDB read it."""
-    return at.replace(tzinfo=None).isoformat(" ")
+    return at.isoformat(" ")[: -len("+00:00")]
 
 
 def _sync(path: Path) -> None:

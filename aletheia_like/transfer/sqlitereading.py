@@ -16,7 +16,7 @@ from aletheia_like.model.names import from_id
 from aletheia_like.model.rows import Line
 from aletheia_like.transfer.cells import cells_of_row, read_json
 from aletheia_like.transfer.filesource import FileSource, SizedLines
-from aletheia_like.transfer.source import Blob
+from aletheia_like.transfer.source import Blob, Extent
 from aletheia_like.transfer.sqlite import EVENTS, FORMAT, quoted, whose
 
 _LEFT = 3
@@ -79,6 +79,19 @@ class SqliteSource(FileSource):
             raise IntegrityError(message) from error
         return found
 
+    def extent(self, run_path: str) -> Extent | None:
+        _, experiment, _, run_id = map(from_id, run_path.split("/"))
+        query = (
+            "SELECT writer, count(*), max(sequence) FROM ("
+            " SELECT _writer AS writer, _sequence AS sequence FROM events"
+            " WHERE rowid BETWEEN ? AND ? UNION ALL SELECT writer, sequence FROM _others"
+            " WHERE experiment = ? AND run_id = ?) GROUP BY writer"
+        )
+        first, last = self._spans.get((experiment, run_id), (1, 0))
+        with self._open() as connection:
+            found = connection.execute(query, (first, last, experiment, run_id))
+            return {writer: (count, highest) for writer, count, highest in found}
+
     def download(self, digest: str, path: Path) -> None:
         with self._open() as connection:
             query = "SELECT data FROM assets WHERE sha256 = ?"
@@ -102,7 +115,9 @@ class SqliteSource(FileSource):
             ["timestamp", "_writer", "_sequence", "_exact", *map(quoted, self._names)]
         )
         query = f"SELECT {columns} FROM {EVENTS} WHERE rowid BETWEEN ? AND ?"  # noqa: S608
-        for timestamp, writer, sequence, exact, *values in connection.execute(query, (first, last)):
+        for timestamp, writer, sequence, exact, *values in connection.execute(
+            query, (first, last)
+        ):
             read = (
                 _moment(value) if kind == "time" and value is not None else value
                 for kind, value in zip(self._kinds, values, strict=True)
