@@ -66,7 +66,7 @@ def _of_writer(stored: Sequence[Document], unsent: Sequence[Line]) -> Columns:
         if one.fields["first"] <= covered:
             # Stored twice: by a writer that was killed, in its last moment, and by `sync`.
             new = max(0, min(len(columns), last - covered))
-            columns = _taken(columns, range(len(columns) - new, len(columns)))
+            columns = taken(columns, range(len(columns) - new, len(columns)))
         parts.append(columns)
         covered = max(covered, last)
     parts.append(from_lines([line for line in unsent if line.sequence > covered]))
@@ -93,7 +93,7 @@ def merged_by_time(writers: Sequence[Columns]) -> Columns:
         itertools.accumulate(writer.timestamps, max) for writer in writers
     )
     moments = list(keys)
-    return _taken(together, sorted(range(len(together)), key=moments.__getitem__))
+    return taken(together, sorted(range(len(together)), key=moments.__getitem__))
 
 
 def amended(columns: Columns) -> Columns:
@@ -109,7 +109,7 @@ def amended(columns: Columns) -> Columns:
                 column[row] = change["value"]
     kept = [index for index, change in enumerate(changes) if change is ABSENT]
     del cells[AMEND]
-    return _taken(Columns(columns.timestamps, cells), kept)
+    return taken(Columns(columns.timestamps, cells), kept)
 
 
 def _matching(
@@ -133,7 +133,7 @@ def _shown(columns: Columns, stream: str | None) -> Columns:
         return Columns()
     if streams is not None:
         wanted = ABSENT if stream is None else stream
-        columns = _taken(columns, [i for i, one in enumerate(streams) if one == wanted])
+        columns = taken(columns, [i for i, one in enumerate(streams) if one == wanted])
     named = {shown_name(name): column for name, column in columns.cells.items()}
     return Columns(
         columns.timestamps,
@@ -145,7 +145,8 @@ def _shown(columns: Columns, stream: str | None) -> Columns:
     )
 
 
-def _taken(columns: Columns, order: Sequence[int]) -> Columns:
+def taken(columns: Columns, order: Sequence[int]) -> Columns:
+    """Return the rows at these places."""
     return Columns(
         [columns.timestamps[index] for index in order],
         {name: [cells[index] for index in order] for name, cells in columns.cells.items()},

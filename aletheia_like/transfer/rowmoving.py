@@ -171,7 +171,13 @@ def _first(chunk: Entry) -> int:
 
 
 def _rows(chunks: Sequence[Entry] | Sequence[Document]) -> int:
-    return sum(int(one.fields["count"]) for one in chunks)
+    """Return how many rows there are; a row may be in two chunks."""
+    total = covered = 0
+    spans = ((int(one.fields["first"]), one.fields["last"], one.fields["count"]) for one in chunks)
+    for _, last, count in sorted(spans):
+        total += max(0, min(int(count), last - covered))
+        covered = max(covered, last)
+    return total
 
 
 def _last(chunks: Sequence[Entry] | Sequence[Document]) -> int:

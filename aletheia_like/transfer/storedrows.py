@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from aletheia_like.errors import IntegrityError
-from aletheia_like.metastore.chunks import packed_chunks
-from aletheia_like.model.rows import Absent, Columns, Line, joined, unpack_stored
-from aletheia_like.model.values import Value
+from aletheia_like.metastore.reading import taken
+from aletheia_like.model.rows import Absent, Columns, joined, unpack_stored
 from aletheia_like.transfer.source import Entry
 
 
@@ -46,26 +45,6 @@ def read_writers(chunks: Iterable[Entry]) -> list[WriterRows]:
     return [_of_writer(writer, by_writer[writer]) for writer in sorted(by_writer)]
 
 
-def to_chunks(rows: WriterRows, sizes: Sequence[int]) -> list[dict[str, Value]]:
-    """Return the documents of a writer's rows, as few as possible.
-
-    Args:
-        rows: The rows; `ABSENT` cells may be left out of `columns` or be in it.
-        sizes: About how many bytes each row takes.
-    """
-    return packed_chunks(rows.writer, list(zip(to_lines(rows), sizes, strict=True)))
-
-
-def to_lines(rows: WriterRows) -> list[Line]:
-    """Return the rows one by one, each with the cells it has."""
-    return [
-        Line(sequence, timestamp, cells)
-        for sequence, timestamp, cells in zip(
-            rows.sequences, rows.columns.timestamps, cells_of(rows.columns), strict=True
-        )
-    ]
-
-
 def cells_of(columns: Columns) -> Iterable[dict[str, Any]]:
     """Yield the cells that each row has."""
     names = list(columns.cells)
@@ -81,15 +60,23 @@ def cells_of(columns: Columns) -> Iterable[dict[str, Any]]:
 
 
 def _of_writer(writer: str, chunks: Sequence[Entry]) -> WriterRows:
-    parts, sequences = [], []
+    parts: list[Columns] = []
+    sequences: list[int] = []
     for chunk in sorted(chunks, key=lambda entry: int(entry.fields.get("first", 0))):
         fields = chunk.fields
         try:
             count, first, last = int(fields["count"]), int(fields["first"]), int(fields["last"])
-            parts.append(unpack_stored(fields["columns"], count))
+            columns = unpack_stored(fields["columns"], count)
         except (ValueError, KeyError, TypeError) as error:
             message = f"{chunk.path} holds no rows that can be read: was it edited? {error}"
             raise IntegrityError(message) from error
         # Lines that a crash tore leave a gap, and nobody knows where: put it before the last.
-        sequences += [*range(first, first + count - 1), last]
+        numbers = [*range(first, first + count - 1), last]
+        covered = sequences[-1] if sequences else 0
+        if first <= covered:
+            # Stored twice: by a writer in its last moment, and by whoever sent what it left.
+            kept = [place for place, number in enumerate(numbers) if number > covered]
+            columns, numbers = taken(columns, kept), [numbers[place] for place in kept]
+        parts.append(columns)
+        sequences += numbers
     return WriterRows(writer, sequences, joined(parts))
