@@ -11,7 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from aletheia_like.errors import AlreadyExistsError, ConflictError
+from aletheia_like.metastore.reading import read_columns
 from aletheia_like.metastore.session import Session
+from aletheia_like.metastore.summary import merged, summary_of
 from aletheia_like.model.values import FieldPath, Value, equal
 from aletheia_like.ports.documents import (
     REMOVE,
@@ -170,7 +172,9 @@ class _Carrier:
         rows = move_rows(chunks, self._session, path, self._blobs, known=move.known)
         with self._lock:
             self._tally.rows += rows
-        if move.known and not (move.further or rows):
+        if move.known and not move.further:
+            if rows or move.differs:
+                self._summarise(path)
             return
         self._blobs.move(mentions.of_fields(move.fields) | mentions.of_fields(move.result))
         writes: list[Write] = []
@@ -186,6 +190,23 @@ class _Carrier:
         _check_mine(path, other)
         if writes:
             self._count(move.path, is_new=not move.known)
+
+    def _summarise(self, path: str) -> None:
+        """Let a run's summary tell of rows that both sides changed."""
+        summary = merged({}, summary_of(read_columns(self._session, path, {})))
+        writes: list[Write] = []
+
+        def decide(document: Document | None) -> Sequence[Write]:
+            is_same = document is None or equal(document.fields.get("summary", {}), summary)
+            changes: dict[FieldPath, Value | Removal] = {("summary",): summary}
+            writes[:] = (
+                [] if is_same or document is None else [Update(path, changes, document.revision)]
+            )
+            return writes
+
+        self._session.change(path, decide)
+        if writes:
+            self._count(path.removeprefix(self._path("") + "/"), is_new=False)
 
     def _run_writes(self, path: str, document: Document | None, move: RunMove) -> list[Write]:
         writes: list[Write] = []

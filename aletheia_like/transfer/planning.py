@@ -50,6 +50,7 @@ class RunMove:
         result: Its line in the leaderboard, if there is one.
         known: Whether the target has it.
         further: Whether it has lived longer in the source.
+        differs: Whether the target has it with another summary.
     """
 
     source: str
@@ -58,6 +59,7 @@ class RunMove:
     result: dict[str, Any] | None
     known: bool
     further: bool
+    differs: bool
 
 
 @dataclass(slots=True)
@@ -190,7 +192,8 @@ class _Planner:
                     "run": from_id(place.rpartition("/")[2]),
                 }
         further = known is not None and _life(fields) > _life(known.fields)
-        move = RunMove(run.path, place, fields, result, known is not None, further)
+        differs = known is not None and not equal(_summary(fields), _summary(known.fields))
+        move = RunMove(run.path, place, fields, result, known is not None, further, differs)
         self._plan.runs.append(move)
 
     def _renumbered(self, uses: Mapping[str, Any], collection: str) -> dict[str, Any]:
@@ -252,6 +255,10 @@ def _life(fields: Mapping[str, Any]) -> tuple[dt.datetime, bool]:
     """Return a run's last sign of life, and whether it has ended."""
     moments = [fields[word] for word in _MOMENTS if isinstance(fields.get(word), dt.datetime)]
     return max(moments, default=_LONG_AGO), fields.get("status") != "running"
+
+
+def _summary(fields: Mapping[str, Any]) -> Any:
+    return fields.get("summary", {})
 
 
 def _without(fields: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any]:

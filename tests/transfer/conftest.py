@@ -66,7 +66,9 @@ def fill(ms, files):
     ms.add_dataset("tree", files / "sub", partitions={"first": "one*"})
     exper = ms.exper("which/one", desc="why")
     for fold in range(3):
-        with exper.start_run(fold=fold, hyper_params={"lr": 0.5**fold, "long": "x" * 20_000}) as run:
+        with exper.start_run(
+            fold=fold, hyper_params={"lr": 0.5**fold, "long": "x" * 20_000}
+        ) as run:
             run.get_dataset("table")
             log_rows(run, files)
             run.add_metric("acc", 0.5 + fold / 10)
@@ -84,7 +86,9 @@ def log_rows(run, files):
     for step in range(1, 5):
         run.log(step=step, loss=1 / step, note=f"at {step}")
     run.set_value("note", "changed", where={"step": 2})
-    run.log({"Loss": 3, "a; DROP TABLE x": "it's", "@odd": "x", "big": 2**70, "deep": [[1], {2: 3}]})
+    run.log(
+        {"Loss": 3, "a; DROP TABLE x": "it's", "@odd": "x", "big": 2**70, "deep": [[1], {2: 3}]}
+    )
     run.log(thing=Thing(), file=al.File(files / "table.csv"), long=["y" * 50_000, {"a": 1}])
     run.log(at=dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC), data=b"\x00\xff", nan=float("nan"))
     run.log(mixed=1, infinite=float("-inf"), day=dt.date(2026, 1, 31))

@@ -6,9 +6,9 @@ import filecmp
 import sqlite3
 
 import pytest
-from tests.transfer.conftest import Thing, contents
 
 import aletheia_like as al
+from tests.transfer.conftest import Thing, contents
 
 FORMATS = ["jsonl", "parquet", "sqlite"]
 
