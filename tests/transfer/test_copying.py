@@ -1,4 +1,4 @@
-"""Projects move between stores: only what is missing, blobs first, whole after any interruption."""
+"""Projects move between stores: only what is missing, blobs first, whole whatever interrupts."""
 
 from __future__ import annotations
 
