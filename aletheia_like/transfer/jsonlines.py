@@ -26,7 +26,7 @@ from typing import IO, Any
 
 import orjson
 
-from aletheia_like.errors import AlreadyExistsError, IntegrityError
+from aletheia_like.errors import AlreadyExistsError, IntegrityError, InvalidValueError
 from aletheia_like.model import jsontext
 from aletheia_like.model.names import from_id, to_id
 from aletheia_like.model.rows import moment
@@ -161,6 +161,20 @@ def parsed(line: bytes, number: int, path: Path) -> dict[str, Any]:
     return found
 
 
+def project_of(head: dict[str, Any]) -> str | None:
+    """Return whose export the first line of one tells of; None if it is not that.
+
+    Raises:
+        InvalidValueError: It is an export of a later version.
+    """
+    if head.get("kind") != "export" or "project" not in head:
+        return None
+    if head.get("format") != FORMAT:
+        message = f"an export of the format {head.get('format')}: a newer version reads it"
+        raise InvalidValueError(message)
+    return str(head["project"])
+
+
 def run_key(row: dict[str, Any]) -> Key:
     """Return whose a row is."""
     return _run_path(row["experiment"], row["run_id"]), str(row["writer"])
@@ -178,13 +192,11 @@ def _prefix(line: bytes) -> bytes:
 def _note(written: Written, found: dict[str, Any], line: bytes, path: Path) -> None:
     """Take in one line."""
     if written.lines == 0:
-        if found.get("kind") != "export" or "project" not in found:
+        project = project_of(found)
+        if project is None:
             message = f"{path} is no export of ours: choose an empty folder"
             raise AlreadyExistsError(message)
-        if found.get("format") != FORMAT:
-            message = f"{path} has the format {found.get('format')}: a newer version reads it"
-            raise AlreadyExistsError(message)
-        written.project = str(found["project"])
+        written.project = project
         return
     try:
         match found["kind"]:

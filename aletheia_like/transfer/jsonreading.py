@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from aletheia_like.errors import (
-    AlreadyExistsError,
+    AletheiaError,
     IntegrityError,
     InvalidValueError,
     NotFoundError,
@@ -19,7 +19,7 @@ from aletheia_like.model import jsontext
 from aletheia_like.model.rows import Line
 from aletheia_like.transfer.blobfolder import BlobFolder
 from aletheia_like.transfer.filesource import FileSource, SizedLines
-from aletheia_like.transfer.jsonlines import DATA, parsed, read_written, run_key
+from aletheia_like.transfer.jsonlines import DATA, parsed, project_of, run_key
 from aletheia_like.transfer.source import Blob, Extent
 
 Span = tuple[int, int]
@@ -28,8 +28,15 @@ Span = tuple[int, int]
 
 @dataclass(slots=True)
 class _Content:
-    """What the lines come to, in their order."""
+    """What the lines come to, in their order.
 
+    Attributes:
+        project: Whose it is; None if there are no lines.
+        ended: Whether the last line says that it is the end.
+    """
+
+    project: str | None = None
+    ended: bool = False
     documents: dict[str, dict[str, Any]] = field(default_factory=dict)
     blobs: dict[str, Blob] = field(default_factory=dict)
     rows: dict[str, list[Span]] = field(default_factory=dict)
@@ -57,24 +64,22 @@ class JsonSource(FileSource):
 
     def __init__(self, folder: Path) -> None:
         self._data = folder / DATA
-        try:
-            written = read_written(folder)
-        except AlreadyExistsError as error:
-            message = f"{folder} is no export of ours: {error}"
-            raise InvalidValueError(message) from error
-        if written.project is None:
-            message = f"{self._data} does not exist: nothing was exported to {folder}"
+        if not self._data.is_file():
+            message = f"{folder} is no export of ours: it has no {DATA}"
+            raise InvalidValueError(message)
+        content = _read(self._data)
+        if content.project is None:
+            message = f"{self._data} is empty: nothing was exported to {folder} yet"
             raise NotFoundError(message)
-        if not written.ended or written.size < self._data.stat().st_size:
+        if not content.ended:
             message = (
                 f"{folder} is half written, as its export was interrupted: "
                 "export again, which completes it"
             )
             raise IntegrityError(message)
-        content = _read(self._data)
         self._spans, self._counts = content.rows, content.counts
         self._folder = BlobFolder(folder)
-        super().__init__(folder, written.project, content.documents, content.blobs)
+        super().__init__(folder, content.project, content.documents, content.blobs)
         self.check_blobs()
 
     def rows(self, run_path: str) -> SizedLines:
@@ -100,11 +105,19 @@ def _read(path: Path) -> _Content:
     position = 0
     with path.open("rb") as stream:
         for number, line in enumerate(stream, 1):
+            content.ended = False
+            if not line.endswith(b"\n"):
+                content.project = content.project or ""
+                break
             try:
                 found = _loads(line)
+                if number == 1:
+                    content.project = _project(found, path)
                 _take(content, found, (position, position + len(line)))
-                wrong_end = found["kind"] == "end" and found["lines"] != number - 1
+                wrong_end = content.ended and found["lines"] != number - 1
             except (KeyError, TypeError, ValueError, AttributeError) as error:
+                if isinstance(error, AletheiaError):
+                    raise
                 parsed(line, number, path)
                 message = f"line {number} of {path} lacks something: {error!r}"
                 raise IntegrityError(message) from error
@@ -116,6 +129,14 @@ def _read(path: Path) -> _Content:
                 raise IntegrityError(message)
             position += len(line)
     return content
+
+
+def _project(head: Any, path: Path) -> str:
+    project = project_of(head)
+    if project is None:
+        message = f"{path} is no export of ours: give a folder that `export` wrote"
+        raise InvalidValueError(message)
+    return project
 
 
 def _take(content: _Content, found: dict[str, Any], span: Span) -> None:
@@ -142,6 +163,8 @@ def _take(content: _Content, found: dict[str, Any], span: Span) -> None:
             content.blobs[digest] = Blob(digest, int(found["size"]), str(found["media_type"]))
         case "deleted":
             content.forget(found["path"])
+        case "end":
+            content.ended = True
 
 
 def _loads(line: bytes) -> Any:
