@@ -102,7 +102,12 @@ def typed(
                 if type(cell) is not Absent:
                     exact.setdefault(row, {})[name] = cell
         elif _is_exact(column, kind, has_nan=has_nan):
-            columns[name] = [None if type(cell) is Absent else cell for cell in column]
+            has_absent = Absent in set(map(type, column))
+            columns[name] = (
+                [None if type(cell) is Absent else cell for cell in column]
+                if has_absent
+                else list(column)
+            )
         else:
             columns[name] = _converted(name, column, kind, exact, has_nan=has_nan)
     for row, earlier in (before or {}).items():
@@ -187,13 +192,13 @@ def _kind_of_map(cell: Mapping[str, Any]) -> Kind:
 
 def _is_exact(column: Sequence[Any], kind: Kind, *, has_nan: bool) -> bool:
     """Whether a column shows every cell as it is."""
-    types = set(map(type, column)) - {Absent}
-    if types != {_TYPES.get(kind)}:
+    types = set(map(type, column))
+    if types - {Absent} != {_TYPES.get(kind)}:
         return False
     if kind != "float" or has_nan:
         return True
-    total = sum(cell for cell in column if type(cell) is float)
-    return not math.isnan(total)
+    cells = [cell for cell in column if type(cell) is float] if Absent in types else column
+    return not math.isnan(sum(cells))
 
 
 def _converted(

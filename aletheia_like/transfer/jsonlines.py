@@ -15,7 +15,6 @@ and the next export completes it. What JSON lacks is written as `model.jsontext`
 
 from __future__ import annotations
 
-import datetime as dt
 import functools
 import hashlib
 import json
@@ -337,20 +336,17 @@ def _row_lines(run_path: str, rows: WriterRows, known: int) -> list[bytes]:
     start = _dumped(head | {"writer": rows.writer})[:-2] + b',"sequence":'
     moments = map(moment, rows.columns.timestamps)
     numbered = zip(rows.sequences, moments, cells_of(rows.columns), strict=True)
-    return [
-        b"%b%d,%b\n" % (start, sequence, _rest(at, cells))
-        for sequence, at, cells in numbered
-        if sequence > known
-    ]
-
-
-def _rest(at: dt.datetime, cells: dict[str, Any]) -> bytes:
-    data = orjson.dumps({"timestamp": at, "data": cells})
-    if b"null" in data:
-        # NaN and infinity come out as null: whoever has one takes the slower way.
-        text = jsontext.to_text({"timestamp": at.isoformat(), "data": cells})
-        return text[1:].encode()
-    return data[1:]
+    dumps = orjson.dumps
+    lines = []
+    for sequence, at, cells in numbered:
+        if sequence > known:
+            data = dumps({"timestamp": at, "data": cells})
+            if b"null" in data:
+                # NaN and infinity come out as null: whoever has one takes the slower way.
+                row = {"timestamp": at.isoformat(), "data": cells}
+                data = jsontext.to_text(row).encode()
+            lines.append(b"%b%d,%b\n" % (start, sequence, data[1:]))
+    return lines
 
 
 def _dumped(value: dict[str, Any]) -> bytes:

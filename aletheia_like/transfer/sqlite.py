@@ -197,7 +197,7 @@ class _Writer:
         return zip(
             [run.experiment] * count,
             [run.run_id] * count,
-            [shown_time(moment(timestamp)) for timestamp in run.columns.timestamps],
+            _shown_times(run.columns.timestamps),
             *columns,
             run.writers,
             run.sequences,
@@ -283,6 +283,18 @@ def _plain(column: list[Any], kind: Kind) -> list[Any]:
 def shown_time(at: dt.datetime) -> str:
     """Return a moment in UTC as SQLite and DuckDB read it."""
     return at.isoformat(" ")[: -len("+00:00")]
+
+
+def _shown_times(timestamps: Sequence[float]) -> list[str]:
+    """Return timestamps as `shown_time` shows moments; rows of one second share most of it."""
+    texts = []
+    second, start = None, ""
+    for timestamp in timestamps:
+        whole, rest = divmod(round(timestamp * 1_000_000), 1_000_000)
+        if whole != second:
+            second, start = whole, shown_time(moment(whole))[: len("2026-01-31 12:00:00")]
+        texts.append(f"{start}.{rest:06d}")
+    return texts
 
 
 def _sync(path: Path) -> None:
