@@ -77,7 +77,9 @@ def import_(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Bring what `aletheia export` wrote into a project; what is there already stays.
+    """Bring what `aletheia export` wrote into a project.
+
+    What is there already stays.
 
     Example: aletheia import results.db -p copies
     """
@@ -101,7 +103,9 @@ def push(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Copy a project into the store OTHER, an address or a folder; only what is missing moves.
+    """Copy a project into another store: what is missing there.
+
+    OTHER is the address of a store, or its folder.
 
     Example: aletheia push "firestore://my-project/(default)?bucket=my-bucket"
     """
@@ -127,7 +131,9 @@ def pull(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Copy a project from the store OTHER, an address or a folder; only what is missing moves.
+    """Copy a project from another store: what is missing here.
+
+    OTHER is the address of a store, or its folder.
 
     Example: aletheia pull /mnt/stick/metastore --experiment "which species"
     """
@@ -145,7 +151,9 @@ def pull(
 @click.option("-p", "--project", help="Only this project; all by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def copy(source: str, target: str, *, rename: bool, project: str | None, as_json: bool) -> None:
-    """Copy the projects of one store into another, each an address or a folder; repeat at will.
+    """Copy the projects of a store into another; repeat it at will.
+
+    SOURCE and TARGET are addresses of stores, or their folders. Only what is missing moves.
 
     Example: aletheia copy ./old ./merged
     """

@@ -12,16 +12,17 @@ _MANY = 200
 
 @contextmanager
 def counting_bar(
-    what: str, count: int, *, show: bool | None = None
+    what: str, count: int | None, *, show: bool | None = None
 ) -> Iterator[Callable[[int], None]]:
     """Yield what to call with each number of things that are done; draw a bar meanwhile.
 
     Args:
         what: The line beside the bar.
-        count: How many things there are.
+        count: How many things there are; None if nobody knows.
         show: Always or never; None draws on a terminal if there are many.
     """
-    if not (show if show is not None else count >= _MANY and sys.stderr.isatty()):
+    is_long = count is None or count >= _MANY
+    if not (show if show is not None else is_long and sys.stderr.isatty()):
         yield lambda _: None
         return
     from rich.console import Console

@@ -14,9 +14,10 @@ from typing import IO, Any
 from aletheia_like.metastore.reading import amended, merged_by_time
 from aletheia_like.model.names import from_id
 from aletheia_like.model.rows import AMEND, STREAM, Absent, Columns
+from aletheia_like.transfer.bar import counting_bar
 from aletheia_like.transfer.cells import Kind, cell_json, kinds_of
 from aletheia_like.transfer.mentions import Names, merge, of_fields, of_rows
-from aletheia_like.transfer.source import ROWS, Entry, Source, is_run, whole_project
+from aletheia_like.transfer.source import Entry, Source, is_run, with_rows
 from aletheia_like.transfer.storedrows import WriterRows, read_writers
 
 _MEMORY_BYTES = 256 << 20
@@ -100,19 +101,20 @@ class Gathered:
         self._waiting.close()
 
 
-def gather(source: Source) -> Gathered:
-    """Read everything but blobs."""
+def gather(source: Source, *, show: bool | None) -> Gathered:
+    """Read everything but blobs; `show` tells whether to draw a bar."""
     gathered = Gathered()
-    for entry in whole_project(source):
-        gathered.documents.append(entry)
-        merge(gathered.names, of_fields(entry.fields).items())
-        if is_run(entry.path):
-            chunks = list(source.collection(f"{entry.path}/{ROWS}"))
+    with counting_bar(f"reading {source.project}", None, show=show) as done:
+        for entry, chunks in with_rows(source):
+            gathered.documents.append(entry)
+            merge(gathered.names, of_fields(entry.fields).items())
             for chunk in chunks:
                 columns, count = chunk.fields.get("columns"), chunk.fields.get("count")
                 if isinstance(columns, str) and isinstance(count, int):
                     merge(gathered.names, of_rows(columns, count).items())
-            gathered.add(seen_rows(entry.path, read_writers(chunks)))
+            if is_run(entry.path):
+                gathered.add(seen_rows(entry.path, read_writers(chunks)))
+            done(1)
     return gathered
 
 

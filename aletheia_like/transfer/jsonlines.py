@@ -19,6 +19,7 @@ import functools
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -30,10 +31,11 @@ from aletheia_like.model import jsontext
 from aletheia_like.model.names import from_id, to_id
 from aletheia_like.model.rows import moment
 from aletheia_like.transfer import mentions
+from aletheia_like.transfer.bar import counting_bar
 from aletheia_like.transfer.blobfolder import BlobFolder, NamedBlob
 from aletheia_like.transfer.canonical import text_of
 from aletheia_like.transfer.report import Tally
-from aletheia_like.transfer.source import ROWS, Blob, Entry, Source, is_run, whole_project
+from aletheia_like.transfer.source import Blob, Entry, Source, is_run, with_rows
 from aletheia_like.transfer.storedrows import WriterRows, cells_of, read_writers
 
 DATA = "data.jsonl"
@@ -100,11 +102,11 @@ def export_lines(source: Source, folder: Path, *, whole: bool, show: bool | None
         )
         raise AlreadyExistsError(message)
     folder.mkdir(parents=True, exist_ok=True)
-    blobs = BlobFolder(folder, dict(written.files), show=show)
+    blobs = BlobFolder(folder, dict(written.files), show=False)
     with (folder / DATA).open("r+b" if (folder / DATA).exists() else "w+b") as stream:
         stream.seek(written.size)
         stream.truncate()
-        return _Writer(source, stream, written, blobs).write(whole=whole)
+        return _Writer(source, stream, written, blobs).write(whole=whole, show=show)
 
 
 def read_written(folder: Path) -> Written:
@@ -232,17 +234,19 @@ class _Writer:
         self._tally = Tally()
         self._lines = written.lines
 
-    def write(self, *, whole: bool) -> Tally:
+    def write(self, *, whole: bool, show: bool | None) -> Tally:
         if not self._lines:
             head = {"kind": "export", "format": FORMAT, "project": self._source.project}
             self._stream.write(_dumped(head))
             self._lines = 1
         gone = dict.fromkeys(self._written.documents)
-        for entry in whole_project(self._source):
-            gone.pop(entry.path, None)
-            self._document(entry)
-            if is_run(entry.path):
-                self._rows(entry.path)
+        with counting_bar(f"exporting {self._source.project}", None, show=show) as done:
+            for entry, chunks in with_rows(self._source):
+                gone.pop(entry.path, None)
+                self._document(entry)
+                if chunks:
+                    self._rows(entry.path, chunks)
+                done(1)
         for path in gone if whole else ():
             if path in self._written.documents:
                 self._delete(path)
@@ -276,18 +280,16 @@ class _Writer:
         self._add(_dumped({"kind": "deleted", "path": path}))
         self._written.forget(path)
 
-    def _rows(self, run_path: str) -> None:
-        chunks = []
-        for chunk in self._source.collection(f"{run_path}/{ROWS}"):
+    def _rows(self, run_path: str, chunks: Sequence[Entry]) -> None:
+        for chunk in chunks:
             key = (run_path, str(chunk.fields.get("writer")))
             if int(chunk.fields.get("last", 0)) > self._written.rows.get(key, 0):
                 columns, count = chunk.fields.get("columns"), chunk.fields.get("count")
                 if isinstance(columns, str) and isinstance(count, int):
                     self._mention(mentions.of_rows(columns, count))
-            chunks.append(chunk)
         for rows in read_writers(chunks):
             known = self._written.rows.get((run_path, rows.writer), 0)
-            if rows.sequences[-1] > known:
+            if rows.sequences and rows.sequences[-1] > known:
                 lines = _row_lines(run_path, rows, known)
                 self._tally.rows += len(lines)
                 self._waiting += lines

@@ -54,7 +54,7 @@ def export_parquet(source: Source, folder: Path, *, show: bool | None) -> Tally:
     """
     import_extra("pyarrow.parquet", "sql")
     check_target(folder, source.project)
-    gathered = gather(source)
+    gathered = gather(source, show=show)
     try:
         return _Writer(source, gathered, folder, show=show).write()
     finally:

@@ -7,7 +7,9 @@ An entry is a document as it was stored, so whatever it holds moves with it.
 from __future__ import annotations
 
 import datetime as dt
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,6 +20,7 @@ from aletheia_like.model.values import Value
 from aletheia_like.ports.documents import Document, Query
 
 _BATCH = 300
+_AHEAD = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,30 @@ def whole_project(source: Source) -> Iterator[Entry]:
     if project is not None:
         yield project
     yield from walk(source)
+
+
+def with_rows(source: Source) -> Iterator[tuple[Entry, list[Entry]]]:
+    """Yield every document, and with each run the chunks of its rows, read some runs ahead."""
+    waiting: deque[tuple[Entry, Future[list[Entry]] | None]] = deque()
+    with ThreadPoolExecutor(_AHEAD, thread_name_prefix="aletheia-rows") as pool:
+
+        def read(path: str) -> list[Entry]:
+            return list(source.collection(f"{path}/{ROWS}"))
+
+        try:
+            for entry in whole_project(source):
+                is_one = is_run(entry.path)
+                waiting.append((entry, pool.submit(read, entry.path) if is_one else None))
+                while sum(future is not None for _, future in waiting) > _AHEAD:
+                    yield _read(*waiting.popleft())
+            while waiting:
+                yield _read(*waiting.popleft())
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _read(entry: Entry, future: Future[list[Entry]] | None) -> tuple[Entry, list[Entry]]:
+    return entry, [] if future is None else future.result()
 
 
 def is_run(path: str) -> bool:

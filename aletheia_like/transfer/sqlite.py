@@ -78,7 +78,7 @@ def export_sqlite(source: Source, path: Path, *, show: bool | None) -> Tally:
     check_target(path, source.project)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    gathered = gather(source)
+    gathered = gather(source, show=show)
     try:
         with contextlib.closing(sqlite3.connect(temporary)) as connection:
             connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
