@@ -83,9 +83,7 @@ class Recorded:
     @property
     def documents(self) -> int:
         """How many documents that is, without the index of files, which all projects share."""
-        return (
-            self.runs + self.results + self.chunks + self.versions + self.files + self.others
-        )
+        return self.runs + self.results + self.chunks + self.versions + self.files + self.others
 
     def estimate(self) -> UsageRecord:
         """Return about how many operations recording it takes."""
