@@ -176,10 +176,22 @@ def unpack(text: str, count: int) -> Columns:
     Raises:
         ValueError: It is no such text.
     """
+    stored = unpack_stored(text, count)
+    cells = {name: _decoded(column) for name, column in stored.cells.items()}
+    return Columns(stored.timestamps, cells)
+
+
+def unpack_stored(text: str, count: int) -> Columns:
+    """Return the rows of a text that `pack` wrote, their cells in the form they have in it.
+
+    Such cells can be packed again as they are.
+
+    Raises:
+        ValueError: It is no such text.
+    """
     moments, stored = stored_columns(text)
     timestamps = [moment / _MICROSECONDS for moment in moments]
-    cells = {name: _decoded(_dense(column, count)) for name, column in stored.items()}
-    return Columns(timestamps, cells)
+    return Columns(timestamps, {name: _dense(column, count) for name, column in stored.items()})
 
 
 def stored_columns(text: str) -> tuple[list[int], dict[str, Any]]:
