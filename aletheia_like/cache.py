@@ -7,6 +7,7 @@ The layout is an interface; other programs may read it:
     trees/{digest}/...                a directory by its manifest's digest, or a file under its
                                       own name: hard links to blobs if possible, else copies
     records/...                       what `stat` said when a file was last verified
+    rows/                             rows of runs that have ended, for SQL
     documents/                        what data sets and artifacts are opened by, for offline work
     locks/                            best effort, so that one process downloads for all
     quarantine/                       files that no longer had their content

@@ -16,7 +16,6 @@ from urllib.parse import quote
 from aletheia_like.adapters.counting import CountingBlobStore, CountingDocumentStore
 from aletheia_like.adapters.retrying import RetryingBlobStore, RetryingDocumentStore
 from aletheia_like.cache import LocalCache
-from aletheia_like.metastore.metastore import OpenMetastore
 from aletheia_like.metastore.session import Session, utc_now
 from aletheia_like.metastore.spool import Spool
 from aletheia_like.model.digests import digest_bytes
@@ -34,11 +33,12 @@ from aletheia_like.settings import (
     parse_blobs_url,
     parse_url,
 )
+from aletheia_like.transfer.moving import MovingMetastore
 
 _log = logging.getLogger("aletheia")
 
 
-class Metastore(OpenMetastore):
+class Metastore(MovingMetastore):
     """A project in the metastore that arguments, environment and configuration name.
 
     Nothing is read or written, and no network is touched, before the first use.
@@ -76,6 +76,9 @@ class Metastore(OpenMetastore):
         )
         super().__init__(open_session(settings))
         _log.info("metastore %r: %s", self.project, self._session.description)
+
+    def _open_other(self, url: str) -> Metastore:
+        return Metastore(self.project, url=url, cache_dir=self._session.settings.cache_dir)
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,11 +120,12 @@ def changes_nothing(fields: Fields, changes: Mapping[FieldPath, Value | Removal]
     """Whether an update would leave the fields as they are."""
     return all(
         (found is _ABSENT) if value is REMOVE else equal(found, value)
-        for found, value in ((_field_at(fields, path), value) for path, value in changes.items())
+        for found, value in ((field_at(fields, path), value) for path, value in changes.items())
     )
 
 
-def _field_at(fields: Fields, path: FieldPath) -> Any:
+def field_at(fields: Fields, path: FieldPath) -> Any:
+    """Return the value at a path; something that equals no value if there is none."""
     level: Any = fields
     for key in path:
         if not isinstance(level, dict) or key not in level:
@@ -134,7 +135,7 @@ def _field_at(fields: Fields, path: FieldPath) -> Any:
 
 
 def _key_at(fields: Fields, path: FieldPath) -> Key | None:
-    value = _field_at(fields, path)
+    value = field_at(fields, path)
     return None if value is _ABSENT else value_key(value)
 
 
@@ -142,7 +143,7 @@ def _predicate(one: Filter) -> Predicate:
     holds = _condition(one)
 
     def matches(fields: Fields) -> bool:
-        found = _field_at(fields, one.path)
+        found = field_at(fields, one.path)
         return found is not _ABSENT and holds(found)
 
     return matches

@@ -31,10 +31,20 @@ def text_tests(filters: Sequence[Filter]) -> list[TextTest]:
     return [test for one in filters if (test := _text_test(one)) is not None]
 
 
+def text_test(filters: Sequence[Filter]) -> TextTest | None:
+    """Return one test that the text of every matching document passes, if there is any."""
+    tests = text_tests(filters)
+    if len(tests) > 1:
+        return lambda text: all(test(text) for test in tests)
+    return tests[0] if tests else None
+
+
 def _text_test(one: Filter) -> TextTest | None:
     value = one.value
     if isinstance(value, str | bool | None):
         return _has_member(one) if one.operator == "==" else None
+    if isinstance(value, dict | list) and one.operator in _COMPARISONS:
+        return _has_opening(one)
     if isinstance(value, int | float) and one.operator in _COMPARISONS and not math.isnan(value):
         return _has_number(one)
     return None
@@ -45,6 +55,12 @@ def _has_member(one: Filter) -> TextTest:
     return lambda text: member in text
 
 
+def _has_opening(one: Filter) -> TextTest:
+    """A map or list stands only beside its like."""
+    opening = f"{key_text(one.path[-1])}{'[' if isinstance(one.value, list) else '{'}"
+    return lambda text: opening in text
+
+
 def _has_number(one: Filter) -> TextTest:
     key = key_text(one.path[-1])
     find = re.compile(re.escape(key) + r"(-?\d[\d.eE+-]*)").findall
@@ -53,11 +69,12 @@ def _has_number(one: Filter) -> TextTest:
     compare, value = _COMPARISONS[one.operator], one.value
 
     def test(text: str) -> bool:
-        return other in text or any(compare(_number(found), value) for found in find(text))
+        return other in text or any(compare(number(found), value) for found in find(text))
 
     return test
 
 
-def _number(text: str) -> int | float:
+def number(text: str) -> int | float:
+    """Return the number that a JSON text writes."""
     # An integer as a float would lose digits beyond 2^53.
     return int(text) if text.lstrip("-").isdigit() else float(text)

@@ -18,16 +18,18 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, cast
 
 from aletheia_like.adapters._connections import Connections
 from aletheia_like.adapters._matching import (
     changes_nothing,
     check_precondition,
     compiled,
+    field_at,
     ordered,
 )
-from aletheia_like.adapters._prefilter import text_tests
+from aletheia_like.adapters._prefilter import text_test
+from aletheia_like.adapters._topmost import PossibleKeys, first_of, possible_keys
 from aletheia_like.errors import IntegrityError
 from aletheia_like.model.jsontext import from_text, to_text
 from aletheia_like.model.values import Fields, Value, check_fields
@@ -191,19 +193,39 @@ class SqliteDocumentStore:
             f"SELECT {_COLUMNS} FROM documents WHERE collection = ? ORDER BY id LIMIT ?",  # noqa: S608
             (query.collection, -1 if query.filters or limit is None else limit),
         )
-        rows = map(_unpacked, stored)
+        rows: Iterator[_Row] = map(_unpacked, stored)
+        test = text_test(query.filters)
+        if test is not None:
+            rows = (row for row in rows if test(row[3]))
+        keys_in = possible_keys(query)
+        if keys_in is not None:
+            return iter(self._first(rows, query, keys_in))
         found = self._filtered(rows, query) if query.filters else ((row, None) for row in rows)
         return itertools.islice(found, limit)
 
+    def _first(self, rows: Iterable[_Row], query: Query, keys_in: PossibleKeys) -> list[_Found]:
+        """Return what matches and may be among the first of the order."""
+        matches = compiled(query.filters)
+        order = query.order_by[0]
+        found: list[_Found] = []
+
+        def decoded(row: _Row) -> Value:
+            fields = self._fields(f"{query.collection}/{row[0]}", row[3])
+            if not matches(fields):
+                return None
+            found.append((row, fields))
+            return field_at(fields, order.path)
+
+        texts = ((row[3], row) for row in rows)
+        first_of(texts, keys_in, decoded, query.limit or 0, descending=order.descending)
+        return found
+
     def _filtered(self, rows: Iterable[_Row], query: Query) -> Iterator[_Found]:
         matches = compiled(query.filters)
-        tests = text_tests(query.filters)
         for row in rows:
-            text = row[3]
-            if all(test(text) for test in tests):
-                fields = self._fields(f"{query.collection}/{row[0]}", text)
-                if matches(fields):
-                    yield row, fields
+            fields = self._fields(f"{query.collection}/{row[0]}", row[3])
+            if matches(fields):
+                yield row, fields
 
     def _document(
         self,
@@ -249,7 +271,7 @@ def _packed(text: str) -> str | bytes:
 def _unpacked(row: tuple[str, str, str, str | bytes]) -> _Row:
     id_, revision, updated_at, stored = row
     if isinstance(stored, str):
-        return id_, revision, updated_at, stored
+        return cast("_Row", row)
     try:
         return id_, revision, updated_at, zlib.decompress(stored).decode()
     except (zlib.error, UnicodeDecodeError):

@@ -29,6 +29,7 @@ from aletheia_like.metastore.run import Run
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.tables import run_row
 from aletheia_like.model.names import split_reference
+from aletheia_like.model.records import RunRecord
 from aletheia_like.settings import EmbeddedUrl, FirestoreUrl, load_settings, parse_url
 
 UNNAMED = "unnamed"
@@ -37,9 +38,32 @@ UNNAMED = "unnamed"
 _METRICS_SHOWN = 4
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which runs are to be listed.
+
+    Attributes:
+        where: A condition.
+        order_by: A column, perhaps with `-` before it.
+        limit: At most so many.
+        debug: Show those for trials too.
+    """
+
+    where: str | None
+    order_by: str | None
+    limit: int | None
+    debug: bool
+
+    @property
+    def names_runs(self) -> bool:
+        """Whether it is about runs, not about experiments."""
+        return any(one is not None for one in (self.where, self.order_by, self.limit))
+
+
 @click.command(short_help="List projects, experiments or runs.")
 @click.argument("name", required=False)
 @click.option("--debug", is_flag=True, help="Show experiments and runs for trials too.")
+@click.option("--where", help='Only runs for which this holds, such as "metrics.acc > 0.9".')
 @click.option("--order-by", help="A column such as metrics.acc; -metrics.acc, greatest first.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many runs.")
 @store_options
@@ -47,6 +71,7 @@ def ls(
     name: str | None,
     *,
     debug: bool,
+    where: str | None,
     order_by: str | None,
     limit: int | None,
     project: str | None,
@@ -55,19 +80,29 @@ def ls(
 ) -> None:
     """List projects, the experiments of a project, or the runs of an experiment.
 
-    Examples: aletheia ls; aletheia ls -p penguins; aletheia ls "penguins/which species"
+    With --where or --limit, the runs of all experiments of a project.
+
+    Examples: aletheia ls; aletheia ls -p penguins; aletheia ls "penguins/which species";
+    aletheia ls "penguins/which species" --where "metrics.acc > 0.9 and tags contains 'base'"
     """
     given = project or configured_project()
     parts = [] if name is None else split_reference(name)
+    wanted = Wanted(where, order_by, limit, debug)
     if not parts and given is None:
+        if wanted.names_runs:
+            message = "--where, --order-by and --limit are about runs: name a project by -p"
+            raise InvalidValueError(message)
         _list_projects(url, as_json=as_json)
     elif not parts or (len(parts) == 1 and project is None and given is None):
         is_named = bool(parts) or project is not None
         chosen = parts[0] if parts else str(given)
-        _list_experiments(chosen, url, debug=debug, as_json=as_json, must_exist=is_named)
+        if wanted.names_runs:
+            _list_runs(chosen, None, url, wanted, as_json=as_json)
+        else:
+            _list_experiments(chosen, url, debug=debug, as_json=as_json, must_exist=is_named)
     else:
         chosen, experiment = project_and_rest(parts, given, 1)
-        _list_runs(chosen, experiment[0], url, (order_by, limit), debug=debug, as_json=as_json)
+        _list_runs(chosen, experiment[0], url, wanted, as_json=as_json)
 
 
 @click.command(short_help="Show one run, with all that is known of it.")
@@ -203,37 +238,34 @@ def _list_experiments(
 
 
 def _list_runs(
-    project: str,
-    experiment: str,
-    url: str | None,
-    selection: tuple[str | None, int | None],
-    *,
-    debug: bool,
-    as_json: bool,
+    project: str, experiment: str | None, url: str | None, wanted: Wanted, *, as_json: bool
 ) -> None:
-    order_by, limit = selection
     with Metastore(project, url=url, git="off") as ms:
-        opened = ms.experiment(experiment)
-        found = opened.runs(order_by=order_by, limit=limit, debug=debug or None)
+        chosen = wanted.where, wanted.order_by, wanted.limit
+        if experiment is None:
+            found = ms.runs(*chosen, debug=wanted.debug)
+        else:
+            found = ms.experiment(experiment).runs(*chosen, debug=wanted.debug or None)
     if as_json:
         print_json([run_row(record) for record in found])
         return
     if not len(found):
-        say(f"no runs in experiment {experiment!r} yet")
+        place = f"project {project!r}" if experiment is None else f"experiment {experiment!r}"
+        such = "such runs" if wanted.where else "runs"
+        say(f"no {such} in {place}{'' if wanted.where else ' yet'}")
         return
-    rows = [
-        {
-            **run_row(record),
-            "took": shown_seconds(run_row(record)["seconds"]),
-            "commit": (run_row(record)["commit"] or "")[:8],
-        }
-        for record in found
-    ]
+    rows = [_shown_row(record) for record in found]
     metrics = [name for name in found.columns if name.startswith("metrics.")][:_METRICS_SHOWN]
-    columns = {"id": "run", "name": "name", "status": "status"}
+    columns = {"experiment": "experiment"} if experiment is None else {}
+    columns |= {"id": "run", "name": "name", "status": "status"}
     columns |= {"fold": "fold"} if any(row["fold"] is not None for row in rows) else {}
     columns |= {name: name.removeprefix("metrics.") for name in metrics}
     print_table(rows, columns | {"took": "took", "started_at": "started", "commit": "commit"})
+
+
+def _shown_row(record: RunRecord) -> dict[str, Any]:
+    row = run_row(record)
+    return {**row, "took": shown_seconds(row["seconds"]), "commit": (row["commit"] or "")[:8]}
 
 
 def _packages(session: Session, digest: str | None) -> str | None:

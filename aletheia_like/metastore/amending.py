@@ -111,6 +111,9 @@ def amend(session: Session, amendment: Amendment) -> None:
             message = f"{amendment.run_path} was deleted: its rows cannot be changed"
             raise NotFoundError(message)
         changes = _summary_changes(amendment, document)
+        if document.fields.get("status") != "running":
+            # Who keeps the rows of ended runs learns of the change from the run's document.
+            changes = {**changes, ("rows_at",): session.clock()}
         rows = _chunk_writes(amendment)
         return [*rows, Update(document.path, changes, document.revision)] if changes else rows
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from aletheia_like.model import codec
 from aletheia_like.model.parameters import flatten
 from aletheia_like.model.records import LOST_SECONDS, RunRecord, seen_status
-from aletheia_like.model.values import equal
+from aletheia_like.model.values import Fields, equal
 from aletheia_like.ports.documents import Document
 
 ChangeKind = Literal["added", "changed", "removed"]
@@ -153,9 +153,17 @@ def _sorted(named: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return dict(sorted(named, key=itemgetter(0)))
 
 
-def seen_record(document: Document) -> RunRecord:
-    """Return a run's record as a reader should see it: lost, if it has fallen silent."""
-    record = codec.run_record(document.path, document.fields, document.updated_at)
+def seen_record(document: Document, fields: Fields | None = None) -> RunRecord:
+    """Return a run's record as a reader should see it: lost, if it has fallen silent.
+
+    Args:
+        document: The run's document.
+        fields: Those of its fields that are wanted; all by default.
+    """
+    wanted = document.fields if fields is None else fields
+    record = codec.run_record(document.path, wanted, document.updated_at)
+    if "status" not in wanted and fields is not None:
+        return record
     status = seen_status(record.status, document.updated_at, document.read_at)
     return record if status == record.status else dataclasses.replace(record, status=status)
 

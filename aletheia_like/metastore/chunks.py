@@ -196,16 +196,7 @@ class Chunker:
         return paths.chunk(self.run_path, self.writer, chunk.first)
 
     def _write(self, chunk: Chunk, text: str, earlier: Chunk | None) -> Write:
-        fields: dict[str, Value] = {
-            "schema_version": SCHEMA_VERSION,
-            "writer": self.writer,
-            "first": chunk.first,
-            "last": chunk.lines[-1].sequence,
-            "count": len(chunk.lines),
-            "from": moment(chunk.lines[0].timestamp),
-            "to": moment(chunk.lines[-1].timestamp),
-            "columns": text,
-        }
+        fields = _fields(self.writer, chunk, text)
         if earlier is None:
             return Create(self._path(chunk), fields)
         changes: Mapping[FieldPath, Value] = {(name,): value for name, value in fields.items()}
@@ -222,6 +213,30 @@ def stored_spans(documents: DocumentStore, run_path: str, writer: str) -> list[S
     """Return which rows of a writer are in the store, by their first and last; sorted."""
     chunks = stored_chunks(documents, run_path, writer)
     return sorted((int(one.fields["first"]), int(one.fields["last"])) for one in chunks)
+
+
+def packed_chunks(writer: str, sized: Sequence[tuple[Line, int]]) -> list[dict[str, Value]]:
+    """Return the documents that hold rows, as few as possible.
+
+    Args:
+        writer: Unique name of their writer.
+        sized: Its rows by their sequence numbers, and about how many bytes each takes.
+    """
+    found = (one for part in _cut(sized) for one in _packed(part))
+    return [_fields(writer, chunk, text) for chunk, text in found]
+
+
+def _fields(writer: str, chunk: Chunk, text: str) -> dict[str, Value]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "writer": writer,
+        "first": chunk.first,
+        "last": chunk.lines[-1].sequence,
+        "count": len(chunk.lines),
+        "from": moment(chunk.lines[0].timestamp),
+        "to": moment(chunk.lines[-1].timestamp),
+        "columns": text,
+    }
 
 
 def _cut(sized: Sequence[tuple[Line, int]]) -> list[list[tuple[Line, int]]]:

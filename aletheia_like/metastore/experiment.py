@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aletheia_like.errors import (
     AlreadyExistsError,
-    InvalidValueError,
     NotFoundError,
     UnavailableError,
 )
 from aletheia_like.feeds import Preparing
 from aletheia_like.metastore.artifacts import ArtifactVersion, Maker, add_artifact
+from aletheia_like.metastore.comparing import Comparison, compare
 from aletheia_like.metastore.deleting import delete_run
 from aletheia_like.metastore.handle import DocumentHandle
 from aletheia_like.metastore.leaderboard import add_result, read_results
 from aletheia_like.metastore.run import Run
+from aletheia_like.metastore.searching import existing_run, find_run, find_runs, understood
 from aletheia_like.metastore.session import Session, author
 from aletheia_like.metastore.starting import check_request, start
-from aletheia_like.metastore.tables import Runs, Table, run_row
+from aletheia_like.metastore.tables import Runs, Table
 from aletheia_like.metastore.watching import Watch, watch
 from aletheia_like.model import codec, paths
-from aletheia_like.model.records import ExperimentRecord, RunRecord, seen_status
+from aletheia_like.model.records import ExperimentRecord, RunRecord
 from aletheia_like.model.values import FieldPath, Value
-from aletheia_like.ports.documents import Create, Document, Query, Removal
+from aletheia_like.ports.documents import Create, Document, Removal
 
 _log = logging.getLogger("aletheia")
 _KNOWN = frozenset(ExperimentRecord.__dataclass_fields__) - {"extra"} | {"schema_version"}
@@ -175,26 +175,48 @@ class Experiment(DocumentHandle):
         *,
         debug: bool | None = None,
     ) -> Runs:
-        """Return the runs' records; one read each, and nothing is written.
+        """Return the runs that answer a question; one read each, and nothing is written.
+
+        What the store can search by itself is left to it, so that fewer runs are read.
 
         Args:
-            where: Only the runs for which this holds.
-            order_by: A column such as `metrics.acc`, `-metrics.acc` for the greatest first; runs
-                without it come last. By default the order in which they started.
+            where: Only the runs for which this holds, such as
+                `metrics.acc > 0.9 and tags contains 'base'`.
+            order_by: A column such as `metrics.acc`, `-metrics.acc` for the greatest first;
+                numbers come first, then moments, texts and truth values, at last runs without it
+                or with NaN. Among equals, and by default, the order in which they started.
             limit: At most so many.
             debug: Whether trial runs are shown; by default only if the experiment is one.
+
+        Raises:
+            InvalidValueError: The condition cannot be read, or names what no run has.
         """
-        if where is not None:
-            message = "searching with where= is not available in this version: filter the records"
-            raise InvalidValueError(message)
-        if limit is not None and limit < 1:
-            message = f"limit must be at least 1, not {limit}"
-            raise InvalidValueError(message)
         shown = self._debug if debug is None else debug
-        found = self._session.documents.query(Query(paths.runs(self._path)))
-        records = [_seen(document) for document in found]
-        kept = [record for record in records if shown or not record.debug]
-        return Runs(_ordered(kept, order_by)[:limit])
+        asked = understood(where, order_by, limit, debug=shown)
+        return find_runs(self._session, [paths.runs(self._path)], asked)
+
+    def filter(self, accept: Callable[[RunRecord], Any], *, debug: bool | None = None) -> Runs:
+        """Return the runs that a function accepts, in the order in which they started.
+
+        Args:
+            accept: Is given each run's record.
+            debug: See `runs`.
+        """
+        return self.runs(debug=debug).filter(accept)
+
+    def compare(self, *runs: str | int | Run) -> Comparison:
+        """Return runs side by side: parameters, metrics, code, data sets, machine, packages.
+
+        Args:
+            *runs: Ids or names as in `exper["3"]`, or runs that were opened, also of other
+                experiments.
+
+        Raises:
+            NotFoundError: There is no such run.
+            InvalidValueError: They are fewer than two, or one is named twice.
+        """
+        opened = [one if isinstance(one, Run) else self[one] for one in runs]
+        return compare(self._session, [one.record for one in opened])
 
     def results(self, *, debug: bool | None = None) -> Table:
         """Return the leaderboard: one flat row for each finished run; one read each."""
@@ -334,6 +356,24 @@ class Experiment(DocumentHandle):
         """The counter has moved on."""
         self._counter = None
 
+    def __getitem__(self, key: str | int) -> Run:
+        """Open a run for reading by its id, else the newest of that name; -1 is the newest of all.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        found = existing_run(self._session, self._path, key, debug=self._debug)
+        return Run(self, found)
+
+    def __contains__(self, key: object) -> bool:
+        """Whether there is a run of this id or name."""
+        if not isinstance(key, str | int) or isinstance(key, bool):
+            return False
+        return find_run(self._session, self._path, str(key)) is not None
+
+    def __iter__(self) -> Iterator[RunRecord]:
+        return iter(self.runs())
+
     def _record_changes(self, encoded: Mapping[FieldPath, Value | Removal]) -> None:
         if encoded:
             feed = None if self._confirmed else Preparing(self.confirm)
@@ -404,30 +444,3 @@ def _create_or_read(
         return Document(path, fields, str(revision), now, now)
 
     return session.retry(attempt, AlreadyExistsError)
-
-
-def _seen(document: Document) -> RunRecord:
-    record = codec.run_record(document.path, document.fields, document.updated_at)
-    status = seen_status(record.status, document.updated_at, document.read_at)
-    return replace(record, status=status) if status != record.status else record
-
-
-def _ordered(records: list[RunRecord], order_by: str | None) -> list[RunRecord]:
-    if order_by is None:
-        return sorted(records, key=lambda record: (str(record.started_at), record.number or 0))
-    column = order_by.removeprefix("-")
-    rows = {id(record): run_row(record).get(column) for record in records}
-    known = [record for record in records if _is_ordered(rows[id(record)])]
-    rest = [record for record in records if not _is_ordered(rows[id(record)])]
-    known.sort(key=lambda record: _sort_key(rows[id(record)]), reverse=order_by.startswith("-"))
-    return known + rest
-
-
-def _is_ordered(value: Any) -> bool:
-    return value is not None and not (isinstance(value, float) and math.isnan(value))
-
-
-def _sort_key(value: Any) -> tuple[str, Any]:
-    if isinstance(value, bool | int | float):
-        return "number", value
-    return type(value).__name__, value if isinstance(value, str) else str(value)

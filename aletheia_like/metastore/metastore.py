@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from aletheia_like.cache import LocalCache
 from aletheia_like.errors import InvalidValueError, NotFoundError, UnavailableError
@@ -22,14 +22,19 @@ from aletheia_like.metastore.datasets import (
 )
 from aletheia_like.metastore.experiment import Experiment, open_experiment
 from aletheia_like.metastore.rows import Rows
+from aletheia_like.metastore.searching import find_runs, understood
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.storing import lengthen, shorten
+from aletheia_like.metastore.tables import Runs, import_extra
 from aletheia_like.model import codec, paths
 from aletheia_like.model.names import check_name, with_article
 from aletheia_like.model.records import ProjectRecord, VersionRecord
 from aletheia_like.model.values import FieldPath, Value, decode, encode
 from aletheia_like.ports.documents import Create, Document, Query, Removal, Update, Write
 from aletheia_like.ports.usage import UsageRecord
+
+if TYPE_CHECKING:
+    from aletheia_like.metastore.sql import Engine
 
 _log = logging.getLogger("aletheia")
 
@@ -43,6 +48,7 @@ class OpenMetastore:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._engine: Engine | None = None
 
     @property
     def project(self) -> str:
@@ -125,6 +131,40 @@ class OpenMetastore:
         opened = [Experiment(self._session, one, writable=False) for one in found]
         return [one for one in opened if debug or not one.debug]
 
+    def __contains__(self, name: object) -> bool:
+        """Whether the project has an experiment of this name."""
+        if not isinstance(name, str):
+            return False
+        try:
+            path = paths.experiment(self._session.project_path, name)
+        except InvalidValueError:
+            return False
+        return self._session.documents.get(path) is not None
+
+    def runs(
+        self,
+        where: str | None = None,
+        order_by: str | None = None,
+        limit: int | None = None,
+        *,
+        debug: bool = False,
+    ) -> Runs:
+        """Return runs of all experiments; see `Experiment.runs`.
+
+        Args:
+            where: Only the runs for which this holds.
+            order_by: A column such as `metrics.acc`, `-metrics.acc` for the greatest first.
+            limit: At most so many.
+            debug: Whether trial runs, and experiments for trials, are shown.
+
+        Raises:
+            InvalidValueError: The condition cannot be read, or names what no run has.
+        """
+        asked = understood(where, order_by, limit, debug=debug)
+        experiments = self.experiments(debug=debug)
+        collections = [paths.runs(one.path) for one in experiments]
+        return find_runs(self._session, collections, asked)
+
     def projects(self) -> list[ProjectRecord]:
         """Return every project of this store, sorted by name; one read each."""
         found = self._session.documents.query(Query(paths.PROJECTS))
@@ -137,6 +177,39 @@ class OpenMetastore:
         are meant; each run costs a read for each of its chunks.
         """
         return project_rows(self._session, equal_to)
+
+    def sql(
+        self,
+        query: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+        *,
+        experiment: str | None = None,
+    ) -> Any:
+        """Return the answer to a query in DuckDB's SQL as a pandas DataFrame; nothing is changed.
+
+        The tables are `runs`, `rows` (also called `events`), `system`, `results`, `artifacts`,
+        `datasets` and `files`. Only those that the query names are fetched, and of `runs` and
+        `rows` only what `WHERE experiment = … AND run_id = …` lets through: a read for each run,
+        and for each chunk of rows that is not in the local cache. A run that has ended is read
+        once.
+
+        Args:
+            query: One query: SELECT, WITH, FROM, DESCRIBE or EXPLAIN.
+            parameters: Values for `?` or `$1`; by name for `$name`.
+            experiment: Only what belongs to this experiment.
+
+        Raises:
+            InvalidValueError: The query is none, names what there is not, or is to change
+                something.
+            MissingExtraError: duckdb or pyarrow is not installed.
+        """
+        for module in ("duckdb", "pyarrow", "pandas"):
+            import_extra(module, "sql")
+        from aletheia_like.metastore.sql import Engine
+
+        if self._engine is None:
+            self._engine = Engine()
+        return self._engine.answer(self._session, query, parameters, experiment)
 
     def get_object(self, digest: str, *, trust: bool = False) -> Any:
         """Return an object that was logged in a row.
@@ -296,6 +369,8 @@ class OpenMetastore:
                 outage,
             )
         finally:
+            if self._engine is not None:
+                self._engine.close()
             self._session.documents.close()
             self._session.blobs.close()
 

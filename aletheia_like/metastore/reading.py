@@ -25,6 +25,8 @@ from aletheia_like.ports.documents import Document, Query
 Unsent = Mapping[str, Sequence[Line]]
 """Rows that are on this machine only, by the name of their writer."""
 
+NOTHING_UNSENT: Unsent = {}
+
 
 def read_columns(
     session: Session,
@@ -48,14 +50,22 @@ def read_columns(
     Raises:
         IntegrityError: A chunk cannot be read.
     """
-    chunks: dict[str, list[Document]] = {}
-    for one in session.documents.query(Query(paths.rows(run_path))) if stored else ():
-        chunks.setdefault(str(one.fields.get("writer")), []).append(one)
+    query = Query(paths.rows(run_path))
+    return columns_of(session.documents.query(query) if stored else (), unsent, stream)
+
+
+def columns_of(
+    chunks: Iterable[Document], unsent: Unsent = NOTHING_UNSENT, stream: str | None = None
+) -> Columns:
+    """Return the rows of a run whose chunks were read, as `read_columns` does."""
+    stored: dict[str, list[Document]] = {}
+    for one in chunks:
+        stored.setdefault(str(one.fields.get("writer")), []).append(one)
     writers = [
-        _of_writer(chunks.get(name, []), unsent.get(name, ()))
-        for name in dict.fromkeys([*chunks, *unsent])
+        _of_writer(stored.get(name, []), unsent.get(name, ()))
+        for name in dict.fromkeys([*stored, *unsent])
     ]
-    return _shown(_amended(_merged([one for one in writers if len(one)])), stream)
+    return _shown(amended(merged_by_time([one for one in writers if len(one)])), stream)
 
 
 def _of_writer(stored: Sequence[Document], unsent: Sequence[Line]) -> Columns:
@@ -66,7 +76,7 @@ def _of_writer(stored: Sequence[Document], unsent: Sequence[Line]) -> Columns:
         if one.fields["first"] <= covered:
             # Stored twice: by a writer that was killed, in its last moment, and by `sync`.
             new = max(0, min(len(columns), last - covered))
-            columns = _taken(columns, range(len(columns) - new, len(columns)))
+            columns = taken(columns, range(len(columns) - new, len(columns)))
         parts.append(columns)
         covered = max(covered, last)
     parts.append(from_lines([line for line in unsent if line.sequence > covered]))
@@ -81,8 +91,8 @@ def _unpacked(document: Document) -> Columns:
         raise IntegrityError(message) from error
 
 
-def _merged(writers: Sequence[Columns]) -> Columns:
-    """Return the rows of all writers by time."""
+def merged_by_time(writers: Sequence[Columns]) -> Columns:
+    """Return the rows of all writers by time; those of each keep their order."""
     if not writers:
         return Columns()
     together = joined(writers)
@@ -93,11 +103,11 @@ def _merged(writers: Sequence[Columns]) -> Columns:
         itertools.accumulate(writer.timestamps, max) for writer in writers
     )
     moments = list(keys)
-    return _taken(together, sorted(range(len(together)), key=moments.__getitem__))
+    return taken(together, sorted(range(len(together)), key=moments.__getitem__))
 
 
-def _amended(columns: Columns) -> Columns:
-    """Apply every later change to the rows before it."""
+def amended(columns: Columns) -> Columns:
+    """Apply every later change to the rows before it, and leave the changes out."""
     changes = columns.cells.get(AMEND)
     if changes is None:
         return columns
@@ -109,7 +119,7 @@ def _amended(columns: Columns) -> Columns:
                 column[row] = change["value"]
     kept = [index for index, change in enumerate(changes) if change is ABSENT]
     del cells[AMEND]
-    return _taken(Columns(columns.timestamps, cells), kept)
+    return taken(Columns(columns.timestamps, cells), kept)
 
 
 def _matching(
@@ -133,7 +143,7 @@ def _shown(columns: Columns, stream: str | None) -> Columns:
         return Columns()
     if streams is not None:
         wanted = ABSENT if stream is None else stream
-        columns = _taken(columns, [i for i, one in enumerate(streams) if one == wanted])
+        columns = taken(columns, [i for i, one in enumerate(streams) if one == wanted])
     named = {shown_name(name): column for name, column in columns.cells.items()}
     return Columns(
         columns.timestamps,
@@ -145,7 +155,8 @@ def _shown(columns: Columns, stream: str | None) -> Columns:
     )
 
 
-def _taken(columns: Columns, order: Sequence[int]) -> Columns:
+def taken(columns: Columns, order: Sequence[int]) -> Columns:
+    """Return the rows at these places."""
     return Columns(
         [columns.timestamps[index] for index in order],
         {name: [cells[index] for index in order] for name, cells in columns.cells.items()},

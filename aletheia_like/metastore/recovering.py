@@ -240,6 +240,9 @@ def _send_changes(session: Session, left: Left) -> None:
             wanted = fold(wanted, {(column,): summary})
         if step is not None and step != document.fields.get("last_step"):
             wanted = fold(wanted, {("last_step",): step})
+        if left.count and document.fields.get("status") != "running":
+            # Who keeps the rows of ended runs learns of more from the run's document.
+            wanted = fold(wanted, {("rows_at",): session.clock()})
         if not wanted:
             return []
         return [

@@ -343,6 +343,11 @@ class Run(Tracked):
         return self._path
 
     @property
+    def fields(self) -> dict[str, Any]:
+        """Its document, as seen here."""
+        return dict(self._fields)
+
+    @property
     def console(self) -> dict[str, Any] | None:
         """The end of what was printed, and the digest of the blob that holds all of it."""
         console = self._fields.get("console")

@@ -39,11 +39,16 @@ LONG_TEXT_BYTES = 16_384
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A file on this machine whose content has been hashed."""
+    """A file on this machine whose content has been hashed.
+
+    Attributes:
+        media_type: What it holds; None is guessed from its name.
+    """
 
     digest: str
     size: int
     path: Path
+    media_type: str | None = None
 
 
 def store_files(session: Session, files: Iterable[LocalFile], what: str) -> int:
@@ -143,7 +148,7 @@ def _index(session: Session, files: Sequence[LocalFile]) -> None:
 
 
 def _index_fields(session: Session, file: LocalFile) -> dict[str, Value]:
-    media_type, _ = mimetypes.guess_type(file.path.name)
+    media_type = file.media_type or mimetypes.guess_type(file.path.name)[0]
     return {
         "schema_version": SCHEMA_VERSION,
         "size": file.size,

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import functools
 import html
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import itertools
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, overload
 
 from aletheia_like.errors import InvalidValueError, MissingExtraError
+from aletheia_like.metastore.changes import seen_record
+from aletheia_like.model.names import from_id
 from aletheia_like.model.parameters import flatten
 from aletheia_like.model.records import RunRecord
+from aletheia_like.model.values import Fields, LongText, Value
+from aletheia_like.ports.documents import Document
 
 _SHOWN_ROWS = 20
 _INT64 = range(-(2**63), 2**63)
+_PLAIN = frozenset("bool int float str bytes moment datetime date time timedelta".split())
+_LISTS = frozenset(f"list {name}" for name in _PLAIN)
+_SCALARS = frozenset({bool, int, float, str, bytes})
+_UNKNOWN = "unknown"
+_NO_COLUMNS = frozenset(
+    "environment error datasets artifacts console summary summary_of_others token notes "
+    "stop_requested heartbeat_at resumed_at".split()
+)
+"""Fields of a run that its row does not show, so that they need not be read for it."""
 
 
 class Table:
@@ -24,7 +41,7 @@ class Table:
     @property
     def columns(self) -> list[str]:
         """Names of all columns, in the order of first appearance."""
-        return list(dict.fromkeys(key for row in self._rows for key in row))
+        return list(dict.fromkeys(itertools.chain.from_iterable(self._rows)))
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return the rows as dictionaries, every column in each."""
@@ -33,7 +50,10 @@ class Table:
 
     def to_pandas(self) -> Any:
         """Return a pandas DataFrame; what a row lacks is NaN."""
-        return import_extra("pandas", None).DataFrame(self.to_dicts(), columns=self.columns)
+        pandas = import_extra("pandas", None)
+        columns = self.columns
+        data = {name: [row.get(name) for row in self._rows] for name in columns}
+        return pandas.DataFrame(data, columns=columns, index=range(len(self)))
 
     def to_polars(self) -> Any:
         """Return a Polars DataFrame, with the columns of `to_arrow`."""
@@ -72,7 +92,9 @@ class Table:
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{html.escape(name)}</th>" for name in self.columns)
         body = "".join(
-            "<tr>" + "".join(f"<td>{_cell(value)}</td>" for value in row.values()) + "</tr>"
+            "<tr>"
+            + "".join(f"<td>{html.escape(cell_text(value))}</td>" for value in row.values())
+            + "</tr>"
             for row in self.to_dicts()[:_SHOWN_ROWS]
         )
         more = len(self) - _SHOWN_ROWS
@@ -81,19 +103,62 @@ class Table:
 
 
 class Runs(Table):
-    """Run records; parameters and metrics are columns `hyper_params.x` and `metrics.y`."""
+    """Run records; parameters and metrics are columns `hyper_params.x` and `metrics.y`.
 
-    def __init__(self, records: Sequence[RunRecord]) -> None:
-        self._records = list(records)
-        super().__init__([run_row(record) for record in self._records])
+    Args:
+        documents: The runs' documents; they are read when something is asked for.
+    """
 
-    def __iter__(self) -> Iterator[RunRecord]:
-        return iter(self._records)
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self._documents = list(documents)
+
+    @functools.cached_property
+    def _rows(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        return [run_row(seen_record(one, _shown_fields(one.fields))) for one in self._documents]
+
+    @functools.cached_property
+    def records(self) -> list[RunRecord]:
+        """Everything that is stored about each run."""
+        return [seen_record(document) for document in self._documents]
+
+    def filter(self, accept: Callable[[RunRecord], Any]) -> Runs:
+        """Return the runs whose record a function accepts, in their order."""
+        pairs = zip(self._documents, self.records, strict=True)
+        return Runs([document for document, record in pairs if accept(record)])
+
+    @property
+    def documents(self) -> list[Document]:
+        """The runs' documents, as they were read."""
+        return list(self._documents)
 
     @property
     def ids(self) -> list[str]:
         """Ids of the runs."""
-        return [record.id for record in self._records]
+        return [from_id(document.id) for document in self._documents]
+
+    @overload
+    def __getitem__(self, key: str) -> list[Any]: ...
+    @overload
+    def __getitem__(self, key: int) -> RunRecord: ...
+    @overload
+    def __getitem__(self, key: slice) -> Runs: ...
+    def __getitem__(self, key: str | int | slice) -> list[Any] | RunRecord | Runs:
+        """Return a column by its name, a run's record by its place, or some of the runs."""
+        if isinstance(key, str):
+            return super().__getitem__(key)
+        if isinstance(key, slice):
+            return Runs(self._documents[key])
+        return self.records[key]
+
+    def __iter__(self) -> Iterator[RunRecord]:
+        return iter(self.records)
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+
+def _shown_fields(fields: Fields) -> dict[str, Value]:
+    return {name: value for name, value in fields.items() if name not in _NO_COLUMNS}
 
 
 def run_row(record: RunRecord) -> dict[str, Any]:
@@ -122,22 +187,58 @@ def run_row(record: RunRecord) -> dict[str, Any]:
     return row
 
 
-def _cell(value: Any) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else "" if value is None else str(value)
-    return html.escape(text)
+def cell_text(value: Any) -> str:
+    """Return a value as a table for people shows it."""
+    match value:
+        case None:
+            return ""
+        case float():
+            return f"{value:.6g}"
+        case list() | tuple():
+            return ", ".join(map(cell_text, value))
+        case LongText(head=head):
+            return f"{head}…"
+        case _:
+            return str(value)
 
 
 def _one_type(values: Sequence[Any]) -> list[Any]:
     """Return a column as it is if its values share a type that all tables know, else as text."""
-    kinds = {type(value) for value in values if value is not None}
-    if complex in kinds or any(type(one) is int and one not in _INT64 for one in values):
-        return [None if value is None else str(value) for value in values]
-    if len(kinds) <= 1 or kinds <= {int, float}:
-        return [
-            float(value) if kinds == {int, float} and value is not None else value
-            for value in values
-        ]
-    return [None if value is None else str(value) for value in values]
+    types = {type(value) for value in values} - {type(None)}
+    if int in types and any(type(value) is int and value not in _INT64 for value in values):
+        return [None if value is None else _as_text(value) for value in values]
+    if types == {int, float}:
+        values = [None if value is None else float(value) for value in values]
+    elif len(types) > 1 or not types <= _SCALARS:
+        kinds = {_kind(value) for value in values if value is not None}
+        # An empty list goes with lists of any kind.
+        if len(kinds) > 1 and kinds - {"list"} <= _LISTS:
+            kinds.discard("list")
+        if len(kinds) > 1 or _UNKNOWN in kinds:
+            return [None if value is None else _as_text(value) for value in values]
+    return list(values)
+
+
+def _kind(value: Any) -> str:
+    """Return a value's type as columns distinguish them; of a list, what is inside."""
+    if isinstance(value, dt.datetime):
+        return "datetime" if value.tzinfo is None else "moment"
+    if isinstance(value, list):
+        inner = {_kind(item) for item in value}
+        if not inner:
+            return "list"
+        found = f"list {min(inner)}"
+        return found if len(inner) == 1 and found in _LISTS else _UNKNOWN
+    name = type(value).__name__
+    return name if name in _PLAIN else _UNKNOWN
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, LongText):
+        return cell_text(value)
+    if isinstance(value, dict | list):
+        return json.dumps(value, default=str, ensure_ascii=False)
+    return str(value)
 
 
 def import_extra(module: str, extra: str | None) -> Any:

@@ -34,7 +34,7 @@ from aletheia_like.model.rows import (
     shown_name,
     to_line,
 )
-from aletheia_like.model.values import Value, encode
+from aletheia_like.model.values import FieldPath, Value, encode
 from aletheia_like.ports.documents import Document, Update, Write
 
 MAX_LINE_BYTES = 65_536
@@ -115,6 +115,7 @@ class RunWriter:
         self._prepared = False
         self._told: dict[str, Any] = dict(summary)
         self._others_at = 0.0
+        self._untold = False
         self._deferred: deque[Deferred] = deque()
         self.unsure: set[str] = set()
         self._sure: dict[str, Any] | None = None
@@ -335,6 +336,7 @@ class RunWriter:
         stored = stored_spans(self._session.documents, self._path, self._name)
         with self._moving:
             self._chunker.resume(stored)
+            self._untold = True
 
     def close(self) -> None:
         """Take no more rows: the run ends."""
@@ -353,25 +355,29 @@ class RunWriter:
             now: Do so even if it was done a moment ago.
         """
         due = time.monotonic() - self._others_at >= _OTHERS_SECONDS
-        if self._main or not self._told or not (now or due):
+        if self._main or not self._untold or not (now or due):
             return
         self._others_at = time.monotonic()
 
         def decide(document: Document | None) -> Sequence[Write]:
             if document is None:
                 return []
-            known = document.fields.get("summary_of_others", {})
-            together = merged(known, self._told)
-            if together == known:
-                return []
-            told: Changes = {("summary_of_others",): together}
-            if isinstance(self._step, int | float):
-                told = {**told, ("last_step",): self._step}
-            return [Update(self._path, told, document.revision)]
+            together = merged(known := document.fields.get("summary_of_others", {}), self._told)
+            changes: dict[FieldPath, Value] = {}
+            if together != known:
+                changes[("summary_of_others",)] = together
+                if isinstance(self._step, int | float):
+                    changes[("last_step",)] = self._step
+            if document.fields.get("status") != "running":
+                # Who keeps the rows of ended runs learns of more from the run's document.
+                changes[("rows_at",)] = self._clock()
+            return [Update(self._path, changes, document.revision)] if changes else []
 
+        self._untold = False
         try:
             self._session.change(self._path, decide)
         except AletheiaError as error:
+            self._untold = True
             _log.warning("the summary of %s lacks what this process logged: %s", self._path, error)
 
     def correct(self, summary: Mapping[str, Any]) -> None:
@@ -431,6 +437,7 @@ class RunWriter:
         with self._moving:
             self._chunker.confirm(plan, revisions)
             self._told = summary
+            self._untold = True
 
 
 def _moment(value: Any) -> dt.datetime:

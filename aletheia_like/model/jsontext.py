@@ -15,6 +15,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import orjson
+
 from aletheia_like.model.values import Fields, Value
 
 
@@ -34,8 +36,17 @@ def from_text(text: str) -> dict[str, Value]:
     Raises:
         ValueError: It is no such text.
     """
+    try:
+        fields = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        # Edited by hand, maybe to a bare NaN, which Python's own reader knows.
+        fields = json.loads(text)
     # Inside a JSON string a quote has a backslash, so this sequence can only open a map.
-    fields = _TAGS_DECODER.decode(text) if '{"__' in text else _DECODER.decode(text)
+    tags = text.count('{"__')
+    if tags and isinstance(fields, dict):
+        # Most are moments on the first level: looking into every map takes longer than reading.
+        tags -= _untag_first_level(fields)
+        fields = _untagged(fields) if tags else fields
     if not isinstance(fields, dict):
         message = f"a map of fields was expected: {text:.80}"
         raise ValueError(message)  # noqa: TRY004 - the text is wrong, not the caller's type
@@ -78,14 +89,35 @@ _READERS: Mapping[str, Callable[[str], Value]] = {
 }
 
 
-def _untag(mapping: dict[str, Any]) -> Value:
-    if len(mapping) == 1:
-        ((key, inner),) = mapping.items()
-        reader = _READERS.get(key)
-        if reader is not None:
-            return reader(inner)
-    return mapping
+def _untag_first_level(fields: dict[str, Any]) -> int:
+    """Replace the values that stand in a map of their own; return how many there were."""
+    count = 0
+    for key, inner in fields.items():
+        if type(inner) is dict and len(inner) == 1:
+            fields[key] = untagged = _untag(inner)
+            count += untagged is not inner
+    return count
 
+
+def _untag(mapping: dict[str, Any]) -> Value:
+    ((key, inner),) = mapping.items()
+    reader = _READERS.get(key)
+    return mapping if reader is None else reader(inner)
+
+
+def _untagged(value: Any) -> Value:
+    """Return a value with everything that stood in a map of its own; changes it in place."""
+    if type(value) is list:
+        return [_untagged(item) if type(item) in _NESTED else item for item in value]
+    if len(value) == 1 and (untagged := _untag(value)) is not value:
+        return untagged
+    for key, inner in value.items():
+        if type(inner) in _NESTED:
+            value[key] = _untagged(inner)
+    return value
+
+
+_NESTED = frozenset({dict, list})
 
 _ENCODER = json.JSONEncoder(
     ensure_ascii=False,
@@ -94,5 +126,3 @@ _ENCODER = json.JSONEncoder(
     check_circular=False,
     default=_tag,
 )
-_DECODER = json.JSONDecoder()
-_TAGS_DECODER = json.JSONDecoder(object_hook=_untag)

@@ -177,6 +177,7 @@ class RunRecord:
         last_step: The step that its rows have come to.
         console: The end of what it printed, and the blob that holds all of it.
         stop_requested: Who asked it to stop, when and why.
+        rows_at: When rows were added or changed after its end.
         updated_at: When the document last changed, by the store's clock.
         extra: Free fields.
     """
@@ -211,6 +212,7 @@ class RunRecord:
     resumed_at: dt.datetime | None = None
     ended_at: dt.datetime | None = None
     heartbeat_at: dt.datetime | None = None
+    rows_at: dt.datetime | None = None
     error: ErrorInfo | None = None
     updated_at: dt.datetime | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)

@@ -176,13 +176,39 @@ def unpack(text: str, count: int) -> Columns:
     Raises:
         ValueError: It is no such text.
     """
+    stored = unpack_stored(text, count)
+    cells = {name: _decoded(column) for name, column in stored.cells.items()}
+    return Columns(stored.timestamps, cells)
+
+
+def unpack_stored(text: str, count: int) -> Columns:
+    """Return the rows of a text that `pack` wrote, their cells in the form they have in it.
+
+    Such cells can be packed again as they are.
+
+    Raises:
+        ValueError: It is no such text.
+    """
+    moments, stored = stored_columns(text)
+    timestamps = [moment / _MICROSECONDS for moment in moments]
+    return Columns(timestamps, {name: _dense(column, count) for name, column in stored.items()})
+
+
+def stored_columns(text: str) -> tuple[list[int], dict[str, Any]]:
+    """Return what a text that `pack` wrote holds, as it lies there.
+
+    Returns:
+        The moments, in microseconds since 1970, and each column in one of its forms.
+
+    Raises:
+        ValueError: It is no such text.
+    """
     stored = _loads(text)
     start = stored.pop(TIMESTAMP)
-    moments = itertools.accumulate(start["us"], initial=round(start["from"] * _MICROSECONDS))
+    first = round(start["from"] * _MICROSECONDS) if start else 0
+    moments = itertools.accumulate(start.get("us", ()), initial=first)
     next(moments)
-    timestamps = [moment / _MICROSECONDS for moment in moments]
-    cells = {name: _decoded(_dense(column, count)) for name, column in stored.items()}
-    return Columns(timestamps, cells)
+    return list(moments), stored
 
 
 def from_lines(lines: Sequence[Line]) -> Columns:

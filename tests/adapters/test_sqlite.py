@@ -2,20 +2,26 @@
 
 import datetime as dt
 import json
+import math
 import os
 import random
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aletheia_like.adapters import sqlite
+from aletheia_like.adapters.memory import MemoryDocumentStore
 from aletheia_like.adapters.sqlite import SqliteDocumentStore
 from aletheia_like.errors import (
     AccessDeniedError,
@@ -24,7 +30,7 @@ from aletheia_like.errors import (
     SettingsError,
     UnavailableError,
 )
-from aletheia_like.ports.documents import Create, Delete, Order, Query, Update
+from aletheia_like.ports.documents import Create, Delete, Filter, Order, Query, Update
 from aletheia_like.testing.documents import in_child, increment
 
 PROGRAM = """
@@ -582,3 +588,38 @@ def test_text_may_look_like_anything(store):
     store.apply([Create("c/00", fields)])
 
     assert store.get("c/00").fields == fields
+
+
+SORTED_BY = st.one_of(
+    st.integers(-3, 3),
+    st.sampled_from([2**53, 2**53 + 1, 2.0**53, 0.5, -0.0, math.inf, -math.inf, math.nan]),
+    st.sampled_from([None, True, "5", "", {}, {"a": 9}, [7]]),
+    st.datetimes(dt.datetime(2026, 1, 1), dt.datetime(2026, 1, 2), timezones=st.just(dt.UTC)),
+)
+
+
+@given(
+    values=st.lists(st.tuples(SORTED_BY, SORTED_BY), max_size=8),
+    least=st.sampled_from([-math.inf, -1, 0.5, dt.datetime(1, 1, 1, tzinfo=dt.UTC)]),
+    descending=st.booleans(),
+    limit=st.integers(1, 4),
+)
+def test_the_first_of_an_order_are_those_of_the_whole(values, least, descending, limit):
+    writes = [
+        # The same key stands elsewhere too, and in a text.
+        Create(f"c/{id_}", {"m": {"a": value}, "a": other, "text": '"a":99'})
+        for id_, (value, other) in enumerate(values)
+    ]
+    path = ("m", "a")
+    query = Query("c", (Filter(path, ">=", least),), (Order(path, descending),), limit)
+    memory = MemoryDocumentStore()
+    memory.apply(writes)
+    wanted = [one.id for one in memory.query(query)]
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = SqliteDocumentStore(Path(folder) / "documents.sqlite")
+        store.apply(writes)
+        found = [one.id for one in store.query(query)]
+        store.close()
+
+    assert found == wanted

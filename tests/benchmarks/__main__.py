@@ -3,10 +3,12 @@
 python -m tests.benchmarks logging    W1: 10,000 rows of ten numbers in one run
 python -m tests.benchmarks runs       W2: recording 1,000 runs and reading them as a table
 python -m tests.benchmarks reading    W2: one run's rows as a table, and its last values by step
+python -m tests.benchmarks sql        W2, W8: rows and runs by SQL, against DuckDB on Parquet
 python -m tests.benchmarks start      W3: import, and process start to the first durable row
 python -m tests.benchmarks writers    W4: eight processes write into one store
 python -m tests.benchmarks crash      W5: kill -9 at random moments
 python -m tests.benchmarks files      W6: adding, adding again and fetching files
+python -m tests.benchmarks export     1,000 runs of 1,000 rows into files and back
 python -m tests.benchmarks growth     W8: the same questions with 10^3 to 10^6 rows in the store
 python -m tests.benchmarks peers install --into DIR     what --peers DIR then measures as well
 """
@@ -19,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.benchmarks.crash import crash
+from tests.benchmarks.export import export
 from tests.benchmarks.files import files
 from tests.benchmarks.growth import growth
 from tests.benchmarks.installing import install
@@ -26,6 +29,7 @@ from tests.benchmarks.logging_rows import logging
 from tests.benchmarks.options import Options
 from tests.benchmarks.reading import reading
 from tests.benchmarks.runs import runs
+from tests.benchmarks.sql import sql
 from tests.benchmarks.start import start
 from tests.benchmarks.writers import writers
 
@@ -33,10 +37,12 @@ BENCHMARKS: dict[str, Callable[[Options], list[str] | None]] = {
     "logging": logging,
     "runs": runs,
     "reading": reading,
+    "sql": sql,
     "start": start,
     "writers": writers,
     "crash": crash,
     "files": files,
+    "export": export,
     "growth": growth,
 }
 

@@ -38,9 +38,13 @@ def runs(options: Options) -> None:
     warm = statistics.median(
         timed(lambda: reader.runs().to_pandas()) for _ in range(options.rounds)
     )
-    records = statistics.median(timed(reader.runs) for _ in range(options.rounds))
+    records = statistics.median(timed(lambda: list(reader.runs())) for _ in range(options.rounds))
     best = statistics.median(
         timed(lambda: reader.runs(order_by="-metrics.m0", limit=1)) for _ in range(options.rounds)
+    )
+    where = f"hyper_params.p1 < {count // 10}"
+    filtered = statistics.median(
+        timed(lambda: reader.runs(where, "-metrics.m0", 1)) for _ in range(options.rounds)
     )
     board = statistics.median(
         timed(lambda: reader.results().to_pandas()) for _ in range(options.rounds)
@@ -53,6 +57,7 @@ def runs(options: Options) -> None:
         ("runs().to_pandas(), warm", warm, limit),
         ("runs(), as records", records, limit),
         ("the best run by a metric", best, limit),
+        ("the best of the tenth that a condition names", filtered, limit),
         ("results().to_pandas()", board, limit),
     ]
     report(f"runs on {url.partition(':')[0]}", rows)

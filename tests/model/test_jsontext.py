@@ -73,7 +73,7 @@ def test_other_texts_are_refused(text):
     FIELDS.filter(is_legal),
     st.lists(KEYS, min_size=1, max_size=2).map(tuple).filter(lambda path: is_legal({path[0]: 1})),
     st.sampled_from(["==", "!=", "<", "<=", ">", ">=", "in", "contains"]),
-    SCALARS,
+    SCALARS | st.sampled_from([{}, [], {"a": 1}, [0]]),
 )
 def test_no_match_is_rejected_by_its_text(fields, path, operator, value):
     try:
@@ -82,12 +82,13 @@ def test_no_match_is_rejected_by_its_text(fields, path, operator, value):
         return
 
     for candidate in (fields, {path[0]: value}, {path[0]: {path[-1]: value}}):
-        if compiled([one])(candidate):
+        if is_legal(candidate) and compiled([one])(candidate):
             assert all(test(to_text(candidate)) for test in text_tests([one]))
 
 
 @pytest.mark.parametrize(
-    ("operator", "value"), [("==", "y"), ("==", False), ("==", 2), (">", 1), ("<", 1.0)]
+    ("operator", "value"),
+    [("==", "y"), ("==", False), ("==", 2), (">", 1), ("<", 1.0), (">=", {})],
 )
 def test_most_texts_without_a_match_are_rejected(operator, value):
     (test,) = text_tests([Filter(("a",), operator, value)])

@@ -61,8 +61,7 @@ class Aletheia(Driver):
 
     def best(self):
         exper = self._metastore().experiment("bench")
-        found = exper.runs(order_by="-metrics.m0")
-        return next(one for one in found if one.hyper_params["lr"] < LOW).name
+        return exper.runs(f"hyper_params.lr < {LOW}", "-metrics.m0", 1)[0].name
 
     def history(self, run):
         exper = self._metastore().experiment("bench")

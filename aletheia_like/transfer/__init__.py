@@ -1,0 +1,1 @@
+"""Moves projects, experiments and runs between stores, and into files and back."""

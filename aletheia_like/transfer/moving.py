@@ -1,0 +1,150 @@
+"""What a metastore can do to move its project: export, import, push and pull."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from aletheia_like.errors import InvalidValueError
+from aletheia_like.metastore.metastore import OpenMetastore
+from aletheia_like.transfer.report import Tally
+
+
+class MovingMetastore(OpenMetastore):
+    """A metastore whose project can be moved; see `OpenMetastore`."""
+
+    def export(
+        self,
+        path: str | Path,
+        *,
+        experiments: Sequence[str] | None = None,
+        runs: Sequence[str] | None = None,
+        format: str | None = None,  # noqa: A002 - the contract's word
+    ) -> Tally:
+        r"""Write the project into files that other programs read, and `import_` reads back.
+
+        `NAME.parquet` is a folder of tables, `NAME.sqlite` or `NAME.db` one file with the table
+        `events`, `NAME.jsonl` a folder to which a later export only adds. The other two are
+        replaced as a whole by a later export of the same project.
+
+        Args:
+            path: Where to.
+            experiments: Names of the experiments that are wanted; all by default.
+            runs: Runs that are wanted beside these, as `EXPERIMENT/RUN`; a slash in a name is
+                written `\/`.
+            format: `parquet`, `sqlite` or `jsonl`, whatever the suffix says.
+
+        Returns:
+            What was written; for `jsonl` what was added.
+
+        Raises:
+            InvalidValueError: The suffix tells no format.
+            AlreadyExistsError: There is something else at the path; it is left as it is.
+            NotFoundError: There is no such experiment or run.
+        """
+        from aletheia_like.transfer.exporting import export_project
+
+        return export_project(
+            self._session, path, experiments=experiments, runs=runs, format_=format
+        )
+
+    def import_(
+        self,
+        path: str | Path,
+        *,
+        rename: bool = False,
+        format: str | None = None,  # noqa: A002
+    ) -> Tally:
+        """Bring what an export holds into this project; what is there already stays.
+
+        Args:
+            path: What `export` wrote.
+            rename: Give new names to runs and versions whose names mean something else here.
+            format: `parquet`, `sqlite` or `jsonl`, whatever the suffix says.
+
+        Raises:
+            NotFoundError: There is nothing at the path.
+            IntegrityError: It is half written or damaged; nothing was changed.
+            ConflictError: Other runs of the same ids are here and `rename` is false; nothing was
+                changed.
+        """
+        from aletheia_like.transfer.copying import move
+        from aletheia_like.transfer.exporting import open_export
+
+        source = open_export(path, format)
+        return move(source, self._session, rename=rename)
+
+    def push(
+        self,
+        other: OpenMetastore | str,
+        *,
+        experiments: Sequence[str] | None = None,
+        runs: Sequence[str] | None = None,
+        rename: bool = False,
+    ) -> Tally:
+        r"""Copy this project into another store, with its blobs; only what is missing there moves.
+
+        Args:
+            other: An opened metastore, or the address of a store.
+            experiments: Names of the experiments that are wanted; all by default.
+            runs: Runs that are wanted beside these, as `EXPERIMENT/RUN`; a slash in a name is
+                written `\/`.
+            rename: Give new names to runs and versions whose names mean something else there.
+
+        Raises:
+            ConflictError: Other runs of the same ids are there and `rename` is false; nothing was
+                changed.
+            NotFoundError: There is no such experiment or run.
+        """
+        with self._reached(other) as target:
+            return _copy(self, target, experiments, runs, rename=rename)
+
+    def pull(
+        self,
+        other: OpenMetastore | str,
+        *,
+        experiments: Sequence[str] | None = None,
+        runs: Sequence[str] | None = None,
+        rename: bool = False,
+    ) -> Tally:
+        """Copy from another store into this project; see `push`."""
+        with self._reached(other) as source:
+            return _copy(source, self, experiments, runs, rename=rename)
+
+    @contextmanager
+    def _reached(self, other: OpenMetastore | str) -> Iterator[OpenMetastore]:
+        """Give another metastore; what is opened for this alone is closed again."""
+        if isinstance(other, OpenMetastore):
+            yield other
+        else:
+            with self._open_other(other) as opened:
+                yield opened
+
+    @abstractmethod
+    def _open_other(self, url: str) -> OpenMetastore:
+        """Open this project in another store."""
+
+
+def _copy(
+    source: OpenMetastore,
+    target: OpenMetastore,
+    experiments: Sequence[str] | None,
+    runs: Sequence[str] | None,
+    *,
+    rename: bool,
+) -> Tally:
+    from aletheia_like.transfer.copying import move
+    from aletheia_like.transfer.selecting import select
+    from aletheia_like.transfer.source import StoreSource
+
+    mine, its = source.session, target.session
+    is_shared = mine.settings.url == its.settings.url and not mine.settings.url.startswith(
+        "memory"
+    )
+    if mine is its or (is_shared and mine.project == its.project):
+        message = f"{target!r} is where it comes from: name another store or project"
+        raise InvalidValueError(message)
+    source.flush()
+    return move(select(StoreSource(mine), experiments, runs), its, rename=rename)

@@ -1,0 +1,58 @@
+"""What was moved, as counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was not there before and is now.
+
+    Attributes:
+        experiments, runs, rows: How many.
+        artifacts, datasets: How many versions.
+        metadata: How many named mappings.
+        blobs: How many contents.
+        bytes: Of these blobs.
+        changed: Documents that were there and have changed, such as those of runs that went on.
+        renamed: New name of each run, artifact or data set version that had to get one.
+        kept: Documents that differ in both places; what was there stayed.
+    """
+
+    experiments: int = 0
+    runs: int = 0
+    rows: int = 0
+    artifacts: int = 0
+    datasets: int = 0
+    metadata: int = 0
+    blobs: int = 0
+    bytes: int = 0
+    changed: int = 0
+    renamed: dict[str, str] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
+
+    def __add__(self, other: Tally) -> Tally:
+        numbers = {
+            one.name: getattr(self, one.name) + getattr(other, one.name)
+            for one in fields(self)
+            if one.name != "renamed"
+        }
+        return Tally(**numbers, renamed=self.renamed | other.renamed)
+
+    def document(self, path: str, *, is_new: bool) -> None:
+        """Count a document by its path below the project."""
+        if not is_new:
+            self.changed += 1
+            return
+        match path.split("/"):
+            case ["metadata", _]:
+                self.metadata += 1
+            case ["experiments", _]:
+                self.experiments += 1
+            case ["experiments", _, "runs", _]:
+                self.runs += 1
+            case ["experiments", _, "artifacts", _, "versions", _]:
+                self.artifacts += 1
+            case ["datasets", _, "versions", _]:
+                self.datasets += 1

@@ -1,0 +1,151 @@
+"""What is no export is refused, and what is there already is left alone."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+import aletheia_like as al
+
+
+def foreign_sqlite(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE events (a)")
+    connection.close()
+
+
+def foreign_folder(path):
+    path.mkdir()
+    (path / "thesis.txt").write_text("my only copy")
+
+
+def everything(folder):
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_a_path_without_a_known_suffix_is_refused(filled, tmp_path):
+    for path in ("out", "out.csv", "out.txt"):
+        with pytest.raises(al.InvalidValueError, match=r"NAME\.parquet"):
+            filled.export(tmp_path / path)
+        with pytest.raises(al.InvalidValueError, match=r"NAME\.parquet"):
+            filled.import_(tmp_path / path)
+    with pytest.raises(al.InvalidValueError, match="jsonl, parquet, sqlite"):
+        filled.export(tmp_path / "out", format="excel")
+
+
+def test_the_format_can_be_given(filled, opened, tmp_path):
+    filled.export(tmp_path / "backup", format="sqlite")
+
+    assert opened("copy").import_(tmp_path / "backup", format="sqlite").runs == 3
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "a.sqlite", "a.db"])
+def test_what_is_somebody_elses_is_not_written_to(filled, tmp_path, name):
+    folder = tmp_path / "target"
+    folder.mkdir()
+    if name.endswith(("sqlite", "db")):
+        foreign_sqlite(folder / name)
+    else:
+        foreign_folder(folder / name)
+    before = everything(folder)
+
+    with pytest.raises(al.AlreadyExistsError, match="export"):
+        filled.export(folder / name)
+
+    assert everything(folder) == before
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+def test_a_file_where_a_folder_should_be_is_left(filled, tmp_path, name):
+    (tmp_path / name).write_text("words")
+
+    with pytest.raises(al.AlreadyExistsError):
+        filled.export(tmp_path / name)
+
+    assert (tmp_path / name).read_text() == "words"
+
+
+def test_a_folder_where_a_file_should_be_is_left(filled, tmp_path):
+    foreign_folder(tmp_path / "a.sqlite")
+
+    with pytest.raises(al.AlreadyExistsError):
+        filled.export(tmp_path / "a.sqlite")
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet", "sqlite"])
+def test_an_export_of_another_project_is_left(filled, opened, tmp_path, suffix):
+    filled.export(tmp_path / f"out.{suffix}")
+    other = opened("store", project="other")
+    other.exper("e")
+
+    with pytest.raises(al.AlreadyExistsError, match="project"):
+        other.export(tmp_path / f"out.{suffix}")
+
+    assert opened("copy").import_(tmp_path / f"out.{suffix}").runs == 3
+
+
+def test_what_is_no_export_is_not_imported(opened, tmp_path):
+    foreign_sqlite(tmp_path / "a.sqlite")
+    (tmp_path / "b.sqlite").write_bytes(b"no database at all, only words" * 100)
+    for name in ("a.jsonl", "a.parquet"):
+        foreign_folder(tmp_path / name)
+    (tmp_path / "b.jsonl").mkdir()
+    (tmp_path / "b.jsonl" / "data.jsonl").write_text('{"loss": 1}\n')
+    ms = opened()
+
+    for name in ("a.sqlite", "b.sqlite", "a.jsonl", "b.jsonl", "a.parquet"):
+        with pytest.raises(al.InvalidValueError, match="no export of ours"):
+            ms.import_(tmp_path / name)
+    for name in ("c.sqlite", "c.jsonl", "c.parquet"):
+        with pytest.raises(al.NotFoundError, match="nothing at"):
+            ms.import_(tmp_path / name)
+    assert ms.projects() == []
+
+
+def test_a_damaged_sqlite_file_is_refused(filled, opened, tmp_path):
+    filled.export(tmp_path / "a.sqlite")
+    with (tmp_path / "a.sqlite").open("r+b") as stream:
+        stream.seek(4096)
+        stream.write(b"\xff" * 8192)
+    copy = opened("copy")
+
+    with pytest.raises(al.AletheiaError):
+        copy.import_(tmp_path / "a.sqlite")
+    assert copy.projects() == []
+
+
+def test_a_half_written_parquet_folder_is_refused_and_mended(filled, opened, tmp_path):
+    folder = tmp_path / "a.parquet"
+    filled.export(folder)
+    mark = folder / "_aletheia.json"
+    mark.write_text(mark.read_text().replace('"complete": true', '"complete": false'))
+    copy = opened("copy")
+
+    with pytest.raises(al.IntegrityError, match="half written"):
+        copy.import_(folder)
+    assert copy.projects() == []
+
+    filled.export(folder)
+    assert copy.import_(folder).runs == 3
+
+
+def test_a_parquet_folder_without_one_of_its_tables_is_refused(filled, opened, tmp_path):
+    filled.export(tmp_path / "a.parquet")
+    next((tmp_path / "a.parquet" / "rows").iterdir()).unlink()
+
+    with pytest.raises(al.IntegrityError, match="lacks rows/"):
+        opened("copy").import_(tmp_path / "a.parquet")
+
+
+def test_a_failed_export_leaves_the_earlier_one(filled, opened, tmp_path):
+    filled.export(tmp_path / "a.sqlite")
+    before = (tmp_path / "a.sqlite").read_bytes()
+    (blob,) = [one for one in (tmp_path / "store" / "blobs").rglob("492d5ea4*") if one.is_file()]
+    blob.unlink()
+
+    with pytest.raises(al.NotFoundError):
+        filled.export(tmp_path / "a.sqlite")
+
+    assert (tmp_path / "a.sqlite").read_bytes() == before
+    assert not list(tmp_path.glob(".a.sqlite*"))
