@@ -101,7 +101,10 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
 }
 """The columns that each table always has, with their types; None where values decide."""
 
-_OF_RUNS = ("runs", "rows", "events", SYSTEM)
+PARTS_OF_ROWS: Mapping[str, str] = {"rows": OWN, "events": OWN, SYSTEM: SYSTEM}
+"""The tables of what runs logged, and which part of it they show."""
+
+_OF_RUNS = ("runs", *PARTS_OF_ROWS)
 
 
 def empty_table(name: str) -> Any:
@@ -160,8 +163,6 @@ class _Fetcher:
         match name:
             case "runs":
                 return self._runs_table()
-            case "rows" | "events":
-                return self._rows_table(name, OWN)
             case "results":
                 return self._results_table()
             case "artifacts":
@@ -173,10 +174,7 @@ class _Fetcher:
                 return self._versions_table(name, (one.path for one in owners))
             case "files":
                 return self._files_table()
-        return self._rows_table(name, name)
-
-    def _rows_table(self, name: str, part: str) -> Any:
-        runs = self.runs_of(name)
+        runs, part = self.runs_of(name), PARTS_OF_ROWS[name]
         return rows_table(self._session, runs, part, self._columns, self._as_text)
 
     def _table(self, name: str, rows: Sequence[Row], last: Sequence[str] = ()) -> Any:
