@@ -17,16 +17,18 @@ from aletheia_like.metastore.tables import import_extra
 FORMAT = "aletheia"
 
 _PUSHDOWN = "spark.sql.python.filterPushdown.enabled"
+_SAFE_SINCE = 5
 
 
-def register(spark: Any) -> None:
+def register(spark: Any, *, push_filters: bool | None = None) -> None:
     """Let a session read with `spark.read.format("aletheia")`.
 
-    The session is set to push filters down to sources that are written in Python, for this is
-    off by default.
-
     Args:
-        spark: A SparkSession of Spark 4.
+        spark: A SparkSession of Spark 4 or newer.
+        push_filters: Let filters on `experiment` and `run_id` decide what is read. By default
+            where Spark does so rightly: before Spark 5 all questions to one DataFrame see the
+            filters of the latest, so there whoever says True loads anew for each question. The
+            options `experiment` and `run_id` are always safe.
 
     Raises:
         MissingExtraError: pyspark is missing, or older than 4.
@@ -34,10 +36,16 @@ def register(spark: Any) -> None:
     """
     for module in ("pyspark.sql.datasource", "pyarrow"):
         import_extra(module, "spark")
-    from aletheia_like.integrations.sparksource import AletheiaDataSource
+    from aletheia_like.integrations import sparksource
 
     if not hasattr(spark, "dataSource"):
         message = f"a SparkSession is needed to register in, not {spark!r}"
         raise InvalidValueError(message)
-    spark.dataSource.register(AletheiaDataSource)
-    spark.conf.set(_PUSHDOWN, "true")
+    if push_filters is None:
+        push_filters = int(spark.version.partition(".")[0]) >= _SAFE_SINCE
+    if push_filters:
+        # Off by default, and Spark refuses sources that would use it then.
+        spark.conf.set(_PUSHDOWN, "true")
+        spark.dataSource.register(sparksource.FilteredDataSource)
+    else:
+        spark.dataSource.register(sparksource.AletheiaDataSource)

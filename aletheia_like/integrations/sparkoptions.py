@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from aletheia_like.connect import Metastore
 from aletheia_like.errors import InvalidValueError
@@ -25,6 +26,7 @@ class Options:
         table: One of the tables that SQL has too.
         url: The store; None for what the settings name, as for all that follows.
         experiment: Only what belongs to it.
+        run_id: Only the runs of these ids; None for all.
         columns: Only these, in this order; None for all.
         partitions: At most so many parts.
     """
@@ -35,6 +37,7 @@ class Options:
     blobs: str | None = None
     cache_dir: str | None = None
     experiment: str | None = None
+    run_id: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
     partitions: int = DEFAULT_PARTITIONS
 
@@ -69,7 +72,7 @@ def parse_options(given: Mapping[str, str]) -> Options:
         InvalidValueError: A name or a value is not possible.
     """
     known = {one.name.replace("_", ""): one.name for one in dataclasses.fields(Options)}
-    texts: dict[str, str] = {}
+    texts: dict[str, Any] = {}
     for name, value in given.items():
         folded = name.lower().replace("_", "")
         if folded not in known:
@@ -78,14 +81,16 @@ def parse_options(given: Mapping[str, str]) -> Options:
             message = f"the format 'aletheia' has no option {name!r}: {advice}"
             raise InvalidValueError(message)
         texts[known[folded]] = value
-    table = _table(texts.pop("table", None))
-    columns, partitions = texts.pop("columns", None), texts.pop("partitions", None)
-    return Options(
-        table,
-        columns=None if columns is None else _columns(columns),
-        partitions=DEFAULT_PARTITIONS if partitions is None else _partitions(partitions),
-        **texts,
-    )
+    readers: Mapping[str, Callable[[str, str], Any]] = {
+        "run_id": _names,
+        "columns": _names,
+        "partitions": _partitions,
+    }
+    values = {
+        name: readers[name](name, text) if name in readers else text
+        for name, text in texts.items()
+    }
+    return Options(**{**values, "table": _table(values.get("table"))})
 
 
 def _table(name: str | None) -> str:
@@ -98,7 +103,7 @@ def _table(name: str | None) -> str:
     return name.lower()
 
 
-def _columns(text: str) -> tuple[str, ...]:
+def _names(option: str, text: str) -> tuple[str, ...]:
     """Return names that are separated by commas, or a list in JSON for names that have some."""
     names = [one.strip() for one in text.split(",")]
     if text.lstrip().startswith("["):
@@ -107,15 +112,15 @@ def _columns(text: str) -> tuple[str, ...]:
         except ValueError:
             names = []
     if not names or not all(isinstance(one, str) and one for one in names):
-        message = f"the option 'columns' takes names such as 'run_id,loss', not {text!r}"
+        message = f"the option {option!r} takes names such as 'a,b' or [\"a,b\"], not {text!r}"
         raise InvalidValueError(message)
     return tuple(names)
 
 
-def _partitions(text: str) -> int:
+def _partitions(option: str, text: str) -> int:
     number = int(text) if text.isdecimal() else 0
     if not 1 <= number <= _MAX_PARTITIONS:
-        message = f"the option 'partitions' takes 1 to {_MAX_PARTITIONS}, not {text!r}"
+        message = f"the option {option!r} takes 1 to {_MAX_PARTITIONS}, not {text!r}"
         raise InvalidValueError(message)
     return number
 

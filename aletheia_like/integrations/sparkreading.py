@@ -11,17 +11,17 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from aletheia_like.connect import Metastore
-from aletheia_like.errors import InvalidValueError
+from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.integrations.sparkoptions import Options
-from aletheia_like.integrations.sparktypes import Column, column_of, fitted
+from aletheia_like.integrations.sparktypes import KEYS, Column, column_of, fitted
 from aletheia_like.metastore.arrowcolumns import common_type, given_name, named
 from aletheia_like.metastore.sqlparsing import EVERYTHING, EXPERIMENT, Asked, Scope
 from aletheia_like.metastore.sqlrows import rows_table
 from aletheia_like.metastore.sqltables import PARTS_OF_ROWS, fetch_runs, fetch_tables
 from aletheia_like.model.names import from_id
 from aletheia_like.model.rows import RUN_ID
+from aletheia_like.ports.documents import Document
 
-_KEYS = (EXPERIMENT, RUN_ID)
 _BY_RUN = frozenset({"runs", *PARTS_OF_ROWS})
 _BY_EXPERIMENT = frozenset({"results", "artifacts"})
 _INFERRED_AT_ONCE = 64
@@ -30,8 +30,8 @@ _BATCH_ROWS = 10_000
 T = TypeVar("T")
 
 NARROWED_BY = {
-    **dict.fromkeys(_BY_RUN, frozenset(_KEYS)),
-    "results": frozenset(_KEYS),
+    **dict.fromkeys(_BY_RUN, frozenset(KEYS)),
+    "results": frozenset(KEYS),
     "artifacts": frozenset({EXPERIMENT}),
 }
 """The columns by which less of a table is read, for those that have any."""
@@ -61,7 +61,8 @@ def infer(options: Options) -> list[Column]:
         options.settled(metastore)
         scope = _scope(metastore, options, EVERYTHING)
         if options.table in PARTS_OF_ROWS:
-            found = _columns_of_rows(metastore, options.table, scope)
+            runs = _runs(metastore, options, scope, EVERYTHING)
+            found = _columns_of_rows(metastore, options.table, runs)
         else:
             asked = Asked({options.table: (scope,)}, frozenset())
             table = fetch_tables(metastore.session, asked)[options.table]
@@ -83,7 +84,8 @@ def divide(options: Options, narrowed: Scope) -> list[Part]:
         settled = options.settled(metastore)
         scope = _scope(metastore, options, narrowed)
         if options.table in _BY_RUN:
-            runs = [_ids(one.path) for one in fetch_runs(metastore.session, scope)]
+            found_runs = _runs(metastore, options, scope, narrowed)
+            runs = [_ids(one.path) for one in found_runs]
             found = [_scopes_of(slice_) for slice_ in _slices(runs, options.partitions)]
         elif options.table in _BY_EXPERIMENT:
             names = _experiments(metastore, scope)
@@ -99,7 +101,7 @@ def divide(options: Options, narrowed: Scope) -> list[Part]:
 def read(part: Part, columns: Sequence[Column]) -> Iterator[Any]:
     """Yield one part as batches of Arrow with these columns."""
     table = part.options.table
-    own = [one for one in columns if one.given is not None or one.name.lower() not in _KEYS]
+    own = [one for one in columns if one.is_renamed or one.name.lower() not in KEYS]
     asked = Asked({table: part.scopes}, frozenset(one.stored.lower() for one in own))
     as_text = frozenset(one.stored for one in own if str(one.type) == "string")
     with part.options.open() as metastore:
@@ -109,22 +111,40 @@ def read(part: Part, columns: Sequence[Column]) -> Iterator[Any]:
 
 
 def _scope(metastore: Metastore, options: Options, narrowed: Scope) -> Scope:
+    if options.run_id is not None:
+        narrowed = narrowed.narrowed(RUN_ID, frozenset(options.run_id))
     if options.experiment is None:
         return narrowed
     metastore.experiment(options.experiment)
     return narrowed.narrowed(EXPERIMENT, frozenset({options.experiment}))
 
 
-def _columns_of_rows(metastore: Metastore, table: str, scope: Scope) -> list[Column]:
+def _runs(metastore: Metastore, options: Options, scope: Scope, narrowed: Scope) -> list[Document]:
+    """Return the runs of a scope.
+
+    Raises:
+        NotFoundError: An id that was asked for is nobody's; filters may name what there is not.
+    """
+    found = fetch_runs(metastore.session, scope)
+    missing = set(options.run_id or ()) - {_ids(one.path)[1] for one in found}
+    if missing and narrowed == EVERYTHING:
+        where = (
+            repr(options.experiment) if options.experiment else f"project {metastore.project!r}"
+        )
+        message = f"no run {', '.join(map(repr, sorted(missing)))} in {where}: see table 'runs'"
+        raise NotFoundError(message)
+    return found
+
+
+def _columns_of_rows(metastore: Metastore, table: str, runs: Sequence[Document]) -> list[Column]:
     """Return the columns of all rows, without holding all of these at once."""
     kinds: dict[str, list[Any]] = {}
     keys: dict[str, Any] = {}
     session = metastore.session
-    runs = fetch_runs(session, scope)
     for start in range(0, len(runs) or 1, _INFERRED_AT_ONCE):
         batch = runs[start : start + _INFERRED_AT_ONCE]
         found = rows_table(session, batch, PARTS_OF_ROWS[table], frozenset()).slice(0, 0)
-        keys = {name: found.column(name) for name in _KEYS}
+        keys = {name: found.column(name) for name in KEYS}
         for field in list(found.schema)[len(keys) :]:
             kinds.setdefault(given_name(field) or field.name, []).append(field.type)
     empty = [pa.array([], common_type(types)) for types in kinds.values()]

@@ -31,6 +31,14 @@ class AletheiaDataSource(DataSource):  # type: ignore[misc] # it has no types he
         return AletheiaReader(parse_options(self.options), from_struct(schema))
 
 
+class FilteredDataSource(AletheiaDataSource):
+    """The same for sessions that push filters down."""
+
+    def reader(self, schema: Any) -> FilteredReader:
+        """Return what plans and reads."""
+        return FilteredReader(parse_options(self.options), from_struct(schema))
+
+
 class AletheiaReader(DataSourceReader):  # type: ignore[misc] # it has no types here
     """Divides a table into parts and reads them; goes from process to process.
 
@@ -44,10 +52,6 @@ class AletheiaReader(DataSourceReader):  # type: ignore[misc] # it has no types 
         self._columns = columns
         self._scope = EVERYTHING
 
-    def pushFilters(self, filters: list[Any]) -> Iterable[Any]:  # noqa: N802 - Spark's name
-        """Take the filters that say which experiments and runs to read; return all others."""
-        return [one for one in filters if not self._takes(one)]
-
     def partitions(self) -> Sequence[Any]:
         """Return what each task is to read."""
         return [InputPartition(part) for part in divide(self._options, self._scope)]
@@ -56,6 +60,14 @@ class AletheiaReader(DataSourceReader):  # type: ignore[misc] # it has no types 
         """Yield the batches of one part."""
         # Where there are no parts Spark asks for one without a value.
         return iter(()) if partition.value is None else read(partition.value, self._columns)
+
+
+class FilteredReader(AletheiaReader):
+    """Reads only what filters on keys let through."""
+
+    def pushFilters(self, filters: list[Any]) -> Iterable[Any]:  # noqa: N802 - Spark's name
+        """Take the filters that say which experiments and runs to read; return all others."""
+        return [one for one in filters if not self._takes(one)]
 
     def _takes(self, condition: Any) -> bool:
         # By name: releases before 4.1 have no classes of filters.
@@ -71,6 +83,6 @@ class AletheiaReader(DataSourceReader):  # type: ignore[misc] # it has no types 
 
     def _key(self, name: str) -> str | None:
         """Return the key that a column is, if there is less to read where its values are known."""
-        is_own = any(one.name == name and one.given is not None for one in self._columns)
+        is_own = any(one.name == name and one.is_renamed for one in self._columns)
         known = NARROWED_BY.get(self._options.table, ())
         return name.lower() if not is_own and name.lower() in known else None

@@ -11,6 +11,11 @@ from pyspark.sql import types as spark
 
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.arrowcolumns import GIVEN_NAME, MOMENT, as_texts, given_name
+from aletheia_like.metastore.sqlparsing import EXPERIMENT
+from aletheia_like.model.rows import RUN_ID
+
+KEYS = (EXPERIMENT, RUN_ID)
+"""The columns that tell the run; a user's own of these names always have another."""
 
 _TEXT = pa.string()
 _ARROW: Mapping[str, Any] = {
@@ -37,7 +42,7 @@ class Column:
     Attributes:
         name: What Spark calls it.
         type: Its type in Arrow.
-        given: What who recorded it called it, if that is another name.
+        given: What it was recorded as; None if a user named it, who may not heed capitals.
         nullable: Whether Spark takes NULL.
     """
 
@@ -51,11 +56,16 @@ class Column:
         """The name it was recorded under."""
         return self.name if self.given is None else self.given
 
+    @property
+    def is_renamed(self) -> bool:
+        """Whether another column has the name it was recorded under."""
+        return self.stored != self.name
+
 
 def column_of(field: Any) -> Column:
     """Return the column for a field of one of our tables, in a type that Spark has too."""
     wanted = field.type if field.type in _ARROW.values() else _TEXT
-    return Column(field.name, wanted, given_name(field))
+    return Column(field.name, wanted, given_name(field) or field.name)
 
 
 def to_struct(columns: Iterable[Column]) -> Any:
@@ -73,12 +83,7 @@ def to_struct(columns: Iterable[Column]) -> Any:
     }
     return spark.StructType(
         [
-            spark.StructField(
-                one.name,
-                kinds[one.type],
-                True,
-                {} if one.given is None else {GIVEN_NAME: one.given},
-            )
+            spark.StructField(one.name, kinds[one.type], True, {GIVEN_NAME: one.stored})
             for one in columns
         ]
     )
@@ -131,12 +136,11 @@ def _places(schema: Any) -> _Places:
 
 def _place(places: _Places, column: Column) -> int | None:
     """Return where a column is: which part of a table it is in decides what it is shown as."""
-    is_renamed = column.given is not None
-    for wanted in ((column.stored, is_renamed), (column.stored, not is_renamed)):
-        if wanted in places:
-            return places[wanted]
-    if is_renamed:
-        return None
+    found = places.get((column.stored, column.is_renamed))
+    if found is None and not (column.is_renamed and column.stored in KEYS):
+        found = places.get((column.stored, not column.is_renamed))
+    if found is not None or column.given is not None:
+        return found
     folded = column.name.lower()
     return next((at for (name, _), at in places.items() if name.lower() == folded), None)
 
