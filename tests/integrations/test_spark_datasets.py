@@ -12,8 +12,6 @@ import pytest
 import aletheia_like as al
 from aletheia_like.metastore.datasets import DatasetVersion
 
-pytestmark = pytest.mark.xdist_group("spark")
-
 FRAME = pd.DataFrame({"number": [1, 2], "share": [0.5, 1.5], "text": ["a", "ä, b"]})
 WRITERS = {
     "rows.parquet": FRAME.to_parquet,
