@@ -7,6 +7,7 @@ import json
 import math
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import aletheia_like as al
@@ -255,9 +256,30 @@ def test_nan_is_not_null(spark, ms):
     assert found.where("x > 1").count() == 2  # to Spark NaN is the greatest
 
 
-@pytest.mark.parametrize("table", ["runs", "rows", "results", "datasets"])
-def test_an_empty_project_has_empty_tables(spark, ms, table):
-    assert frame(spark, ms, table).collect() == []
+def test_an_empty_project_has_empty_tables(spark, ms):
+    assert frame(spark, ms, "rows").collect() == []
+    assert frame(spark, ms, "datasets").where("version = 0").collect() == []
+
+
+def test_how_a_table_is_divided_changes_no_value(ms):
+    sparksource = pytest.importorskip("aletheia_like.integrations.sparksource")
+    record(ms, runs=10)
+    with ms.exper("e/0.x").start_run() as run:
+        run.log_batch([{"A.B": 1}, {"a.b": 2.5, "experiment": math.nan}])
+
+    def batches(table, partitions):
+        given = {"url": ms.url, "project": ms.project, "cache_dir": str(ms.cache.root)}
+        given |= {"table": table, "partitions": partitions}
+        source = sparksource.AletheiaDataSource(given)
+        reader = source.reader(source.schema())
+        return pa.Table.from_batches(
+            batch for one in reader.partitions() for batch in reader.read(one)
+        )
+
+    for table in ("rows", "runs", "results"):
+        whole = batches(table, "1")
+        assert whole.num_rows >= 10
+        assert str(batches(table, "32").to_pydict()) == str(whole.to_pydict())
 
 
 def test_a_long_text_is_whole(spark, ms):
@@ -314,10 +336,19 @@ def test_values_that_do_not_fit_a_schema_are_told(spark, ms):
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_an_option_that_makes_no_sense_is_named(spark, ms, options, told):
+def test_an_option_that_makes_no_sense_is_named(ms, options, told):
+    sparksource = pytest.importorskip("aletheia_like.integrations.sparksource")
     record(ms, runs=1)
+    given = {"url": ms.url, "project": ms.project, "table": "rows", **options}
 
-    assert told in refused(lambda: frame(spark, ms, **{"table": "rows", **options}))
+    with pytest.raises(al.AletheiaError) as caught:
+        sparksource.AletheiaDataSource(given).schema()
+
+    assert told in str(caught.value)
+
+
+def test_what_is_wrong_reaches_who_asks(spark, ms):
+    assert "did you mean 'experiment'?" in refused(lambda: frame(spark, ms, "rows", experimnt="e"))
 
 
 def test_an_experiment_that_is_not_there_is_told_with_a_schema_too(spark, ms):
@@ -332,3 +363,10 @@ def test_one_experiment_is_read(spark, ms):
     record(ms)
 
     assert frame(spark, ms, "runs", experiment="e/1.x").count() == 2
+
+
+def test_only_a_session_can_be_registered_in():
+    pytest.importorskip("pyspark")
+
+    with pytest.raises(al.InvalidValueError, match="a SparkSession is needed to register in"):
+        register("local[2]")
