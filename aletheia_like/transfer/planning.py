@@ -191,7 +191,9 @@ class _Planner:
                     **_without(result, ("number",)),
                     "run": from_id(place.rpartition("/")[2]),
                 }
-        further = known is not None and _life(fields) > _life(known.fields)
+        further = known is not None and (
+            _life(fields) > _life(known.fields) or _is_told_anew(fields, known.fields)
+        )
         differs = known is not None and not equal(_summary(fields), _summary(known.fields))
         move = RunMove(run.path, place, fields, result, known is not None, further, differs)
         self._plan.runs.append(move)
@@ -255,6 +257,18 @@ def _life(fields: Mapping[str, Any]) -> tuple[dt.datetime, bool]:
     """Return a run's last sign of life, and whether it has ended."""
     moments = [fields[word] for word in _MOMENTS if isinstance(fields.get(word), dt.datetime)]
     return max(moments, default=_LONG_AGO), fields.get("status") != "running"
+
+
+def _is_told_anew(fields: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    """Whether a run was imported from another tracker, later than here, and it told more."""
+    now, before = _imported_at(fields), _imported_at(known)
+    return now is not None and before is not None and now > before
+
+
+def _imported_at(fields: Mapping[str, Any]) -> dt.datetime | None:
+    imported = fields.get("imported")
+    found = imported.get("at") if isinstance(imported, dict) else None
+    return found if isinstance(found, dt.datetime) else None
 
 
 def _summary(fields: Mapping[str, Any]) -> Any:
