@@ -214,7 +214,7 @@ class ForeignSource(KeptSource):
         count = known[-1] if known else 0
         if known and digest_of(entries[:count]) != earlier.get("digest"):
             why = f"what was imported of it before has changed in {self._foreign.path}"
-            self.left.append(Left("rows", max(0, len(entries) - count), why, run.id))
+            self.left.append(Left("row", max(0, len(entries) - count), why, run.id))
             return _Rows(known, str(earlier.get("digest")))
         if len(entries) > count or not known:
             known = (*known, len(entries))
