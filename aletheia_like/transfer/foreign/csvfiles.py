@@ -89,7 +89,7 @@ def _runs(file: Path, experiment: str, run_column: str | None, time: str | None)
             encoding="utf-8-sig",
             dtype_backend="numpy_nullable",
             dtype=None if run_column is None else {run_column: str},
-            float_precision="round_trip",
+            **_exact_floats(pandas.__version__),
         )
         moments = _moments(pandas, table, time, file)
     except (ValueError, TypeError, OverflowError) as error:
@@ -106,6 +106,11 @@ def _runs(file: Path, experiment: str, run_column: str | None, time: str | None)
         row = {name: cell for name, cell in zip(kept, cells, strict=True) if cell is not pandas.NA}
         by_run.setdefault(str(run_id), []).append(Entry(float(at), row))
     return [_run(file, experiment, one, entries) for one, entries in by_run.items()]
+
+
+def _exact_floats(version: str) -> dict[str, str]:
+    """Return the option by which pandas reads every digit; from 3 on it does so by itself."""
+    return {"float_precision": "round_trip"} if int(version.partition(".")[0]) <= 2 else {}  # noqa: PLR2004
 
 
 def _run(file: Path, experiment: str, run_id: str, entries: list[Entry]) -> ForeignRun:
