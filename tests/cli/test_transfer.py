@@ -81,12 +81,12 @@ def test_an_import_from_another_tracker_tells_what_it_left(aletheia, tmp_path):
     (tmp_path / "x.csv").write_text("loss,who\n1,a\n2,b\n")
 
     told = aletheia("import", "x.csv", "-p", "p", "--experiment", "e", "--run-column", "who")
-    again = aletheia("import", "x.csv", "-p", "p", "--from", "csv", "--experiment", "e", "--json")
+    plain = aletheia("import", "x.csv", "-p", "p", "--from", "csv", "--experiment", "e", "--json")
     nothing = aletheia("import", ".", "-p", "p", "--from", "wandb")
 
     assert (told.code, told.out.startswith("2 rows, 2 runs, ")) == (0, True)
     assert "imported from x.csv (csv)" in told.err
     assert "not carried: time of rows of run x.csv (2): no column has times" in told.err
-    assert again.json["left"][0]["count"] == 2
-    assert (again.json["format"], again.json["found"]) == ("csv", 1)
+    assert plain.json["left"][0]["count"] == 2
+    assert (plain.json["format"], plain.json["found"]) == ("csv", 1)
     assert nothing.code == 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -171,19 +171,19 @@ class ArtifactBuilder:
         return numbers[token]
 
 
-def files_below(folder: Path, root: Path, run: str) -> tuple[list[Files], list[Left]]:
+def files_below(folder: Path, roots: Sequence[Path], run: str) -> tuple[list[Files], list[Left]]:
     """Return what lies in a run's folder, an artifact for each file or folder in it.
 
     Args:
         folder: The run's.
-        root: What no link may lead out of.
+        roots: What no link may lead out of; the first is the run's.
         run: Named in what is told.
     """
     found: list[Files] = []
     left: list[Left] = []
     if not folder.is_dir():
         return found, left
-    inside = root.resolve()
+    inside = [root.resolve() for root in roots]
     for top in sorted(folder.iterdir()):
         kept: dict[str, Path] = {}
         for path in _walk(top):
@@ -211,15 +211,15 @@ def _walk(top: Path) -> Iterator[Path]:
             yield Path(folder) / name
 
 
-def _refusal(path: Path, below: str, inside: Path) -> str | None:
+def _refusal(path: Path, below: str, inside: Sequence[Path]) -> str | None:
     """Return why a file is not carried; None if it is."""
     try:
         check_relative(below)
         target = path.resolve(strict=True)
     except (AletheiaError, OSError, RuntimeError) as error:
         return str(error)
-    if not target.is_relative_to(inside):
-        return f"it is a link out of {inside}: give a folder of artifacts that has both"
+    if not any(target.is_relative_to(root) for root in inside):
+        return f"it is a link out of {inside[0]}: give the folder of {target} as `artifacts`"
     return None if target.is_file() else "it is no regular file, or a link to a folder"
 
 

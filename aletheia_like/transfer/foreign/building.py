@@ -65,8 +65,14 @@ class ForeignSource(KeptSource):
         self._runs: dict[str, tuple[ForeignRun, tuple[int, ...]]] = {}
         documents: dict[str, dict[str, Any]] = {}
         by_experiment: dict[str, list[ForeignRun]] = {}
+        seen: dict[tuple[str, str], str] = {}
         for run in foreign.runs:
             name = self._usable(run.experiment, "experiment")
+            first = seen.setdefault((name, run.key), run.id)
+            if first != run.id:
+                why = f"it is a copy of run {first}: import it alone, into another experiment"
+                self.left.append(Left("run", 1, why, run.id))
+                continue
             usable = replace(run, experiment=name, id=self._usable(run.id, "run"))
             by_experiment.setdefault(name, []).append(usable)
         for name, runs in by_experiment.items():

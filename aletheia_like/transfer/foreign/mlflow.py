@@ -120,7 +120,7 @@ def _files(run: MlflowRun, roots: Sequence[Path]) -> tuple[list[Files], list[Lef
     for root in roots:
         for folder in _places(run, root):
             if folder.is_dir() and folder.resolve().is_relative_to(root.resolve()):
-                return files_below(folder, root, run.run_id)
+                return files_below(folder, [root, *roots], run.run_id)
     address = urlsplit(run.artifact_uri)
     is_here = address.scheme in ("", "file")
     if is_here and not Path(unquote(address.path)).exists():

@@ -63,7 +63,9 @@ def read_mlflow_database(path: Path, wishes: Wishes) -> Foreign:
 
 
 def _read(path: Path, wishes: Wishes) -> Foreign:
-    roots = [path.parent] if wishes.artifacts is None else [wishes.artifacts, path.parent]
+    roots = [] if wishes.artifacts is None else [wishes.artifacts]
+    # Only where MLflow itself puts files: a database may name any folder of this machine.
+    roots += [path.parent / name for name in ("mlruns", "mlartifacts")]
     runs = []
     left: list[Left] = []
     with _opened(path) as connection:

@@ -96,7 +96,9 @@ def _milliseconds(facts: Mapping[str, Any], word: str, folder: Path) -> int | No
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield every file below a folder by its name; a slash in a name makes a folder."""
-    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.is_symlink():
             yield path.relative_to(folder).as_posix(), path
 

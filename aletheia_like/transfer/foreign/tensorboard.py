@@ -29,10 +29,12 @@ class _Run:
 
     Attributes:
         start: Moment of the first event.
+        file: Name of the file it is in.
         plugins: What kind of thing each tag is; only its first event says so.
     """
 
     start: float | None = None
+    file: str = ""
     entries: list[Entry] = field(default_factory=list)
     params: dict[str, Any] = field(default_factory=dict)
     status: Status = "finished"
@@ -82,8 +84,7 @@ def _foreign(run: _Run, run_id: str, experiment: str) -> ForeignRun:
     last = max((one.at for one in run.entries), default=start)
     error = ErrorInfo("failed", "TensorBoard says that it failed, and not why")
     return ForeignRun(
-        # The moment of the first event is that of the file, to the microsecond.
-        key=repr(start),
+        key=f"{start!r}\0{run.file}",
         id=run_id,
         experiment=experiment,
         name=run_id,
@@ -106,12 +107,16 @@ def _read(files: Sequence[Path], run_id: str, left: list[Left]) -> _Run:
         seen = 0
         for event in loader.EventFileLoader(str(file)).Load() if count else ():
             seen += 1
-            run.start = event.wall_time if run.start is None else run.start
+            if run.start is None:
+                run.start, run.file = event.wall_time, file.name
             for value in event.summary.value if event.HasField("summary") else ():
                 _take(run, event, value, run_id, left)
         if rest or seen < count:
             why = f"{file.name} is damaged or half written: what is whole was read"
             left.append(Left("end of an event file", max(1, count - seen), why, run_id))
+    if len(files) > 1:
+        # Several may grow at once; by their moments what is new comes last.
+        run.entries.sort(key=lambda entry: entry.at)
     return run
 
 

@@ -72,8 +72,8 @@ def read_wandb(path: Path, wishes: Wishes) -> Foreign:
         run = _read(file, runs, left)
         if run is not None:
             folder = file.parent / "files"
-            root = wishes.artifacts or folder
-            found, missing = files_below(folder, root, run.run_id)
+            roots = [file.parent, *([] if wishes.artifacts is None else [wishes.artifacts])]
+            found, missing = files_below(folder, roots, run.run_id)
             run.files |= {one.name: one for one in found}
             left += missing
     if not runs:

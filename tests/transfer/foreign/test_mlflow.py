@@ -261,3 +261,30 @@ def test_a_parameter_is_a_number_if_it_reads_as_one(text, value):
     read = read_param(text)
 
     assert (type(read), read) == (type(value), value)
+
+
+def test_secrets_that_a_store_points_to_stay_where_they_are(ms, copied, tmp_path):
+    folder = copied("mlflow_runs", "./mlruns")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "key").write_text("secret")
+    (params,) = folder.glob("mlruns/*/*/params/lr")
+    shutil.rmtree(params.parent)
+    params.parent.symlink_to(tmp_path / "secrets")
+    (model,) = folder.glob("mlruns/*/*/artifacts/model")
+    shutil.rmtree(model.parent)
+    model.parent.symlink_to(tmp_path / "secrets")
+
+    told = ms.import_(folder / "mlruns")
+
+    assert runs_of(ms)["parent"].hyper_params == {}
+    assert told.artifacts == 0
+
+
+def test_files_beside_a_database_are_not_its_own(ms, copied):
+    folder = copied("mlflow_runs", STORES["database"][0])
+    path = altered(folder, "UPDATE runs SET artifact_uri = ?", str(folder))
+    shutil.rmtree(folder / "mlruns")
+
+    told = ms.import_(path)
+
+    assert (told.artifacts, what_is_left(told)["artifacts of a run"]) == (0, 4)

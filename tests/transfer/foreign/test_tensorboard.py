@@ -117,3 +117,13 @@ def test_without_tensorboard_its_line_to_install_is_told(ms, produce, monkeypatc
 
     with pytest.raises(al.MissingExtraError, match=r"aletheia-like\[importers\]"):
         ms.import_(folder)
+
+
+def test_a_copy_of_a_run_beside_it_is_told(ms, copied):
+    folder = copied("tensorboard_runs") / "log"
+    shutil.copytree(folder / "train", folder / "train copy")
+
+    told = ms.import_(folder)
+
+    assert (told.runs, what_is_left(told)["run"]) == (2, 1)
+    assert "train" in ms.experiment("log").runs().ids

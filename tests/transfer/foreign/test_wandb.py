@@ -65,12 +65,15 @@ def test_files_come_and_links_out_of_the_folder_are_told(ms, produce, tmp_path):
     told = ms.import_(folder / "wandb")
     names = set(ms.experiment("species").run("abcd1234").artifacts)
     then = ms.import_(folder / "wandb", artifacts=folder)
+    (tmp_path / "empty").mkdir()
+    last = ms.import_(folder / "wandb", artifacts=tmp_path / "empty")
 
     assert {"media", "requirements.txt"} <= names
     assert "weights.txt" not in names
     assert what_is_left(told)["artifact"] == 2
     assert what_is_left(told)["file"] == 1
     assert (then.runs, then.artifacts, "file" in what_is_left(then)) == (0, 1, False)
+    assert (last.artifacts, what_is_left(last)["file"]) == (0, 1)
     assert artifact(ms, "species", "weights.txt").open().read() == b"weights"
 
 
