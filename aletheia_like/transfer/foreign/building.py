@@ -23,10 +23,16 @@ from aletheia_like.model.sizes import document_size
 from aletheia_like.model.values import MAX_DOCUMENT_BYTES, Value, check_fields
 from aletheia_like.transfer.filesource import SizedLines
 from aletheia_like.transfer.foreign.artifacts import ArtifactBuilder, BlobKeeper, KeptSource
-from aletheia_like.transfer.foreign.entries import digest_of, lines_of, shortened
+from aletheia_like.transfer.foreign.entries import (
+    digest_of,
+    last_of,
+    lines_of,
+    shortened,
+    writer_of,
+)
 from aletheia_like.transfer.foreign.records import Entry, Foreign, ForeignRun, moment_of
 from aletheia_like.transfer.report import Left
-from aletheia_like.transfer.source import Source
+from aletheia_like.transfer.source import Extent, Source
 
 _TOKEN_DIGITS = 16
 _ROOM = 20_000
@@ -34,10 +40,18 @@ _ROOM = 20_000
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """What is known of a run's entries: how many there were after each import."""
+    """What is known of a run's entries, and of the rows that they become.
+
+    Attributes:
+        ends: How many entries there were after each import.
+        counts: How many rows each import brought.
+        summary: Of all rows.
+    """
 
     ends: tuple[int, ...]
+    counts: tuple[int, ...]
     digest: str
+    summary: Mapping[str, Any]
 
 
 class ForeignSource(KeptSource):
@@ -62,7 +76,7 @@ class ForeignSource(KeptSource):
         self._foreign = foreign
         self._target = target
         self._keeper = BlobKeeper()
-        self._runs: dict[str, tuple[ForeignRun, tuple[int, ...]]] = {}
+        self._runs: dict[str, tuple[ForeignRun, _Rows]] = {}
         documents: dict[str, dict[str, Any]] = {}
         by_experiment: dict[str, list[ForeignRun]] = {}
         seen: dict[tuple[str, str], str] = {}
@@ -82,8 +96,14 @@ class ForeignSource(KeptSource):
         super().__init__(foreign.path, project, documents, self._keeper)
 
     def rows(self, run_path: str) -> SizedLines:
-        run, ends = self._runs[run_path]
-        return lines_of(run.entries(), ends, self._keeper.keep, joins=run.joins)
+        run, rows = self._runs[run_path]
+        return lines_of(run.entries(), rows.ends, self._keeper.keep, joins=run.joins)
+
+    def extent(self, run_path: str) -> Extent | None:
+        _, rows = self._runs[run_path]
+        return {
+            writer_of(number): (count, count) for number, count in enumerate(rows.counts) if count
+        }
 
     def _usable(self, name: str, what: str) -> str:
         """Return a name that can be one here."""
@@ -118,9 +138,7 @@ class ForeignSource(KeptSource):
             raise InvalidValueError(message)
         for run in runs:
             token = digest_bytes(f"{self._foreign.tracker}\0{run.key}".encode())[:_TOKEN_DIGITS]
-            known_as = known.get(token, {}).get("imported", {})
-            earlier = known_as if isinstance(known_as, dict) else {}
-            documents |= self._run(path, run, token, earlier, artifacts, ids)
+            documents |= self._run(path, run, token, known.get(token, {}), artifacts, ids)
         return documents | artifacts.documents
 
     def _run(
@@ -128,23 +146,20 @@ class ForeignSource(KeptSource):
         path: str,
         run: ForeignRun,
         token: str,
-        earlier: Mapping[str, Any],
+        known: Mapping[str, Any],
         artifacts: ArtifactBuilder,
         ids: set[str],
     ) -> dict[str, dict[str, Any]]:
         run_path = f"{path}/runs/{to_id(run.id, 'run')}"
         entries = run.entries()
-        rows = self._known_rows(run, entries, earlier)
-        self._runs[run_path] = (run, rows.ends)
+        told = known.get("imported")
+        earlier = told if isinstance(told, dict) else {}
+        rows = self._rows_of(run, entries, earlier, known)
+        self._runs[run_path] = (run, rows)
         last = max((one.at for one in entries), default=None)
         seen_at = run.started_at if last is None else moment_of(last, f"run {run.id}")
         moment_of(min((one.at for one in entries), default=0.0), f"run {run.id}")
         uses, sources = artifacts.add(run, token)
-        lines = [
-            line
-            for sized in lines_of(entries, rows.ends, self._keeper.keep, joins=run.joins).values()
-            for line, _ in sized
-        ]
         record = RunRecord(
             project="",
             experiment=run.experiment,
@@ -153,8 +168,8 @@ class ForeignSource(KeptSource):
             name=run.name,
             status=run.status,
             hyper_params=dict(run.params),
-            metrics=dict(run.metrics),
-            summary=summarised(lines),
+            metrics=last_of(entries) if run.measures else dict(run.metrics),
+            summary=rows.summary,
             artifacts=uses,
             git=run.git,
             notes=run.notes,
@@ -204,6 +219,7 @@ class ForeignSource(KeptSource):
             "from": self._foreign.tracker,
             "id": run.id,
             "entries": list(rows.ends),
+            "rows": list(rows.counts),
             "digest": rows.digest,
             "state": digest_bytes("\n".join(told).encode(errors="replace"))[:_TOKEN_DIGITS],
         }
@@ -211,20 +227,35 @@ class ForeignSource(KeptSource):
         is_known = all(earlier.get(word) == about[word] for word in words)
         return {**about, "at": earlier["at"] if is_known and "at" in earlier else self._now}
 
-    def _known_rows(
-        self, run: ForeignRun, entries: Sequence[Entry], earlier: Mapping[str, Any]
+    def _rows_of(
+        self,
+        run: ForeignRun,
+        entries: Sequence[Entry],
+        earlier: Mapping[str, Any],
+        known: Mapping[str, Any],
     ) -> _Rows:
         """Return which of the entries are to be here, in parts as they came."""
-        ends = earlier.get("entries")
-        known = tuple(ends) if isinstance(ends, list) else ()
-        count = known[-1] if known else 0
-        if known and digest_of(entries[:count]) != earlier.get("digest"):
+        before = _told(earlier, known)
+        count = before.ends[-1] if before is not None else 0
+        if before is not None and digest_of(entries[:count]) != before.digest:
             why = f"what was imported of it before has changed in {self._foreign.path}"
             self.left.append(Left("row", max(0, len(entries) - count), why, run.id))
-            return _Rows(known, str(earlier.get("digest")))
-        if len(entries) > count or not known:
-            known = (*known, len(entries))
-        return _Rows(known, digest_of(entries))
+            return before
+        if before is not None and len(entries) == count:
+            return before
+        ends = (*(() if before is None else before.ends), len(entries))
+        found = lines_of(entries, ends, self._keeper.keep, joins=run.joins)
+        counts = tuple(len(found.get(writer_of(number), ())) for number in range(len(ends)))
+        summary = summarised([line for sized in found.values() for line, _ in sized])
+        return _Rows(ends, counts, digest_of(entries), summary)
+
+
+def _told(earlier: Mapping[str, Any], known: Mapping[str, Any]) -> _Rows | None:
+    """Return what a run says of the entries that were imported; None if that was edited away."""
+    ends, counts, digest = (earlier.get(word) for word in ("entries", "rows", "digest"))
+    if not (isinstance(ends, list) and isinstance(counts, list) and ends):
+        return None
+    return _Rows(tuple(ends), tuple(counts), str(digest), known.get("summary", {}))
 
 
 def _check(path: str, fields: Mapping[str, Any], foreign: Foreign) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from aletheia_like.model import jsontext
 from aletheia_like.model.rows import STEP, STREAM, Line, cell_text, check_columns, encode_cells
 from aletheia_like.model.values import Value
 from aletheia_like.transfer.filesource import SizedLines
@@ -46,6 +46,17 @@ def _belong_together(row: Entry, entry: Entry) -> bool:
     )
 
 
+def last_of(entries: Sequence[Entry]) -> dict[str, Any]:
+    """Return the last value of every metric: that of the greatest step, then time."""
+    found: dict[str, tuple[Any, float, Any]] = {}
+    for entry in entries:
+        step = entry.cells.get(STEP, 0)
+        for name, value in entry.cells.items():
+            if name != STEP and (name not in found or found[name][:2] <= (step, entry.at)):
+                found[name] = (step, entry.at, value)
+    return {name: value for name, (_, _, value) in found.items()}
+
+
 def digest_of(entries: Sequence[Entry]) -> str:
     """Return what is the same as long as entries are, but for their times."""
     hasher = hashlib.sha256()
@@ -55,8 +66,7 @@ def digest_of(entries: Sequence[Entry]) -> str:
             name: float(cell) if type(cell) is int and abs(cell) < _EXACT else cell
             for name, cell in entry.cells.items()
         }
-        cells = encode_cells(check_columns(same))
-        hasher.update(jsontext.to_text({"s": entry.stream, "c": cells}).encode())
+        hasher.update(repr((entry.stream, same)).encode(errors="replace"))
     return hasher.hexdigest()
 
 
@@ -72,13 +82,18 @@ def lines_of(
         joins: Whether entries of one step become one row.
     """
     found: dict[str, list[tuple[Line, int]]] = {}
-    for number, (begin, end) in enumerate(itertools.pairwise([0, *ends]), 1):
+    for number, (begin, end) in enumerate(itertools.pairwise([0, *ends])):
         part = joined(entries[begin:end]) if joins else entries[begin:end]
         if part:
-            found[f"import-{number:04d}"] = [
+            found[writer_of(number)] = [
                 _line(place, one, keep) for place, one in enumerate(part, 1)
             ]
     return found
+
+
+def writer_of(number: int) -> str:
+    """Return the name of the writer of what an import brought, counted from 0."""
+    return f"import-{number + 1:04d}"
 
 
 def _line(sequence: int, entry: Entry, keep: Keep) -> tuple[Line, int]:

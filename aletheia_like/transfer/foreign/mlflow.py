@@ -77,7 +77,6 @@ def run_of(run: MlflowRun, wishes: Wishes, roots: Sequence[Path]) -> tuple[Forei
         ended_at=None if run.end is None else moment_of(run.end / 1000, what),
         parent=tags.get("mlflow.parentRunId"),
         params={name: read_param(text) for name, text in run.params.items()},
-        metrics=_last(run.entries()),
         tags=tuple(f"{key}={tags[key]}" for key in sorted(tags) if not key.startswith(_OURS)),
         notes=tags.get("mlflow.note.content"),
         created_by=tags.get("mlflow.user"),
@@ -86,6 +85,7 @@ def run_of(run: MlflowRun, wishes: Wishes, roots: Sequence[Path]) -> tuple[Forei
         facts=facts,
         entries=run.entries,
         joins=True,
+        measures=True,
         files=files,
     ), left
 
@@ -102,17 +102,6 @@ def read_param(text: str) -> Any:
         return int(text) if len(text) <= _DIGITS else text
     is_float = text in ("nan", "inf", "-inf") or _FLOAT.fullmatch(text)
     return float(text) if is_float else text
-
-
-def _last(entries: Sequence[Entry]) -> dict[str, Any]:
-    """Return the last value of every metric: that of the greatest step, then time."""
-    found: dict[str, tuple[Any, float, Any]] = {}
-    for entry in entries:
-        step = entry.cells.get("step", 0)
-        for name, value in entry.cells.items():
-            if name != "step" and (name not in found or found[name][:2] <= (step, entry.at)):
-                found[name] = (step, entry.at, value)
-    return {name: value for name, (_, _, value) in found.items()}
 
 
 def _files(run: MlflowRun, roots: Sequence[Path]) -> tuple[list[Files], list[Left]]:

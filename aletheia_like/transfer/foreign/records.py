@@ -10,11 +10,13 @@ from typing import Any, Literal
 
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.model.records import ErrorInfo, GitState, Status
+from aletheia_like.model.rows import moment
 from aletheia_like.transfer.report import Left
 
 Tracker = Literal["mlflow", "tensorboard", "wandb", "csv"]
 
 _MAX_SECONDS = 253_402_300_799.0
+_MICROSECONDS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class ForeignRun:
         id: What its tracker calls it.
         entries: Reads what it logged, in an order to which a run that goes on only adds.
         joins: Whether single values of one step may become one row.
+        measures: Whether the last value of each column is a metric.
         facts: What has no place of its own, kept in the field `imported`.
     """
 
@@ -77,6 +80,7 @@ class ForeignRun:
     facts: Mapping[str, Any] = field(default_factory=dict)
     entries: Callable[[], list[Entry]] = list
     joins: bool = False
+    measures: bool = False
     files: Sequence[Files] = ()
 
 
@@ -122,4 +126,5 @@ def moment_of(seconds: float, what: str) -> dt.datetime:
     if not 0 <= seconds <= _MAX_SECONDS:
         message = f"{what} has the time {seconds!r}, which is none: mend the source"
         raise InvalidValueError(message)
-    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+    # To the microsecond as rows have it, so that a run's last row is not after its end.
+    return moment(round(seconds * _MICROSECONDS) / _MICROSECONDS)

@@ -81,7 +81,8 @@ def read_tensorboard(path: Path, wishes: Wishes) -> Foreign:
 def _foreign(run: _Run, run_id: str, experiment: str) -> ForeignRun:
     what = f"run {run_id}"
     start = run.start or 0.0
-    last = max((one.at for one in run.entries), default=start)
+    # Whoever sets the times of events does not set that of the file's first.
+    times = [one.at for one in run.entries] or [start]
     error = ErrorInfo("failed", "TensorBoard says that it failed, and not why")
     return ForeignRun(
         key=f"{start!r}\0{run.file}",
@@ -89,8 +90,8 @@ def _foreign(run: _Run, run_id: str, experiment: str) -> ForeignRun:
         experiment=experiment,
         name=run_id,
         status=run.status,
-        started_at=moment_of(run.started or start, what),
-        ended_at=moment_of(run.ended or last, what),
+        started_at=moment_of(run.started or min(start, *times), what),
+        ended_at=moment_of(run.ended or max(times), what),
         params=run.params,
         error=error if run.status == "failed" else None,
         facts={} if run.ended is None else {"status": run.status},
