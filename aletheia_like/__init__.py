@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         UnavailableError,
         UntrustedArtifactError,
     )
+    from aletheia_like.handlers.handler import Handler
     from aletheia_like.logfiles import configure_logging, experiment_log, monitor, read_logs
     from aletheia_like.metastore.artifacts import ArtifactVersion
     from aletheia_like.metastore.assets import File, Folder, LogFile
@@ -58,6 +59,7 @@ __all__ = [
     "Experiment",
     "File",
     "Folder",
+    "Handler",
     "IntegrityError",
     "InvalidValueError",
     "LogFile",
@@ -92,6 +94,7 @@ _HOMES = {
     "Experiment": "aletheia_like.metastore.experiment",
     "File": "aletheia_like.metastore.assets",
     "Folder": "aletheia_like.metastore.assets",
+    "Handler": "aletheia_like.handlers.handler",
     "LogFile": "aletheia_like.metastore.assets",
     "Rows": "aletheia_like.metastore.rows",
     **dict.fromkeys(

@@ -54,10 +54,21 @@ def read_local(path: Path, what: str) -> FileTree:
         return read_manifest(path, progress=progress)
 
 
-def store_tree(session: Session, tree: FileTree, what: str) -> str | None:
-    """Store the files of a tree; return the digest of its manifest's blob, None for one file."""
+def store_tree(
+    session: Session, tree: FileTree, what: str, media_type: str | None = None
+) -> str | None:
+    """Store the files of a tree; return the digest of its manifest's blob, None for one file.
+
+    Args:
+        session: Where to.
+        tree: What.
+        what: Named beside the progress bar.
+        media_type: Of its files, if their names do not tell.
+    """
     below = tree.path if tree.kind == "directory" else tree.path.parent
-    files = [LocalFile(one.digest, one.size, below / one.path) for one in tree.manifest]
+    files = [
+        LocalFile(one.digest, one.size, below / one.path, media_type) for one in tree.manifest
+    ]
     store_files(session, files, what)
     if tree.kind == "file":
         return None

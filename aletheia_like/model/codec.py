@@ -190,6 +190,8 @@ _READERS: Mapping[Any, Callable[[Value], Any]] = {
     **dict.fromkeys(("tags", "aliases", "command", "gpus"), _texts),
     (GitState, "files"): _texts,
     (VersionRecord, "files"): _count,
+    **{(VersionRecord, one): _map for one in ("options", "load_options", "libraries")},
+    **{(VersionRecord, one): _text for one in ("handler", "media_type")},
     **dict.fromkeys(("number", "next_run_number", "size", "version"), _count),
     (ModelInfo, "version"): _text,
     **dict.fromkeys(

@@ -238,6 +238,11 @@ class VersionRecord:
         manifest: Digest of the blob that lists a directory's files.
         location: Where it came from, a path or a URL.
         uploaded: Whether the bytes are in the blob store.
+        handler: What turned an object into the file; None if it was a file already.
+        media_type: Of the file that the handler made.
+        options: What the handler was told.
+        load_options: What it wants to be told when it reads the file.
+        libraries: Versions of Python and of what the handler used, by distribution.
         project, experiment, run, commit: What made it.
     """
 
@@ -258,6 +263,10 @@ class VersionRecord:
     partitions: Any = None
     features: Any = None
     handler: str | None = None
+    media_type: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    load_options: Mapping[str, Any] = field(default_factory=dict)
+    libraries: Mapping[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     project: str | None = None
     experiment: str | None = None
