@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from aletheia_like.errors import InvalidValueError, MissingExtraError
+from aletheia_like.errors import InvalidValueError
 from aletheia_like.handlers.arrays import Npy, Npz, Safetensors, Torch
 from aletheia_like.handlers.frames import Csv, Parquet
 from aletheia_like.handlers.handler import Handler
@@ -85,12 +85,12 @@ def find(name: str) -> Found | None:
     for own in _OWN:
         if own.name == name:
             return Found(own())
-    for subclass in reversed(list(_defined())):
-        if subclass.name == name:
-            return Found(subclass())
     for one in _entry_points():
         if one.name == name:
             return _loaded(one)
+    for subclass in reversed(list(_defined())):
+        if subclass.name == name:
+            return Found(subclass())
     return None
 
 
@@ -103,12 +103,13 @@ def names() -> list[str]:
 def _accepting() -> Iterator[Found]:
     """Yield all handlers; a broken plug-in is warned of, and does not break the others."""
     yield from (Found(own()) for own in _OWN)
-    yield from (Found(one()) for one in reversed(list(_defined())))
     for one in _entry_points():
         try:
             yield _loaded(one)
-        except (InvalidValueError, MissingExtraError) as error:
+        except InvalidValueError as error:
             warnings.warn(str(error), stacklevel=2)
+    # A plug-in's class is among these once it is imported; it was asked already.
+    yield from (Found(one()) for one in reversed(list(_defined())))
 
 
 def _defined() -> Iterator[type[Handler]]:

@@ -12,6 +12,7 @@ from aletheia_like.errors import InvalidValueError
 from aletheia_like.handlers.handler import Handler, Options, needed
 
 _SCALARS = (str, bool, int, float)
+_BREAKS = frozenset("\x85\u2028\u2029\ufeff")
 
 
 class Json(Handler):
@@ -46,7 +47,7 @@ class Yaml(Handler):
         _check(value, _has_yaml_key, "YAML's keys are texts, numbers, dates or None here")
         kept = {"allow_unicode": True, "sort_keys": False, **options}
         with path.open("w", encoding="utf-8", newline="") as stream:
-            yaml.safe_dump(value, stream, **kept)
+            yaml.dump(value, stream, Dumper=_dumper(yaml), **kept)
 
     def load(self, path: Path) -> Any:
         yaml = needed("yaml")
@@ -103,6 +104,20 @@ def _has_json_key(key: Any) -> bool:
 
 def _has_yaml_key(key: Any) -> bool:
     return key is None or isinstance(key, (*_SCALARS, dt.date))
+
+
+def _dumper(yaml: Any) -> Any:
+    """Return PyYAML's safe dumper, mended: it loses some breaks of lines."""
+
+    class Dumper(yaml.SafeDumper):  # type: ignore[misc]
+        pass
+
+    def text(dumper: Any, value: str) -> Any:
+        style = '"' if _BREAKS.intersection(value) else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    Dumper.add_representer(str, text)
+    return Dumper
 
 
 def _check(value: Any, accepts: Callable[[Any], bool], advice: str) -> None:
