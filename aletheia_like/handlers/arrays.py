@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aletheia_like.errors import InvalidValueError
-from aletheia_like.handlers.handler import Handler, Options, is_a, needed
+from aletheia_like.handlers.handler import Handler, Options, is_a, needed, unwritable
 
 _NPY = ".npy"
 
@@ -28,7 +28,7 @@ class Npy(Handler):
             _write_array(value, stream)
 
     def load(self, path: Path, mmap_mode: str | None = None) -> Any:
-        return needed("numpy").load(path, mmap_mode=mmap_mode, allow_pickle=False)
+        return needed("numpy").load(path, mmap_mode=unwritable(mmap_mode), allow_pickle=False)
 
     def libraries(self, value: Any) -> tuple[str, ...]:
         return ("numpy",)

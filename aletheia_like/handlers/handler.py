@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from aletheia_like.errors import MissingExtraError
+from aletheia_like.errors import InvalidValueError, MissingExtraError
 
 Options = Mapping[str, Any]
 
@@ -89,6 +89,18 @@ def needed(module: str, install: str = "'aletheia-like[handlers]'") -> Any:
     except ImportError as error:
         message = f"this needs {module.partition('.')[0]}: pip install {install}"
         raise MissingExtraError(message) from error
+
+
+def unwritable(mode: str | None) -> str | None:
+    """Return how a file is to be mapped into memory.
+
+    Raises:
+        InvalidValueError: What is changed in memory would change the file, which others share.
+    """
+    if mode in (None, "r", "c"):
+        return mode
+    message = f"mmap_mode={mode!r} would change the file: it is 'r', or 'c' for changes in memory"
+    raise InvalidValueError(message)
 
 
 def is_a(value: Any, package: str, *names: str) -> bool:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import pickletools
+import shutil
 import sys
+import zipfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from aletheia_like.handlers.handler import Handler, Options, is_a, needed
+from aletheia_like.handlers.handler import Handler, Options, is_a, needed, unwritable
 
+_SCHEMA = "schema.json"
 _MOST_OPERATIONS = 100_000
 _MOST_NAMES = 20
 
@@ -26,7 +30,11 @@ class Skops(Handler):
         return is_a(value, "sklearn", "BaseEstimator")
 
     def dump(self, value: Any, path: Path, **options: Any) -> None:
-        needed("skops.io").dump(value, path, **options)
+        library = needed("skops.io")
+        whole = path.with_name("whole")
+        library.dump(value, whole, **options)
+        _renumber(whole, path)
+        whole.unlink()
 
     def load(self, path: Path) -> Any:
         # Whoever trusts was shown these types.
@@ -51,7 +59,7 @@ class Joblib(Handler):
         needed("joblib").dump(value, path, **options)
 
     def load(self, path: Path, mmap_mode: str | None = None) -> Any:
-        return needed("joblib").load(path, mmap_mode=mmap_mode)
+        return needed("joblib").load(path, mmap_mode=unwritable(mmap_mode))
 
     def libraries(self, value: Any) -> tuple[str, ...]:
         return ("joblib", *_distributions_of(value))
@@ -78,6 +86,39 @@ class Cloudpickle(Handler):
 
     def libraries(self, value: Any) -> tuple[str, ...]:
         return ("cloudpickle", *_distributions_of(value))
+
+
+def _renumber(written: Path, path: Path) -> None:
+    """Copy an archive of skops with numbers for the addresses in it, and without times.
+
+    Addresses and times differ with every process, so equal models would never be stored once.
+    """
+    with zipfile.ZipFile(written) as source, zipfile.ZipFile(path, "x") as target:
+        names: dict[str, str] = {}
+        schema = _numbered(json.loads(source.read(_SCHEMA)), {}, names)
+        for member in source.infolist():
+            new = zipfile.ZipInfo(names.get(member.filename, member.filename))
+            new.compress_type = member.compress_type
+            if member.filename == _SCHEMA:
+                target.writestr(new, json.dumps(schema, indent=2))
+                continue
+            with source.open(member) as stream, target.open(new, "w", force_zip64=True) as copy:
+                shutil.copyfileobj(stream, copy)
+
+
+def _numbered(node: Any, numbers: dict[int, int], names: dict[str, str]) -> Any:
+    """Return a part of a schema with other ids, and note what its files are called now."""
+    if isinstance(node, list):
+        return [_numbered(one, numbers, names) for one in node]
+    if not isinstance(node, dict):
+        return node
+    changed = {key: _numbered(one, numbers, names) for key, one in node.items()}
+    if type(node.get("__id__")) is int:
+        changed["__id__"] = numbers.setdefault(node["__id__"], len(numbers) + 1)
+    file = node.get("file")
+    if isinstance(file, str) and "__loader__" in node:
+        changed["file"] = names.setdefault(file, f"{len(names) + 1}{Path(file).suffix}")
+    return changed
 
 
 def _distributions_of(value: Any) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ class Yaml(Handler):
 
     def dump(self, value: Any, path: Path, **options: Any) -> None:
         yaml = needed("yaml")
-        _check(value, _has_yaml_key, "YAML's keys are texts, numbers, dates or None here")
+        _check(value, _has_yaml_key, "here YAML's keys are texts, numbers, dates and None")
         kept = {"allow_unicode": True, "sort_keys": False, **options}
         with path.open("w", encoding="utf-8", newline="") as stream:
             yaml.dump(value, stream, Dumper=_dumper(yaml), **kept)
@@ -103,6 +104,8 @@ def _has_json_key(key: Any) -> bool:
 
 
 def _has_yaml_key(key: Any) -> bool:
+    if isinstance(key, float) and math.isnan(key):
+        return False  # It is like no key, not even itself.
     return key is None or isinstance(key, (*_SCALARS, dt.date))
 
 

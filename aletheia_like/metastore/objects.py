@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import re
 import shutil
@@ -31,7 +32,7 @@ from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.versions import normalised
 from aletheia_like.model.names import with_article
 from aletheia_like.model.records import VersionRecord
-from aletheia_like.model.values import encode
+from aletheia_like.model.values import decode, encode
 
 if TYPE_CHECKING:
     from aletheia_like.handlers.choosing import Found
@@ -227,11 +228,12 @@ def _dumped(
 def _noted(handler: Handler, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return options as they are recorded."""
     try:
-        encode(options, (f"options of handler {handler.name!r}",))
-    except InvalidValueError as error:
+        encoded = encode(options, (f"options of handler {handler.name!r}",))
+        json.dumps(encoded)
+    except (InvalidValueError, TypeError) as error:
         message = f"{error}; options are recorded, so they are plain values"
         raise InvalidValueError(message) from error
-    return dict(options)
+    return dict(decode(encoded))
 
 
 def _filename(name: str, suffix: str) -> str:

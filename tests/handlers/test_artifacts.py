@@ -72,7 +72,8 @@ def test_the_type_of_a_value_chooses_its_handler(run, value, handler):
     assert type(version.load()) is type(value)
 
 
-def test_equal_values_are_one_version_and_one_upload(ms, run):  # O2
+def test_equal_values_are_one_version_and_one_upload(ms):  # O2
+    run = ms.exper("e")
     first = run.add_artifact("a", {"x": np.arange(1000)})
     before = ms.usage
 
@@ -209,6 +210,7 @@ REFUSED = {
     "NaN, if asked": (float("nan"), {"allow_nan": False}, "NaN|Out of range"),
     "an option that is not known": (1, {"handler": "json", "indnet": 2}, "indnet"),
     "an option that is code": (1, {"handler": "json", "default": str}, "options are recorded"),
+    "an option that no document shows": (1, {"handler": "json", "indent": b" "}, "recorded"),
     "options of a path": (".", {"indent": 2}, "options of handlers"),
     "objects in an array": (np.array([object()]), {}, "Python objects"),
     "a mask": (np.ma.masked_array([1, 2], [True, False]), {}, "mask would be lost"),
@@ -296,6 +298,25 @@ def test_a_picture_of_a_figure_is_for_people(run):  # V10
     assert (version.record.filename, version.record.media_type) == ("curve.svg", "image/svg+xml")
     with pytest.raises(al.InvalidValueError, match="download"):
         version.load()
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "../../x", "ünï", "a b.npy", "x" * 300, ".hidden"])
+def test_an_object_may_have_an_odd_name(run, tmp_path, name):
+    version = run.add_artifact(name, np.arange(2))
+
+    assert run.load_artifact(name).tolist() == [0, 1]
+    assert version.download(tmp_path / "out").parent == tmp_path / "out"
+
+
+def test_an_array_may_stay_in_its_file_but_not_change_it(run):
+    version = run.add_artifact("a", np.arange(3))
+
+    assert version.load(mmap_mode="r").filename is not None
+    with pytest.raises(al.InvalidValueError, match="would change the file"):
+        version.load(mmap_mode="r+")
+    copied = version.load(mmap_mode="c")
+    copied[0] = 7
+    assert version.load().tolist() == [0, 1, 2]
 
 
 def test_numbers_of_numpy_are_numbers_of_json(run):

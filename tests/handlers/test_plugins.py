@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -203,3 +204,12 @@ def test_every_handler_says_what_it_is():
     code = {name for name in names() if not find(name).handler.trusted}
     assert code >= {"skops", "joblib", "cloudpickle"}
     assert not code & {"json", "yaml", "text", "bytes", "csv", "parquet", "npy", "npz", "torch"}
+
+
+def test_every_handler_of_the_package_is_in_the_reference():
+    page = Path(__file__).parents[2] / "docs" / "reference" / "handlers.md"
+    text = page.read_text(encoding="utf-8")
+    for name in names():
+        handler = find(name).handler
+        if type(handler).__module__.startswith("aletheia_like."):
+            assert f"| `{name}` | `{handler.suffix}` |" in text

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -15,7 +17,6 @@ import plotly.graph_objects
 import polars as pl
 import pyarrow as pa
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -24,9 +25,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import aletheia_like as al
 from aletheia_like.handlers.choosing import find
 
-few = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def there_and_back(name, value, **options):
@@ -47,13 +49,6 @@ def same(left, right):
     if isinstance(left, dict):
         return list(left) == list(right) and all(same(left[key], right[key]) for key in left)
     return type(left) is type(right) and left == right
-
-
-def keyed(value):
-    """Whether no key is NaN, which is like no key, not even itself."""
-    if isinstance(value, dict):
-        return all(key == key and keyed(inner) for key, inner in value.items())  # noqa: PLR0124
-    return all(map(keyed, value)) if isinstance(value, list | tuple) else True
 
 
 def nested(leaves, keys):
@@ -85,11 +80,11 @@ times = st.datetimes(timezones=st.none() | st.just(dt.UTC)) | st.dates()
 
 
 @few
-@given(nested(plain | times | st.binary(max_size=20), plain | times).filter(keyed))
+@given(nested(plain | times | st.binary(max_size=20), plain | times))
 def test_yaml_comes_back_equal_or_is_refused(value):
     try:
         loaded, (one, other) = there_and_back("yaml", value)
-    except yaml.representer.RepresenterError:
+    except al.InvalidValueError:
         return
 
     assert same(value, loaded)
@@ -274,8 +269,9 @@ def fitted():
 def test_a_model_predicts_the_same(name):
     model = fitted()
 
-    loaded = there_and_back(name, model)[0]
+    loaded, (one, other) = there_and_back(name, model)
 
+    assert one == other
     given = np.linspace(-5, 20, 20).reshape(10, 2)
     assert np.array_equal(loaded.predict_proba(given), model.predict_proba(given))
 
@@ -292,3 +288,19 @@ def test_a_function_of_this_program_comes_back():
     factor = 3
 
     assert there_and_back("cloudpickle", lambda value: value * factor)[0](2) == 6
+
+
+def test_equal_models_of_two_processes_are_equal_bytes(tmp_path):
+    program = (
+        "import sys, pathlib\n"
+        "from sklearn.ensemble import RandomForestClassifier\n"
+        "from aletheia_like.handlers.choosing import find\n"
+        "model = RandomForestClassifier(3, random_state=0).fit([[1], [2], [3]], [0, 1, 1])\n"
+        "find('skops').handler.dump(model, pathlib.Path(sys.argv[1]))\n"
+    )
+    files = [tmp_path / "one", tmp_path / "other"]
+    for file in files:
+        subprocess.run([sys.executable, "-c", program, file], check=True, timeout=120)
+
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert find("skops").handler.load(files[0]).predict([[3]]).tolist() == [1]
