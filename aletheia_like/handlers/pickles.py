@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import pickletools
 import shutil
 import sys
 import zipfile
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -126,7 +128,17 @@ def _distributions_of(value: Any) -> tuple[str, ...]:
     package = type(value).__module__.partition(".")[0]
     if package in ("__main__", *sys.stdlib_module_names):
         return ()
-    return tuple(sorted(set(metadata.packages_distributions().get(package, ()))))
+    try:
+        # Most are called like their package, and asking all of them takes a third of a second.
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return tuple(sorted(set(_distributions().get(package, ()))))
+    return (package,)
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    return metadata.packages_distributions()
 
 
 def _names_in_pickle(path: Path) -> tuple[str, ...]:

@@ -425,3 +425,16 @@ def test_an_object_waits_while_the_store_is_away(tmp_path):
         assert version.load() == {"x": 1}
         assert dict(version.record.options) == {"indent": 2}
         assert (version.record.location, version.version) == (None, 0)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".sqlite", "-jsonl"])
+def test_an_object_moves_with_all_that_loads_it(ms, run, tmp_path, suffix):
+    run.add_artifact("frame", pd.DataFrame({"a": [1]}, index=[5]), handler="csv", sep=",")
+    run.finish()
+    ms.export(tmp_path / f"out{suffix}", **({"format": "jsonl"} if suffix == "-jsonl" else {}))
+
+    options = {"cache_dir": tmp_path / "other", "git": "off"}
+    with al.Metastore("p", url=(tmp_path / "s").as_uri(), **options) as other:
+        other.import_(tmp_path / f"out{suffix}")
+
+        assert other.experiment("e").run(run.id).load_artifact("frame").index.tolist() == [5]
