@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.artifacts import ArtifactVersion
+from aletheia_like.metastore.choosing import Version
+from aletheia_like.metastore.finding import find_version
 from aletheia_like.metastore.objects import Content, as_content
 from aletheia_like.metastore.session import Session
-from aletheia_like.metastore.versions import read_version
 from aletheia_like.model import paths
+from aletheia_like.model.names import from_id
 from aletheia_like.model.values import FieldPath
 
 
@@ -76,10 +77,32 @@ class KeepsArtifacts:
                 aliases=tuple(aliases),
             )
 
+    def artifact(
+        self, name: str, version: Version = None, match: str = "exact"
+    ) -> ArtifactVersion:
+        """Return a version of an artifact of the experiment, without fetching its bytes.
+
+        Args:
+            name: Of the artifact.
+            version: Number in the experiment, alias, or date as ISO text or datetime. By default
+                the newest that this run made, or else the newest of the experiment.
+            match: `asof` takes the newest of that date or before.
+
+        Raises:
+            NotFoundError: There is no such artifact, or no such version of it.
+            InvalidValueError: It is no version, or `asof` does not go with it.
+        """
+        if version is None and match == "exact":
+            version = self._made_version(name)
+        path = paths.artifact(self._keeper_path(), name)
+        where = f"experiment {from_id(self._keeper_path().rpartition('/')[2])!r}"
+        record = find_version(self._session, path, where, version, match)
+        return ArtifactVersion(self._session, record)
+
     def load_artifact(
         self,
         name: str,
-        version: Any = None,
+        version: Version = None,
         match: str = "exact",
         trust: bool = False,  # noqa: FBT002 - the contract's call
         *,
@@ -90,9 +113,9 @@ class KeepsArtifacts:
 
         Args:
             name: Of the artifact.
-            version: Its number in the experiment; by default the newest that this run made, or
-                else the newest of the experiment.
-            match: How a version is found.
+            version: Number, alias or date; by default the newest that this run made; see
+                `artifact`.
+            match: `asof` takes the newest of that date or before.
             trust: Allow loading to run code.
             validate: Refuse an environment that differs too much.
             **options: For the handler.
@@ -101,19 +124,10 @@ class KeepsArtifacts:
             NotFoundError: There is no such artifact or version.
             UntrustedArtifactError: Loading would run code.
             MissingExtraError: Something is not installed.
-            InvalidValueError: It is no object, or cannot be loaded here.
+            InvalidValueError: It is no version, no object, or cannot be loaded here.
         """
-        found = self._find_artifact(name, version, match)
+        found = self.artifact(name, version, match)
         return found.load(trust, validate=validate, **options)
-
-    def _find_artifact(self, name: str, version: Any, match: str) -> ArtifactVersion:
-        if match != "exact" or not (version is None or type(version) is int):
-            message = f"version={version!r}, match={match!r}: a version is a number"
-            raise InvalidValueError(message)
-        newest = self._made_version(name) if version is None else version
-        path = paths.artifact(self._keeper_path(), name)
-        record = read_version(self._session, path, "artifact", newest)
-        return ArtifactVersion(self._session, record)
 
     def _made_version(self, name: str) -> int | None:  # noqa: ARG002 - for runs
         """Return the newest version that this handle stands for; None for the newest of all."""

@@ -11,8 +11,8 @@ from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.artifacts import ArtifactVersion, Maker
 from aletheia_like.metastore.datasets import DatasetVersion, get_dataset
 from aletheia_like.metastore.deferring import UNNUMBERED, add_or_defer
-from aletheia_like.metastore.keeping import KeepsArtifacts
 from aletheia_like.metastore.objects import Content
+from aletheia_like.metastore.promoting import Promoting
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.stopping import FIELD, StopRequests, request_stop
 from aletheia_like.metastore.storing import lengthen
@@ -42,7 +42,7 @@ _log = logging.getLogger("aletheia")
 _KNOWN = frozenset(RunRecord.__dataclass_fields__) - {"extra"} | {"schema_version"}
 
 
-class Run(Tracked, KeepsArtifacts):
+class Run(Tracked, Promoting):
     """A live run, or one opened for reading.
 
     As a context manager it ends by itself: `finished`, `failed` after an exception, `killed` after
@@ -321,6 +321,16 @@ class Run(Tracked, KeepsArtifacts):
     def path(self) -> str:
         """Path of its document."""
         return self._path
+
+    @property
+    def session(self) -> Session:
+        """The live parts of its metastore."""
+        return self._session
+
+    @property
+    def is_recorded_here(self) -> bool:
+        """Whether this process records it; else it was opened for reading."""
+        return self._writer is not None
 
     @property
     def fields(self) -> dict[str, Any]:

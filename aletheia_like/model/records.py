@@ -244,6 +244,7 @@ class VersionRecord:
         load_options: What it wants to be told when it reads the file.
         libraries: Versions of Python and of what the handler used, by distribution.
         project, experiment, run, commit: What made it.
+        expires_at: From when on it is found only by its number, alias or exact date.
     """
 
     name: str
@@ -274,6 +275,7 @@ class VersionRecord:
     commit: str | None = None
     created_at: dt.datetime | None = None
     created_by: str | None = None
+    expires_at: dt.datetime | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
