@@ -10,12 +10,11 @@ from aletheia_like.metastore import labels
 from aletheia_like.metastore.artifacts import ArtifactVersion
 from aletheia_like.metastore.choosing import Version, moment_of
 from aletheia_like.metastore.differing import ArtifactDiff, compare_versions
-from aletheia_like.metastore.finding import find_all, find_version
+from aletheia_like.metastore.finding import find_all, find_newest, find_version
 from aletheia_like.metastore.lineage import Node, lineage_of_version
 from aletheia_like.metastore.saving import Place
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.snapshots import Snapshot, read_snapshot
-from aletheia_like.metastore.versions import list_newest
 from aletheia_like.model import paths
 from aletheia_like.model.records import VersionRecord
 
@@ -157,7 +156,7 @@ class HoldsVersions:
 
     @property
     def _called(self) -> str:
-        return f"repository {self.name!r}"
+        return f"repository {self._place.name!r}"
 
     def _newest(self) -> list[VersionRecord]:
-        return list_newest(self._session, paths.artifacts(self._place.below))
+        return find_newest(self._session, paths.artifacts(self._place.below))

@@ -12,7 +12,7 @@ from aletheia_like.model import paths
 from aletheia_like.model.codec import version_record
 from aletheia_like.model.names import from_id
 from aletheia_like.model.records import VersionRecord
-from aletheia_like.ports.documents import Document
+from aletheia_like.ports.documents import Document, Query
 
 ALIASES = "aliases"
 """Field of a name's document: numbers of versions by the ids of their aliases."""
@@ -56,6 +56,13 @@ def find_all(session: Session, owner_path: str, where: str) -> list[VersionRecor
     """
     owner = known_owner(session, owner_path, where)
     return [with_aliases(one, owner) for one in list_versions(session, owner_path)]
+
+
+def find_newest(session: Session, collection: str) -> list[VersionRecord]:
+    """Return the newest version of every name in a collection, one read each."""
+    owners = session.documents.query(Query(collection))
+    found = ((newest_of(owner), owner) for owner in owners)
+    return [with_aliases(newest, owner) for newest, owner in found if newest is not None]
 
 
 def known_owner(session: Session, owner_path: str, where: str) -> Document:

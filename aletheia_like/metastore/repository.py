@@ -177,6 +177,18 @@ class Repository(HoldsVersions):
         if folder is not None:
             folder.cleanup()
 
+    def artifact(
+        self, name: str, version: Version = None, match: str = "exact"
+    ) -> ArtifactVersion:
+        """Return a saved version, without fetching its bytes; see `HoldsVersions.artifact`."""
+        try:
+            return super().artifact(check_name(name, "artifact"), version, match)
+        except NotFoundError as error:
+            if self.last_staged(name) is None:
+                raise
+            message = f"{error}; {name!r} is staged: save() publishes it"
+            raise NotFoundError(message) from error
+
     def set_alias(
         self,
         name: str,
@@ -266,17 +278,6 @@ class Repository(HoldsVersions):
     def __repr__(self) -> str:
         waiting = f", {len(self._staged)} staged" if self._staged else ""
         return f"<Repository {self.name!r} of {self._session.project!r}{waiting}>"
-
-    def artifact(
-        self, name: str, version: Version = None, match: str = "exact"
-    ) -> ArtifactVersion:
-        try:
-            return super().artifact(check_name(name, "artifact"), version, match)
-        except NotFoundError as error:
-            if self.last_staged(name) is None:
-                raise
-            message = f"{error}; {name!r} is staged: save() publishes it"
-            raise NotFoundError(message) from error
 
     def _opened(self, owner: str, number: int) -> ArtifactVersion:
         return ArtifactVersion(

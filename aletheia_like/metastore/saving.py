@@ -170,6 +170,14 @@ def repository_write(
     return Update(place.path, fields, repository.revision)
 
 
+def _generation_writes(place: Place, seen: _Seen) -> list[Write]:
+    """Return the write that tells when a repository was begun anew, if it is."""
+    if seen.repository is None or generation_of(seen.repository) == place.generation:
+        return []
+    fields: dict[str, Value] = {"schema_version": SCHEMA_VERSION, "created_at": seen.now}
+    return [Create(place.below, {**fields, "created_by": author()})]
+
+
 def audit_write(
     place: Place, token: str, now: dt.datetime, action: str, what: Mapping[str, Value]
 ) -> Create:
@@ -243,6 +251,7 @@ def _writes(
     writes: list[Write] = [
         repository_write(place, seen.repository, seen.now, {"saved_at": seen.now}),
         audit_write(place, token, seen.now, "save", {"versions": saved}),
+        *_generation_writes(place, seen),
     ]
     for name in dict.fromkeys(one.name for one in records):
         mine = [one for one in records if one.name == name]
