@@ -98,8 +98,7 @@ def version_record(path: str, fields: Fields) -> VersionRecord:
     """Read the document of one version of an artifact or dataset."""
     parts = path.split("/")
     known = {"name": from_id(parts[-3]), "version": int(parts[-1])}
-    defaults = {"kind": "file", "digest": None, "size": None}
-    return _read(VersionRecord, {**defaults, **fields}, **known)
+    return _read(VersionRecord, {"kind": "file", **fields}, **known)
 
 
 def file_record(fields: Fields) -> FileRecord:

@@ -250,8 +250,8 @@ class VersionRecord:
     name: str
     version: int
     kind: Kind
-    digest: str | None
-    size: int | None
+    digest: str | None = None
+    size: int | None = None
     files: int = 1
     filename: str | None = None
     manifest: str | None = None
