@@ -388,7 +388,9 @@ def test_a_release_is_copied_with_its_files_and_a_list_only(ms, tmp_path):  # V2
     folder = repository.released("v1").download(tmp_path / "copy")
     repository.released("v1").download(tmp_path / "copy")
 
-    found = sorted(one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file())
+    found = sorted(
+        one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file()
+    )
     assert found == ["a_b/a_b.json", "features/features.json", "manifest.json"]
     assert (folder / "features" / "features.json").read_text() == "[1]"
 

@@ -28,7 +28,9 @@ def ms(request, tmp_path):
     if request.param == "firestore":
         request.getfixturevalue("firestore_emulator")
         request.getfixturevalue("gcs_emulator")
-        options["url"] = f"firestore://demo-{secrets.token_hex(6)}/(default)?bucket=aletheia-emulator"
+        options["url"] = (
+            f"firestore://demo-{secrets.token_hex(6)}/(default)?bucket=aletheia-emulator"
+        )
     else:
         options["url"] = urls[request.param]()
     with al.Metastore("guide", **options) as opened:
