@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from aletheia_like.metastore.assets import File, Folder, LogFile
     from aletheia_like.metastore.datasets import DatasetVersion
     from aletheia_like.metastore.experiment import Experiment
+    from aletheia_like.metastore.repository import Repository
     from aletheia_like.metastore.rows import Rows
     from aletheia_like.metastore.run import Run
 
@@ -67,6 +68,7 @@ __all__ = [
     "MissingExtraError",
     "NotFoundError",
     "ReadOnlyError",
+    "Repository",
     "Rows",
     "Run",
     "RunStateError",
@@ -96,6 +98,7 @@ _HOMES = {
     "Folder": "aletheia_like.metastore.assets",
     "Handler": "aletheia_like.handlers.handler",
     "LogFile": "aletheia_like.metastore.assets",
+    "Repository": "aletheia_like.metastore.repository",
     "Rows": "aletheia_like.metastore.rows",
     **dict.fromkeys(
         ("init", "log", "log_artifact", "context", "get", "filter", "latest", "finish"),
