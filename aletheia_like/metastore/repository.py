@@ -15,7 +15,6 @@ from aletheia_like.metastore import labels
 from aletheia_like.metastore.artifacts import ArtifactVersion
 from aletheia_like.metastore.browsing import HoldsVersions
 from aletheia_like.metastore.choosing import Version, moment_of
-from aletheia_like.metastore.finding import find_version
 from aletheia_like.metastore.saving import MAX_SAVED, Place, Staged, generation_of, save
 from aletheia_like.metastore.session import Session, new_token
 from aletheia_like.metastore.snapshots import Snapshot
@@ -163,11 +162,10 @@ class Repository(HoldsVersions):
             if not self._staged:
                 return []
             self._tokens.append(new_token())
-            numbers = save(self._session, self._place, self._staged, self._tokens)
-            saved = [(one.record.name, numbers[one.record.token]) for one in self._staged]
+            saved = save(self._session, self._place, self._staged, self._tokens)
+            found = [(one.record.name, saved[one.record.token]) for one in self._staged]
             self.discard()
-        owners = [(self._place.owner(name), number) for name, number in saved]
-        return [self._opened(owner, number) for owner, number in owners]
+        return [self._opened(name, one) for name, one in found]
 
     def discard(self) -> None:
         """Forget what is staged."""
@@ -279,10 +277,10 @@ class Repository(HoldsVersions):
         waiting = f", {len(self._staged)} staged" if self._staged else ""
         return f"<Repository {self.name!r} of {self._session.project!r}{waiting}>"
 
-    def _opened(self, owner: str, number: int) -> ArtifactVersion:
-        return ArtifactVersion(
-            self._session, find_version(self._session, owner, self._called, number)
-        )
+    def _opened(self, name: str, saved: VersionRecord | int) -> ArtifactVersion:
+        if isinstance(saved, int):
+            return self.artifact(name, saved)
+        return ArtifactVersion(self._session, saved)
 
     def _scratch(self) -> Path:
         with self._lock:

@@ -88,7 +88,7 @@ class _Seen:
 
 def save(
     session: Session, place: Place, staged: Sequence[Staged], tokens: Sequence[str]
-) -> dict[str, int]:
+) -> dict[str, VersionRecord | int]:
     """Store the bytes of what is staged, then publish it.
 
     Args:
@@ -98,7 +98,8 @@ def save(
         tokens: The last names this save, those before it saves that failed, or seemed to.
 
     Returns:
-        The number that each version got, by its token.
+        The published versions by their tokens; of one that an earlier save has published after
+        all, its number.
 
     Raises:
         AlreadyExistsError: A promoted version is not newer than the newest of its name.
@@ -113,7 +114,7 @@ def save(
     if files:
         store_files(session, files, place.name)
 
-    def attempt() -> dict[str, int] | AletheiaError:
+    def attempt() -> dict[str, VersionRecord | int] | AletheiaError:
         found = session.documents.get_many([place.path, *entries, *owner_paths])
         done = _numbers_of(found[1 : 1 + len(entries)])
         left = [one for one in staged if one.record.token not in done]
@@ -123,11 +124,11 @@ def save(
         if refusal is not None:
             return refusal
         if not left:
-            return done
+            return {**done}
         records = _numbered(left, owners, seen.now)
         project = [] if seen.repository is not None else session.project_writes()
         session.documents.apply([*project, *_writes(place, seen, records, tokens[-1])])
-        return done | {one.token: one.version for one in records}
+        return {**done, **{one.token: one for one in _as_seen(records)}}
 
     # What is refused is returned: these errors would be tried again.
     outcome = session.retry(attempt, AlreadyExistsError)
@@ -239,6 +240,15 @@ def _numbered(
         made = replace(one.record, version=number, created_at=now, created_by=author())
         records.append(made)
     return records
+
+
+def _as_seen(records: Sequence[VersionRecord]) -> list[VersionRecord]:
+    """Return versions as they can be read now: an alias that two took is the last one's."""
+    holders = {(one.name, alias): one.version for one in records for alias in one.aliases}
+    return [
+        replace(one, aliases=tuple(a for a in one.aliases if holders[one.name, a] == one.version))
+        for one in records
+    ]
 
 
 def _writes(
