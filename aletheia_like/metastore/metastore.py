@@ -21,11 +21,6 @@ from aletheia_like.metastore.datasets import (
     list_datasets,
 )
 from aletheia_like.metastore.experiment import Experiment, open_experiment
-from aletheia_like.metastore.repository import (
-    Repository,
-    list_repositories,
-    open_repository,
-)
 from aletheia_like.metastore.rows import Rows
 from aletheia_like.metastore.searching import find_runs, understood
 from aletheia_like.metastore.session import Session
@@ -39,6 +34,7 @@ from aletheia_like.ports.documents import Create, Document, Query, Removal, Upda
 from aletheia_like.ports.usage import UsageRecord
 
 if TYPE_CHECKING:
+    from aletheia_like.metastore.repository import Repository
     from aletheia_like.metastore.sql import Engine
 
 _log = logging.getLogger("aletheia")
@@ -355,10 +351,14 @@ class OpenMetastore:
             NotFoundError: Mode `r`, and there is no such repository or generation.
             InvalidValueError: The name or mode is not possible.
         """
+        from aletheia_like.metastore.repository import open_repository
+
         return open_repository(self._session, name, mode, generation)
 
     def repositories(self) -> list[str]:
         """Return the names of the project's repositories, sorted; one read each."""
+        from aletheia_like.metastore.repository import list_repositories
+
         return list_repositories(self._session)
 
     def set_downloader(self, local_cache_dir: str | Path) -> None:

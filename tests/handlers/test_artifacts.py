@@ -421,7 +421,7 @@ def test_an_object_waits_while_the_store_is_away(tmp_path):
 
     assert (done.returncode, done.stdout.strip()) == (0, "-1"), done.stderr
     with al.Metastore("p", **options) as ms:
-        version = ms.experiment("e").run(1)._find_artifact("a", None, "exact")
+        version = ms.experiment("e").run(1).artifact("a")
         assert version.load() == {"x": 1}
         assert dict(version.record.options) == {"indent": 2}
         assert (version.record.location, version.version) == (None, 0)
