@@ -12,7 +12,14 @@ import pyarrow as pa
 
 from aletheia_like.errors import IntegrityError
 from aletheia_like.metastore.accompanying import SYSTEM
-from aletheia_like.metastore.arrowcolumns import MOMENT, array, own_names, stacked, stored_array
+from aletheia_like.metastore.arrowcolumns import (
+    MOMENT,
+    NONE,
+    array,
+    named,
+    stacked,
+    stored_array,
+)
 from aletheia_like.metastore.arrowcolumns import text as to_text
 from aletheia_like.metastore.assets import complete
 from aletheia_like.metastore.chunkcache import ChunkCache, RunRows
@@ -42,7 +49,11 @@ _STREAMS: Mapping[str, str | None] = {OWN: None, SYSTEM: SYSTEM}
 
 
 def rows_table(
-    session: Session, runs: Sequence[Document], part: str, columns: frozenset[str] | None
+    session: Session,
+    runs: Sequence[Document],
+    part: str,
+    columns: frozenset[str] | None,
+    as_text: frozenset[str] = NONE,
 ) -> Any:
     """Return the rows of runs, one run after the other, each in its own order.
 
@@ -53,6 +64,7 @@ def rows_table(
         runs: Documents of the runs, as just read.
         part: `OWN`, or the name of a stream.
         columns: In lower case, those whose long values are wanted; None for all.
+        as_text: Columns that are text whatever these runs hold.
 
     Raises:
         IntegrityError: A chunk cannot be read.
@@ -61,17 +73,13 @@ def rows_table(
     found = reader.read_all(runs)
     counts = [table.num_rows for table in found]
     kept = [table for table in found if table.num_rows]
-    body = stacked(kept) if kept else pa.table({TIMESTAMP: pa.array([], MOMENT)})
+    body = stacked(kept, as_text) if kept else pa.table({TIMESTAMP: pa.array([], MOMENT)})
     ids = [one.path.split("/") for one in runs]
-    names = own_names([TIMESTAMP, *body.column_names[1:]], (EXPERIMENT, RUN_ID))
-    return pa.table(
-        [
-            _repeated([from_id(one[3]) for one in ids], counts),
-            _repeated([from_id(one[5]) for one in ids], counts),
-            *body.columns,
-        ],
-        names=[EXPERIMENT, RUN_ID, *names],
-    )
+    keys = {
+        EXPERIMENT: _repeated([from_id(one[3]) for one in ids], counts),
+        RUN_ID: _repeated([from_id(one[5]) for one in ids], counts),
+    }
+    return named(body.columns, [TIMESTAMP, *body.column_names[1:]], keys)
 
 
 class _Reader:
