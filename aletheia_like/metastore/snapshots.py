@@ -17,6 +17,7 @@ from aletheia_like.metastore.saving import Place
 from aletheia_like.metastore.session import Session
 from aletheia_like.model import paths
 from aletheia_like.model.codec import version_record
+from aletheia_like.model.names import to_id
 from aletheia_like.ports.documents import Query
 
 MANIFEST = "manifest.json"
@@ -71,9 +72,8 @@ class Snapshot(Mapping[str, ArtifactVersion]):
         folder.mkdir(parents=True, exist_ok=True)
         listed = {}
         for name, version in self._found.items():
-            below = name.replace("/", "_")
             stored = version.record.uploaded
-            path = version.download(folder / below) if stored else None
+            path = version.download(folder / _folder_of(name)) if stored else None
             record = version.record
             listed[name] = {
                 "version": record.version,
@@ -90,6 +90,12 @@ class Snapshot(Mapping[str, ArtifactVersion]):
     def __repr__(self) -> str:
         versions = ", ".join(map(str, self._found.values()))
         return f"<Snapshot {self._title}: {versions or 'nothing'}>"
+
+
+def _folder_of(name: str) -> str:
+    """Return a folder for each name, none of which leads elsewhere or is the list's."""
+    folder = to_id(name, "artifact")
+    return f"%{ord(folder[0]):02X}{folder[1:]}" if folder in (MANIFEST, ".", "..") else folder
 
 
 def read_snapshot(session: Session, place: Place, of: Release | dt.datetime) -> Snapshot:

@@ -153,6 +153,7 @@ class _Planner:
         self._names[experiment.id] = names
         for owner in self._source.collection(f"{experiment.path}/artifacts"):
             self._versions(owner)
+            self._aliases(owner)
         results = {one.id: one for one in self._source.collection(f"{experiment.path}/results")}
         for run in runs:
             place, known = found[run.path]

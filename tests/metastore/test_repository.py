@@ -391,8 +391,20 @@ def test_a_release_is_copied_with_its_files_and_a_list_only(ms, tmp_path):  # V2
     found = sorted(
         one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file()
     )
-    assert found == ["a_b/a_b.json", "features/features.json", "manifest.json"]
+    assert found == ["a%2Fb/a_b.json", "features/features.json", "manifest.json"]
     assert (folder / "features" / "features.json").read_text() == "[1]"
+
+
+def test_no_name_leads_out_of_the_folder_of_a_copy(ms, tmp_path):
+    repository = ms.repository("models")
+    for name in ("..", "../up", "manifest.json", "/root"):
+        log(repository, [name], name=name)
+
+    folder = repository.release("v1").download(tmp_path / "in" / "copy")
+
+    assert [one.name for one in (tmp_path / "in").iterdir()] == ["copy"]
+    folders = sorted(one.name for one in folder.iterdir() if one.is_dir())
+    assert folders == ["%2E%2E", "%2Froot", "%6Danifest.json", "..%2Fup"]
 
 
 def test_equal_content_is_stored_once(ms):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import aletheia_like as al
 from aletheia_like.transfer.source import StoreSource, whole_project
 from tests.transfer.conftest import comparable
 
@@ -97,3 +98,20 @@ def test_runs_that_are_chosen_bring_no_repository(stocked, opened):
     stocked.push(copy, runs=["which\\/one/1"])
 
     assert copy.repositories() == []
+
+
+def test_aliases_of_a_chosen_run_come_and_those_of_others_do_not(filled, opened):
+    exper = filled.exper("named")
+    for number in range(2):
+        with exper.start_run() as run:
+            run.add_artifact("a", [number], handler="json", aliases=[f"of {number}"])
+    copy = opened("copy")
+
+    filled.push(copy, runs=["named/1"])
+
+    found = copy.experiment("named")
+    assert found.load_artifact("a", "of 0") == [0]
+    with pytest.raises(al.NotFoundError):
+        found.load_artifact("a", "of 1")
+    filled.push(copy)
+    assert found.load_artifact("a", "of 1") == [1]
