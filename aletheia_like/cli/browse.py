@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from aletheia_like.cli.lineage import print_lineage
 from aletheia_like.cli.output import (
     print_fields,
     print_json,
@@ -107,9 +108,13 @@ def ls(
 
 @click.command(short_help="Show one run, with all that is known of it.")
 @click.argument("run")
+@click.option("--lineage", is_flag=True, help="Draw what it came from, and what came of it.")
 @store_options
-def show(run: str, *, project: str | None, url: str | None, as_json: bool) -> None:
+def show(run: str, *, lineage: bool, project: str | None, url: str | None, as_json: bool) -> None:
     """Show one run: parameters, metrics, artifacts, data sets, code and environment.
+
+    With --lineage: its data sets and their sources, its artifacts, and their versions in
+    repositories.
 
     Example: aletheia show "penguins/which species/1"
     """
@@ -117,7 +122,10 @@ def show(run: str, *, project: str | None, url: str | None, as_json: bool) -> No
     chosen, (experiment, run_id) = project_and_rest(split_reference(run), given, 2)
     with Metastore(chosen, url=url, git="off") as ms:
         opened = ms.experiment(experiment).run(run_id)
-        if as_json:
+        if lineage:
+            found = opened.lineage()
+            print_json(found.to_dict()) if as_json else print_lineage(found)
+        elif as_json:
             record = dataclasses.asdict(opened.record)
             print_json(record | {"status": opened.status, "hyper_params": opened.hyper_params})
         else:

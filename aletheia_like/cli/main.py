@@ -18,6 +18,7 @@ import click
 from aletheia_like import errors
 
 _VERBS: Mapping[str, str] = {
+    "artifact": "aletheia_like.cli.artifact:artifact",
     "cache": "aletheia_like.cli.cache:cache",
     "completion": "aletheia_like.cli.settings:completion",
     "config": "aletheia_like.cli.settings:config",

@@ -34,6 +34,7 @@ from aletheia_like.ports.documents import Create, Document, Query, Removal, Upda
 from aletheia_like.ports.usage import UsageRecord
 
 if TYPE_CHECKING:
+    from aletheia_like.metastore.repository import Repository
     from aletheia_like.metastore.sql import Engine
 
 _log = logging.getLogger("aletheia")
@@ -334,6 +335,31 @@ class OpenMetastore:
     def dataset_versions(self, name: str) -> list[DatasetVersion]:
         """Return every version of a dataset, oldest first; one read each."""
         return dataset_versions(self._session, name)
+
+    def repository(
+        self, name: str, mode: str = "a", *, generation: int | None = None
+    ) -> Repository:
+        """Open a repository: artifacts that outlive experiments, saved all at once.
+
+        Args:
+            name: Unique within the project; the first save creates it.
+            mode: `r` only reads; `a` and `w+` read and add; `w` starts empty, and its first save
+                begins the repository anew. What it held before stays, as an older generation.
+            generation: With mode `r`, what it held before it was begun anew: 0, 1, …
+
+        Raises:
+            NotFoundError: Mode `r`, and there is no such repository or generation.
+            InvalidValueError: The name or mode is not possible.
+        """
+        from aletheia_like.metastore.repository import open_repository
+
+        return open_repository(self._session, name, mode, generation)
+
+    def repositories(self) -> list[str]:
+        """Return the names of the project's repositories, sorted; one read each."""
+        from aletheia_like.metastore.repository import list_repositories
+
+        return list_repositories(self._session)
 
     def set_downloader(self, local_cache_dir: str | Path) -> None:
         """Keep local copies below this folder from now on."""

@@ -238,14 +238,20 @@ class VersionRecord:
         manifest: Digest of the blob that lists a directory's files.
         location: Where it came from, a path or a URL.
         uploaded: Whether the bytes are in the blob store.
+        handler: What turned an object into the file; None if it was a file already.
+        media_type: Of the file that the handler made.
+        options: What the handler was told.
+        load_options: What it wants to be told when it reads the file.
+        libraries: Versions of Python and of what the handler used, by distribution.
         project, experiment, run, commit: What made it.
+        expires_at: From when on it is found only by its number, alias or exact date.
     """
 
     name: str
     version: int
     kind: Kind
-    digest: str | None
-    size: int | None
+    digest: str | None = None
+    size: int | None = None
     files: int = 1
     filename: str | None = None
     manifest: str | None = None
@@ -258,6 +264,10 @@ class VersionRecord:
     partitions: Any = None
     features: Any = None
     handler: str | None = None
+    media_type: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    load_options: Mapping[str, Any] = field(default_factory=dict)
+    libraries: Mapping[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     project: str | None = None
     experiment: str | None = None
@@ -265,6 +275,7 @@ class VersionRecord:
     commit: str | None = None
     created_at: dt.datetime | None = None
     created_by: str | None = None
+    expires_at: dt.datetime | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -53,7 +53,7 @@ class Tally:
                 self.experiments += 1
             case ["experiments", _, "runs", _]:
                 self.runs += 1
-            case ["experiments", _, "artifacts", _, "versions", _]:
+            case ["experiments" | "repositories", *_, "artifacts", _, "versions", _]:
                 self.artifacts += 1
             case ["datasets", _, "versions", _]:
                 self.datasets += 1
