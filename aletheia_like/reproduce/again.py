@@ -183,13 +183,13 @@ class _Attempt:
     def go(self) -> None:
         """Do everything, in the order in which refusals are cheapest."""
         first, options = self._first, self._options
+        if self._session.settings.url.startswith("memory:"):
+            message = "its store is in the memory of this process, where no command can record"
+            raise CannotError(message)
         commit = check_record(first, as_committed=options.as_committed)
         command = check_command(first.environment, options.command)
         git = first.git or GitState(commit)
         self._add(commit=commit, command=shlex.join(mask_arguments(command)))
-        if self._session.settings.url.startswith("memory:"):
-            message = "its store is in the memory of this process, where no command can record"
-            raise CannotError(message)
         repository = find_code(git, commit, options.repo)
         datasets = _fetch_inputs(self._session, first)
         snapshot = self._snapshot(git)
