@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,6 +30,7 @@ from aletheia_like.reproduce.comparing import ATOL, RTOL, Bound
 
 _EXIT_CODES = {"same": 0, "differs": 6, "within tolerance": 8, "cannot": 9}
 _FAILED = 6
+_TERMINATED = 143
 _SHOWN = 20
 
 
@@ -74,6 +76,8 @@ def reproduce(
     Example: aletheia reproduce "which species/1" --rtol metrics.accuracy=0.01
     """
     name, id_ = named_run(run, project)
+    # Whoever ends this ends the command, too, and the working tree goes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     with Metastore(name.project, url=url, git="off") as ms:
         found = ms.reproduce(
             ms.experiment(name.experiment).run(id_),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -17,10 +18,10 @@ ROOT = Path(__file__).parents[2]
 class Code:
     """A git repository, and the metastore that its programs record into."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, url=None):
         self.root = folder / "code"
         self.root.mkdir()
-        self.url = (folder / "store").as_uri()
+        self.url = url or (folder / "store").as_uri()
         self.cache = folder / "cache"
         self.git("init", "--quiet", "--initial-branch=main")
 
@@ -53,7 +54,7 @@ class Code:
 
 
 @pytest.fixture
-def code(tmp_path, monkeypatch):
+def code(tmp_path, monkeypatch, request):
     """An empty repository; programs that run find this package."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("ALETHEIA_HOME", str(tmp_path / "home"))
@@ -61,4 +62,9 @@ def code(tmp_path, monkeypatch):
     for name in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{name}_NAME", "Ada")
         monkeypatch.setenv(f"GIT_{name}_EMAIL", "ada@example.org")
-    return Code(tmp_path)
+    url = None
+    if getattr(request, "param", None) == "firestore":
+        request.getfixturevalue("firestore_emulator")
+        request.getfixturevalue("gcs_emulator")
+        url = f"firestore://demo-{secrets.token_hex(6)}/(default)?bucket=aletheia-emulator"
+    return Code(tmp_path, url)

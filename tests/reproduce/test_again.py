@@ -46,6 +46,7 @@ def test_differences_that_were_not_stored_are_refused_unless_told(code):
     assert any("differences of its tree" in note for note in told.notes)
 
 
+@pytest.mark.parametrize("code", ["embedded", "firestore"], indirect=True)
 def test_inputs_are_the_versions_that_were_read(code, tmp_path):
     code.commit("""
 with al.Metastore("p") as ms, ms.exper("e").start_run() as run:
