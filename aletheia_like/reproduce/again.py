@@ -260,6 +260,9 @@ class _Attempt:
             return Path(sys.executable)
         without = (OURSELVES,) if own_source() is not None else ()
         wanted = requirements(packages, checkout, without=without)
+        local = [line.partition(" ")[0] for line in wanted if " @ file:" in line]
+        if local:
+            self._note(f"installed from folders as they are now: {', '.join(local)}")
         around = self._first.environment or Environment()
         return fresh_environment(scratch / "venv", around.python, wanted)
 

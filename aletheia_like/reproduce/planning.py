@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from urllib.parse import unquote, urlsplit
@@ -159,14 +159,24 @@ def local_origin(package: Mapping[str, str]) -> str | None:
 
 
 def requirements(
-    packages: Mapping[str, Mapping[str, str]], checkout: Checkout, *, without: Sequence[str] = ()
+    packages: Mapping[str, Mapping[str, str]],
+    checkout: Checkout,
+    *,
+    without: Sequence[str] = (),
+    is_here: Callable[[str], bool] = os.path.exists,
 ) -> list[str]:
     """Return what pip has to install for the recorded packages.
 
     What was installed out of the working tree is found there instead.
 
+    Args:
+        packages: What was recorded.
+        checkout: Where the code was and is.
+        without: Names of packages to leave out.
+        is_here: Whether this machine has a folder, too.
+
     Raises:
-        CannotError: A package came from a folder of the first machine.
+        CannotError: A package came from a folder that is not here.
     """
     lines = []
     for name, package in packages.items():
@@ -176,10 +186,13 @@ def requirements(
             continue
         if folder is not None and checkout.moved(folder) != folder:
             continue
+        if folder is not None and is_here(folder):
+            lines.append(f"{name} @ {origin}")
+            continue
         if folder is not None and not folder.endswith((".whl", ".tar.gz")):
             message = (
-                f"the package {name} was installed from the folder {folder}, which no index has: "
-                "do it without --venv"
+                f"the package {name} was installed from {folder}, which is not here and which no "
+                "index has: do it without --venv"
             )
             raise CannotError(message)
         scheme = urlsplit(origin).scheme

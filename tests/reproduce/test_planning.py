@@ -110,6 +110,9 @@ def test_requirements_are_exact_and_leave_the_tree_out():
     found = requirements(packages, HERE, without=["aletheia-like"])
 
     assert found == ["numpy==2.1.0", "tool @ git+https://example.org/tool.git"]
+    odd = {"odd": {"version": "1", "from": "file:///elsewhere"}}
+    here = requirements(odd, HERE, is_here=lambda _: True)
+    assert here == ["odd @ file:///elsewhere"]
     with pytest.raises(CannotError, match="/elsewhere"):
         requirements({"odd": {"from": "file:///elsewhere"}}, HERE)
 
