@@ -76,6 +76,8 @@ def reproduce(
     Example: aletheia reproduce "which species/1" --rtol metrics.accuracy=0.01
     """
     name, id_ = named_run(run, project)
+    tolerances = {"rtol": _bounds(rtol, RTOL), "atol": _bounds(atol, ATOL)}
+    variables = dict(_variable(one) for one in env)
     # Whoever ends this ends the command, too, and the working tree goes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     with Metastore(name.project, url=url, git="off") as ms:
@@ -83,10 +85,9 @@ def reproduce(
             ms.experiment(name.experiment).run(id_),
             repo=repo,
             command=command,
-            rtol=_bounds(rtol, RTOL),
-            atol=_bounds(atol, ATOL),
-            variables=dict(_variable(one) for one in env),
+            variables=variables,
             show=None if quiet else _show,
+            **tolerances,
             **options,
         )
     if as_json:

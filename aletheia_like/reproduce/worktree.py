@@ -92,7 +92,8 @@ def lacks_submodules(tree: Path) -> bool:
 
 def _remove(repository: Path, folder: Path, tree: Path) -> None:
     with contextlib.suppress(GitFailedError):
-        run_git(repository, "worktree", "remove", "--force", "--force", str(tree))
+        command = ("worktree", "remove", "--force", "--force", str(tree))
+        run_git(repository, *command, seconds=_SECONDS)
     shutil.rmtree(folder, ignore_errors=True)
 
 
