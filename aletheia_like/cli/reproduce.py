@@ -76,7 +76,7 @@ def reproduce(
     Example: aletheia reproduce "which species/1" --rtol metrics.accuracy=0.01
     """
     name, id_ = named_run(run, project)
-    tolerances = {"rtol": _bounds(rtol, RTOL), "atol": _bounds(atol, ATOL)}
+    options |= {"rtol": _bounds(rtol, RTOL), "atol": _bounds(atol, ATOL)}
     variables = dict(_variable(one) for one in env)
     # Whoever ends this ends the command, too, and the working tree goes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
@@ -87,7 +87,6 @@ def reproduce(
             command=command,
             variables=variables,
             show=None if quiet else _show,
-            **tolerances,
             **options,
         )
     if as_json:
