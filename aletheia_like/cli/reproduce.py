@@ -18,6 +18,7 @@ from aletheia_like.cli.output import (
     print_json,
     print_table,
     say,
+    shown,
     shown_bytes,
     shown_seconds,
     store_options,
@@ -181,16 +182,17 @@ def _print(found: Reproduction, *, everything: bool) -> None:
     if found.environment:
         click.echo(f"\nnot as recorded: {counted(len(found.environment), 'thing')}")
         rows = [dict(zip(("name", "was", "is"), one, strict=True)) for one in found.environment]
-        shown = rows if everything else rows[:_SHOWN]
-        print_table(shown, {"name": "", "was": "recorded", "is": "here"})
-        if len(shown) < len(rows):
-            say(f"and {len(rows) - len(shown)} more: --all shows them")
+        first = rows if everything else rows[:_SHOWN]
+        print_table(first, {"name": "", "was": "recorded", "is": "here"})
+        if len(first) < len(rows):
+            say(f"and {len(rows) - len(first)} more: --all shows them")
     chosen = found.outcomes if everything else found.differences
     if chosen:
         click.echo()
         rows = [
-            {"name": one.name, "first": one.first, "again": one.again, "is": one.verdict}
+            {"name": one.name, "first": first, "again": again, "is": one.verdict}
             for one in chosen
+            for first, again in [_told_apart(one.first, one.again)]
         ]
         print_table(rows, {"name": "", "first": "first", "again": "again", "is": ""})
     for note in found.notes:
@@ -203,6 +205,13 @@ def _print(found: Reproduction, *, everything: bool) -> None:
     click.echo(
         f"\n{found.verdict or 'it can be tried: everything that was recorded is here'}{reason}"
     )
+
+
+def _told_apart(first: Any, again: Any) -> tuple[Any, Any]:
+    """Return two values with as many digits as it takes to see the difference."""
+    if first != again and shown(first) == shown(again):
+        return repr(first), repr(again)
+    return first, again
 
 
 def _fields_of(found: Verification) -> Mapping[str, Any]:
