@@ -300,7 +300,7 @@ def verify(
 
     Example: aletheia artifact verify features --repo models
     """
-    from aletheia_like.metastore.verifying import verify_version
+    from aletheia_like.metastore.rehashing import verify_version
 
     with Metastore(project, url=url, git="off") as ms:
         shelf = open_shelf(ms, repo, experiment, name)

@@ -298,6 +298,7 @@ def _run_fields(session: Session, run: Run) -> dict[str, Any]:
         "tags": run.tags,
         "fold": record.fold,
         "model": dataclasses.asdict(record.model) if record.model else None,
+        "does again": record.reproduces,
         "started": record.started_at,
         "ended": record.ended_at,
         "took": shown_seconds(duration.total_seconds() if duration else None),

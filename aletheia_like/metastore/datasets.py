@@ -11,6 +11,7 @@ from typing import Any
 
 from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.metastore.fetching import fetch_url
+from aletheia_like.metastore.repeating import read_repetition
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.sparkframes import to_spark
 from aletheia_like.metastore.versions import (
@@ -168,6 +169,9 @@ def get_dataset(
 ) -> DatasetVersion:
     """Return a version, the newest by default, without recording who asked."""
     owner_path = paths.dataset(session.project_path, name)
+    repetition = read_repetition() if version is None else None
+    if repetition is not None:
+        version = repetition.version(session.project, name)
     record = read_version(session, owner_path, "dataset", version)
     dataset = DatasetVersion(session, record, partition)
     if partition is not None and partition not in dataset.partitions:

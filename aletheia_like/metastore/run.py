@@ -37,6 +37,7 @@ from aletheia_like.ports.usage import UsageRecord, meant_for
 
 if TYPE_CHECKING:
     from aletheia_like.metastore.experiment import Experiment
+    from aletheia_like.metastore.verifying import Verification
 
 _log = logging.getLogger("aletheia")
 _KNOWN = frozenset(RunRecord.__dataclass_fields__) - {"extra"} | {"schema_version"}
@@ -185,6 +186,11 @@ class Run(Tracked, Promoting):
     def parent(self) -> str | None:
         """Id of the run that started it, for a child run."""
         return self.record.parent
+
+    @property
+    def reproduces(self) -> str | None:
+        """The run, as `EXPERIMENT/RUN`, whose command was done again when this one started."""
+        return self.record.reproduces
 
     @property
     def started_at(self) -> Any:
@@ -363,6 +369,22 @@ class Run(Tracked, Promoting):
     def usage(self) -> UsageRecord:
         """Operations that this process made for this run, and bytes; it prices them, too."""
         return self._session.usage.of(self._path)
+
+    def verify(self, *, workers: int = 8) -> Verification:
+        """Read and hash everything the run refers to, in the store, and say what is wrong.
+
+        That is: its artifacts and data sets with all their files, the files and long values of
+        its rows, and what was captured of its code, packages and console. Nothing is written.
+
+        Args:
+            workers: How many blobs are read at once.
+
+        Raises:
+            UnavailableError: The store cannot be reached.
+        """
+        from aletheia_like.metastore.verifying import verify_run
+
+        return verify_run(self._session, self._path, workers=workers)
 
     def note_tag(self, tag: str) -> None:
         """Record the git tag that was set on the run's commit."""
