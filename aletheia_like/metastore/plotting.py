@@ -206,7 +206,7 @@ def _kind(kind: str | None, against: str | None, columns: Sequence[str]) -> Kind
     match kind:
         case None:
             return told
-        case "curves" | "scatter" | "parallel" if kind == told or told == "curves":
+        case "curves" | "scatter" | "parallel" if told in (kind, "curves"):
             return kind
         case "curves" | "scatter" | "parallel":
             message = f"kind={kind!r} does not go with the other arguments: they ask for {told}"

@@ -98,8 +98,10 @@ def curves_of(lines: Sequence[RunLine], look: CurveLook, notes: Sequence[str] = 
     kept = [_drawable(one, look) for one in lines]
     left_out = sum(len(one.xs) for one in lines) - sum(len(one.xs) for one in kept)
     if left_out:
-        told.append(f"{left_out} points of zero or less have no place on a logarithmic scale")
+        told.append(f"{left_out} points at zero or less, or nowhere, across are left out")
     most = max(_LEAST_POINTS, min(look.most, _MOST_POINTS // max(1, len(groups) * len(columns))))
+    if look.log_y and any((one.ys <= 0).any() for one in kept):
+        told.append("means of zero or less are gaps: a logarithmic scale has no place for them")
     curves = []
     for dash, column in enumerate(columns):
         for colour, group in enumerate(groups):
@@ -150,8 +152,6 @@ def _drawable(one: RunLine, look: CurveLook) -> RunLine:
     kept = np.isfinite(one.xs)
     if look.log_x:
         kept &= one.xs > 0
-    if look.log_y:
-        kept &= np.isnan(ys) | (ys > 0)
     return RunLine(one.run, one.column, one.group, one.xs[kept], ys[kept])
 
 
@@ -161,7 +161,7 @@ def _curve(
     lines = [line_of(one.xs, smoothed(one.ys, look.smooth)) for one in members]
     found = averaged(lines, look.spread)
     if look.log_y:
-        found = _above_zero(found, [one.ys for one in lines])
+        found = _above_zero(found)
     places = thinned(found.xs, found.mean, most, log=look.log_x)
     has_band = bool(np.isfinite(found.lows).any())
     return Curve(
@@ -175,11 +175,13 @@ def _curve(
     )
 
 
-def _above_zero(found: Averaged, all_ys: Sequence[Numbers]) -> Averaged:
-    """Return a band that a logarithmic scale can show: it ends at the least value there is."""
-    least = min(float(np.nanmin(ys)) for ys in all_ys)
-    lows = np.where(found.lows < least, np.minimum(least, found.mean), found.lows)
-    return Averaged(found.xs, found.mean, lows, found.highs)
+def _above_zero(found: Averaged) -> Averaged:
+    """Return what a logarithmic scale can show; a band ends at the least mean at the latest."""
+    mean = np.where(found.mean > 0, found.mean, np.nan)
+    above = mean[np.isfinite(mean)]
+    least = float(above.min()) if len(above) else np.nan
+    lows = np.where(found.lows < least, np.minimum(least, mean), found.lows)
+    return Averaged(found.xs, mean, lows, np.where(np.isnan(mean), np.nan, found.highs))
 
 
 def _numbers(values: Numbers) -> tuple[float, ...]:

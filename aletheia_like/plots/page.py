@@ -21,7 +21,15 @@ from aletheia_like.plots.palette import (
     style,
 )
 
-_CONFIG = {"displaylogo": False, "responsive": True, "showTips": False}
+_CONFIG = {
+    "displaylogo": False,
+    "responsive": True,
+    "showTips": False,
+    # One click on Plotly's own button would send the data to a server of others.
+    "showSendToCloud": False,
+    "plotlyServerURL": "",
+    "modeBarButtonsToRemove": ["sendChartToCloud"],
+}
 _MANY = 3_000
 _NOTE_LINE = 18
 
