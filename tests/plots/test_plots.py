@@ -134,7 +134,7 @@ def test_scatter_and_parallel_show_a_run_each(exper):
         "metrics.acc",
     ]
     assert parallel.axes[1].categories == ("adam", "sgd")
-    assert parallel.values[1] == (0, 0, 1)
+    assert parallel.values[1] == (0, 0, 1)  # noqa: PD011 - no data frame
     assert parallel.colour == 2
 
 
