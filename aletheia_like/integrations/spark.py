@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from aletheia_like.errors import InvalidValueError
-from aletheia_like.metastore.tables import import_extra
+from aletheia_like.extras import import_extra
 
 FORMAT = "aletheia"
 

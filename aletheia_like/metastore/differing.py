@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal, Self
 
 from aletheia_like.errors import InvalidValueError
-from aletheia_like.metastore.tables import import_extra
+from aletheia_like.extras import import_extra
 from aletheia_like.metastore.versions import StoredVersion
 from aletheia_like.model.values import equal
 

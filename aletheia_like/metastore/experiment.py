@@ -16,10 +16,10 @@ from aletheia_like.feeds import Preparing
 from aletheia_like.metastore.artifacts import ArtifactVersion, Maker, add_artifact
 from aletheia_like.metastore.comparing import Comparison, compare
 from aletheia_like.metastore.deleting import delete_run
-from aletheia_like.metastore.handle import DocumentHandle
 from aletheia_like.metastore.keeping import KeepsArtifacts
 from aletheia_like.metastore.leaderboard import add_result, read_results
 from aletheia_like.metastore.objects import Content
+from aletheia_like.metastore.plotting import PlottedExperiment
 from aletheia_like.metastore.run import Run
 from aletheia_like.metastore.searching import existing_run, find_run, find_runs, understood
 from aletheia_like.metastore.session import Session, author
@@ -43,7 +43,7 @@ class RunCounter:
     revision: str
 
 
-class Experiment(DocumentHandle, KeepsArtifacts):
+class Experiment(PlottedExperiment, KeepsArtifacts):
     """A named question, asked by many runs.
 
     Args:

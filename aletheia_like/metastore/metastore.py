@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aletheia_like.cache import LocalCache
 from aletheia_like.errors import InvalidValueError, NotFoundError, UnavailableError
+from aletheia_like.extras import import_extra
 from aletheia_like.metastore.allrows import project_rows
 from aletheia_like.metastore.assets import load_object
 from aletheia_like.metastore.datasets import (
@@ -25,7 +26,7 @@ from aletheia_like.metastore.rows import Rows
 from aletheia_like.metastore.searching import find_runs, understood
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.storing import lengthen, shorten
-from aletheia_like.metastore.tables import Runs, import_extra
+from aletheia_like.metastore.tables import Runs
 from aletheia_like.model import codec, paths
 from aletheia_like.model.names import check_name, with_article
 from aletheia_like.model.records import ProjectRecord, VersionRecord

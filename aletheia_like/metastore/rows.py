@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, overload
 
 from aletheia_like.errors import InvalidValueError, NotFoundError
+from aletheia_like.extras import import_extra
 from aletheia_like.metastore.assets import File, complete
 from aletheia_like.metastore.session import Session
-from aletheia_like.metastore.tables import Table, import_extra
+from aletheia_like.metastore.tables import Table
 from aletheia_like.model.rows import ABSENT, RUN_ID, TIMESTAMP, Columns, moment
 
 Predicate = Callable[[dict[str, Any]], bool]

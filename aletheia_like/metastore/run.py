@@ -12,6 +12,7 @@ from aletheia_like.metastore.artifacts import ArtifactVersion, Maker
 from aletheia_like.metastore.datasets import DatasetVersion, get_dataset
 from aletheia_like.metastore.deferring import UNNUMBERED, add_or_defer
 from aletheia_like.metastore.objects import Content
+from aletheia_like.metastore.plotting import plot_run
 from aletheia_like.metastore.promoting import Promoting
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.stopping import FIELD, StopRequests, request_stop
@@ -38,6 +39,7 @@ from aletheia_like.ports.usage import UsageRecord, meant_for
 if TYPE_CHECKING:
     from aletheia_like.metastore.experiment import Experiment
     from aletheia_like.metastore.verifying import Verification
+    from aletheia_like.plots.plot import Plot
 
 _log = logging.getLogger("aletheia")
 _KNOWN = frozenset(RunRecord.__dataclass_fields__) - {"extra"} | {"schema_version"}
@@ -322,6 +324,18 @@ class Run(Tracked, Promoting):
         if used.get(key) != use:
             self._change({("datasets", key): use})
         return dataset
+
+    def plot(
+        self,
+        y: str | Sequence[str] | None = None,
+        *,
+        x: str | None = None,
+        smooth: float = 0.0,
+        log: bool | str = False,
+        points: int = 2_000,
+    ) -> Plot:
+        """Return a plot of columns of its rows; the arguments are those of `Experiment.plot`."""
+        return plot_run(self.record, self.rows(), y, x=x, smooth=smooth, log=log, points=points)
 
     @property
     def path(self) -> str:

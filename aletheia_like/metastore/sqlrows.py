@@ -69,8 +69,7 @@ def rows_table(
     Raises:
         IntegrityError: A chunk cannot be read.
     """
-    reader = _Reader(session, part, columns)
-    found = reader.read_all(runs)
+    found = run_tables(session, runs, part, columns)
     counts = [table.num_rows for table in found]
     kept = [table for table in found if table.num_rows]
     body = stacked(kept, as_text) if kept else pa.table({TIMESTAMP: pa.array([], MOMENT)})
@@ -80,6 +79,13 @@ def rows_table(
         RUN_ID: _repeated([from_id(one[5]) for one in ids], counts),
     }
     return named(body.columns, [TIMESTAMP, *body.column_names[1:]], keys)
+
+
+def run_tables(
+    session: Session, runs: Sequence[Document], part: str, columns: frozenset[str] | None
+) -> list[Any]:
+    """Return a table for each run, `timestamp` before its own columns; else as `rows_table`."""
+    return _Reader(session, part, columns).read_all(runs)
 
 
 class _Reader:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import html
-import importlib
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
-from aletheia_like.errors import InvalidValueError, MissingExtraError
+from aletheia_like.errors import InvalidValueError
+from aletheia_like.extras import import_extra
 from aletheia_like.metastore.changes import seen_record
 from aletheia_like.model.names import from_id
 from aletheia_like.model.parameters import flatten
@@ -239,17 +239,3 @@ def _as_text(value: Any) -> str:
     if isinstance(value, dict | list):
         return json.dumps(value, default=str, ensure_ascii=False)
     return str(value)
-
-
-def import_extra(module: str, extra: str | None) -> Any:
-    """Return an optional module.
-
-    Raises:
-        MissingExtraError: It is not installed; the message says what to install.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        what = f"'aletheia-like[{extra}]'" if extra else module
-        message = f"this needs {module}: pip install {what}"
-        raise MissingExtraError(message) from error

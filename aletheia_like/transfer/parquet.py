@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aletheia_like.errors import AlreadyExistsError
-from aletheia_like.metastore.tables import import_extra
+from aletheia_like.extras import import_extra
 from aletheia_like.model.digests import digest_bytes
 from aletheia_like.model.rows import moment
 from aletheia_like.transfer import flat

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aletheia_like.errors import IntegrityError, InvalidValueError, NotFoundError
-from aletheia_like.metastore.tables import import_extra
+from aletheia_like.extras import import_extra
 from aletheia_like.transfer.foreign.records import Entry, Foreign, ForeignRun, Wishes, moment_of
 from aletheia_like.transfer.report import Left
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aletheia_like.errors import IntegrityError, InvalidValueError
-from aletheia_like.metastore.tables import import_extra
+from aletheia_like.extras import import_extra
 from aletheia_like.model.rows import STEP
 from aletheia_like.transfer.foreign.mlflow import MlflowRun, run_of
 from aletheia_like.transfer.foreign.records import Entry, Foreign, ForeignRun, Wishes

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aletheia_like.errors import IntegrityError, InvalidValueError, NotFoundError
-from aletheia_like.metastore.tables import import_extra
+from aletheia_like.extras import import_extra
 from aletheia_like.model.records import ErrorInfo, GitState
 from aletheia_like.model.rows import STEP
 from aletheia_like.transfer.foreign.artifacts import files_below
