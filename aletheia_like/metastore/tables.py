@@ -21,7 +21,7 @@ from aletheia_like.metastore.texttable import (
     text_table,
 )
 from aletheia_like.model.names import from_id
-from aletheia_like.model.parameters import flatten
+from aletheia_like.model.parameters import flattened
 from aletheia_like.model.records import RunRecord
 from aletheia_like.model.values import Fields, LongText, Value
 from aletheia_like.ports.documents import Document
@@ -215,8 +215,8 @@ def run_row(record: RunRecord) -> dict[str, Any]:
         "desc": record.desc,
     }
     if isinstance(record.hyper_params, Mapping):
-        row |= flatten(record.hyper_params, "hyper_params.")
-    row |= flatten(record.metrics, "metrics.")
+        row |= flattened(record.hyper_params, "hyper_params.")
+    row |= flattened(record.metrics, "metrics.")
     row |= record.extra
     return row
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import aletheia_like as al
+from aletheia_like.transfer.locking import locked
 
 
 def foreign_sqlite(path):
@@ -149,3 +152,26 @@ def test_a_failed_export_leaves_the_earlier_one(filled, opened, tmp_path):
 
     assert (tmp_path / "a.sqlite").read_bytes() == before
     assert not list(tmp_path.glob(".a.sqlite*"))
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_two_exports_into_one_folder_wait_for_each_other(filled, opened, tmp_path, suffix):
+    target = tmp_path / f"out.{suffix}"
+    others = [filled, *(opened() for _ in range(3))]
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda ms: ms.export(target), others))
+
+    assert opened("copy").import_(target).runs == 3
+    if suffix == "jsonl":
+        kinds = [json.loads(line)["kind"] for line in (target / "data.jsonl").open()]
+        assert (kinds.count("end"), kinds.count("export")) == (1, 1)
+
+
+def test_an_export_that_lasts_is_named(tmp_path):
+    with (
+        locked(tmp_path / "out.jsonl"),
+        pytest.raises(al.ConflictError, match=r"another export.*out\.jsonl"),
+        locked(tmp_path / "out.jsonl", seconds=0),
+    ):
+        pass
