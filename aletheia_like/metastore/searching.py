@@ -75,14 +75,21 @@ def understood(
     Raises:
         InvalidValueError: They cannot be understood.
     """
-    if limit is not None and limit < 1:
-        message = f"limit must be at least 1, not {limit}"
-        raise InvalidValueError(message)
+    _check(order_by, limit)
     condition = None if where is None else parse_condition(where)
     _check_moments(condition, where or "")
     order = None if order_by is None else parse_column(order_by.removeprefix("-"))
     descending = order_by is not None and order_by.startswith("-")
     return Search(where or "", condition, order, descending, limit, debug)
+
+
+def _check(order_by: object, limit: object) -> None:
+    if limit is not None and (type(limit) is not int or limit < 1):
+        message = f"limit is a whole number, at least 1, not {limit!r}"
+        raise InvalidValueError(message)
+    if order_by is not None and not isinstance(order_by, str):
+        message = f"order_by is the name of a column, such as '-metrics.acc', not {order_by!r:.80}"
+        raise InvalidValueError(message)
 
 
 def find_runs(session: Session, collections: Sequence[str], asked: Search) -> Runs:

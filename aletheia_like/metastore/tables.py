@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
-from aletheia_like.errors import InvalidValueError, MissingExtraError
+from aletheia_like.errors import MissingExtraError, NotFoundError
 from aletheia_like.metastore.changes import seen_record
 from aletheia_like.metastore.texttable import (
     cell_text,
@@ -98,7 +98,7 @@ class Table:
     def __getitem__(self, column: str) -> list[Any]:
         if column not in self.columns:
             message = f"no column {column!r}: there are {', '.join(self.columns) or 'none'}"
-            raise InvalidValueError(message)
+            raise NotFoundError(message)
         return [row.get(column) for row in self._rows]
 
     def __len__(self) -> int:
