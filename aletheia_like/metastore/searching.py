@@ -259,7 +259,7 @@ def _first(
         if how is None:
             return None
         first = list(session.documents.query(how.first))
-        if len(first) > asked.limit:
+        if len(first) == how.first.limit:
             ends.append(reader.key(first[-1], column))
         found |= {one.path: one for one in (*first, *_united(session, how.odd))}
     rank = 1 if column.head in MOMENTS else 0
@@ -269,7 +269,10 @@ def _first(
         for one in reader.ordered(filter(reader.answers, known))
         if all(_is_before(reader.key(one, column), end, asked) for end in ends)
     ]
-    return sure if len(sure) >= asked.limit else None
+    if len(sure) < asked.limit:
+        return None
+    _check_names(session, collections, asked, list(found.values()))
+    return sure
 
 
 def _is_before(key: Any, end: Any, asked: Search) -> bool:

@@ -347,6 +347,8 @@ def reads_of(ms, action):
         (None, "-started_at", 1, 2, ["12"]),
         (None, None, 3, 4, ["1", "2", "3"]),
         ("metrics.acc < 0.5", "-metrics.acc", 1, 3, ["6"]),
+        ("hyper_params.lr > 0.2 and metrics.acc < 0.5", "-metrics.acc", 1, 7, ["6"]),
+        ("name = 'late'", "metrics.acc", 1, 2, ["11"]),
         ("hyper_params.lr > 0.95 or number = 1", None, None, 12, ["1", "11", "12"]),
         ("not debug", None, None, 12, [str(number) for number in range(1, 13)]),
     ],
