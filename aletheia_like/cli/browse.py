@@ -216,8 +216,13 @@ def _list_projects(url: str | None, *, as_json: bool) -> None:
         say("no projects yet: `aletheia demo` records some runs")
 
 
-def _check_project(ms: Metastore) -> None:
-    """Refuse a project that was named and that nothing was recorded in."""
+def check_project(ms: Metastore) -> None:
+    """Refuse a project in which nothing was recorded.
+
+    Raises:
+        NotFoundError: There is no such project.
+        UnavailableError: The store is out of reach.
+    """
     check_folder(ms)
     if ms.session.documents.get(ms.session.project_path) is None:
         known = ", ".join(repr(one.name) for one in ms.projects())
@@ -231,7 +236,7 @@ def _list_experiments(
     with Metastore(project, url=url, git="off") as ms:
         found = ms.experiments(debug=debug)
         if must_exist and not found:
-            _check_project(ms)
+            check_project(ms)
         rows = [
             {**dataclasses.asdict(one.record), "runs": one.record.next_run_number - 1}
             for one in found
@@ -252,6 +257,8 @@ def _list_runs(
         chosen = wanted.where, wanted.order_by, wanted.limit
         if experiment is None:
             found = ms.runs(*chosen, debug=wanted.debug)
+            if not len(found):
+                check_project(ms)
         else:
             found = ms.experiment(experiment).runs(*chosen, debug=wanted.debug or None)
     if as_json:

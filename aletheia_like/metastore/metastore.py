@@ -133,6 +133,10 @@ class OpenMetastore:
         opened = [Experiment(self._session, one, writable=False) for one in found]
         return [one for one in opened if debug or not one.debug]
 
+    def __getitem__(self, name: str) -> Experiment:
+        """Open an experiment for reading; see `experiment`."""
+        return self.experiment(name)
+
     def __contains__(self, name: object) -> bool:
         """Whether the project has an experiment of this name."""
         if not isinstance(name, str):

@@ -23,6 +23,7 @@ from aletheia_like.metastore.arrowcolumns import (
 from aletheia_like.metastore.arrowcolumns import text as to_text
 from aletheia_like.metastore.assets import complete
 from aletheia_like.metastore.chunkcache import ChunkCache, RunRows
+from aletheia_like.metastore.keptrows import FOLDER
 from aletheia_like.metastore.reading import Unsent, columns_of
 from aletheia_like.metastore.run import Run
 from aletheia_like.metastore.session import Session
@@ -97,7 +98,9 @@ class _Reader:
         self._columns = columns
         self._live = _unsent_here(session)
         self._cache = ChunkCache(
-            Path(session.cache.root) / "rows", f"{session.settings.url} {session.blobs_url}"
+            Path(session.cache.root) / FOLDER,
+            f"{session.settings.url} {session.blobs_url}",
+            session.settings.rows_cache_max_bytes,
         )
         # A store in memory dies with its process, and another one has the same address.
         self._has_cache = not session.settings.url.startswith("memory:")

@@ -18,6 +18,7 @@ from aletheia_like.metastore.sqlparsing import EXPERIMENT, Asked, Scope
 from aletheia_like.metastore.sqlrows import OWN, rows_table
 from aletheia_like.metastore.storing import lengthen
 from aletheia_like.metastore.tables import run_row
+from aletheia_like.metastore.texttable import in_order
 from aletheia_like.model import codec, paths
 from aletheia_like.model.names import from_id
 from aletheia_like.model.records import VersionRecord, seen_status
@@ -332,9 +333,9 @@ def _table(
     as_text: frozenset[str] = NONE,
 ) -> Any:
     """Return rows as a table that has the fixed columns, some after all others, and its own."""
-    found = dict.fromkeys(name for row in rows for name in row)
+    own = {name for row in rows for name in row} - fixed.keys()
     first = [name for name in fixed if name not in last]
-    names = [*first, *(name for name in found if name not in fixed), *last]
+    names = [*first, *in_order(own, ()), *last]
     types = {**dict.fromkeys(as_text, _TEXT), **{k: v for k, v in fixed.items() if v is not None}}
     columns = [_column([row.get(name) for row in rows], types.get(name)) for name in names]
     return named(columns, names)

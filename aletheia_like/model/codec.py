@@ -111,11 +111,12 @@ def _read(cls: type[R], fields: Fields, **known: Any) -> R:
     values: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     for key, stored in fields.items():
-        reader = readers.get(key)
-        if key in known or key == "schema_version":
+        if key in known:
             continue
+        reader = readers.get(key)
         if reader is None:
-            extra[key] = decode(stored)
+            if key != "schema_version":
+                extra[key] = decode(stored)
         elif (value := reader(stored)) is not None:
             values[key] = value
     if extra and hasattr(cls, "extra"):

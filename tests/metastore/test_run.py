@@ -237,11 +237,15 @@ def test_free_fields_of_a_run(exper, read_run, tmp_path):  # R19, M9
         _ = read.nothing_here
 
 
-def test_a_loaded_run_refuses_changes(exper, read_run):  # M13
+def test_a_loaded_run_refuses_changes(exper, read_run):  # M12, M13
     exper.start_run().finish()
     read = read_run("1")
+    before = read.record
 
     for change in (
+        lambda: read.log(loss=1),
+        lambda: read.log_batch([{"loss": 1}]),
+        lambda: read.set_value("loss", 1),
         lambda: read.add_metric("a", 1),
         lambda: read.set_hyper_params({}),
         lambda: setattr(read, "desc", "x"),
@@ -253,6 +257,7 @@ def test_a_loaded_run_refuses_changes(exper, read_run):  # M13
             change()
     with pytest.raises(al.RunStateError), read:
         pass
+    assert read_run("1").record == before
 
 
 def test_an_ended_run_refuses_changes_until_it_is_resumed(exper, read_run):  # R18
