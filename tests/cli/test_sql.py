@@ -140,7 +140,7 @@ def test_asking_writes_nothing(aletheia, sweep, tmp_path):
 
 
 def test_an_empty_store_stays_empty(aletheia, tmp_path):
-    assert aletheia("sql", "SELECT * FROM runs", "-p", "p", "--json").json == []
+    assert aletheia("sql", "SELECT * FROM runs", "-p", "p", "--json").code == 3
     assert not (tmp_path / "home").exists()
 
 
