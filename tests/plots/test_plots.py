@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+import xml.etree.ElementTree as ET
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import aletheia_like as al
 from aletheia_like.errors import InvalidValueError, NotFoundError
@@ -149,25 +151,58 @@ def test_a_page_holds_the_data_and_asks_nobody(exper, tmp_path):
     assert "4.5,2.0,0.75" in own.replace(" ", "")
 
 
-@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
-def test_a_picture_can_be_opened(exper, tmp_path, suffix):
-    for number, plot in enumerate(
-        [
-            exper.plot("loss", log=True),
-            exper.plot("metrics.acc", against="hyper_params.opt"),
-            exper.plot(kind="parallel"),
-            exper["1"].plot("loss"),
-        ]
-    ):
-        data = plot.save(tmp_path / f"{number}.{suffix}").read_bytes()
-        start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[suffix]
-        assert data.startswith(start)
-        if suffix == "png":
-            from PIL import Image
+def test_pictures_of_every_kind_can_be_opened(exper, tmp_path):
+    exper.plot("loss", log=True).save(tmp_path / "x.png")
+    exper.plot("metrics.acc", against="hyper_params.opt").save(tmp_path / "x.svg")
+    exper.plot(kind="parallel").save(tmp_path / "x.pdf")
 
-            with Image.open(tmp_path / f"{number}.png") as image:
-                image.load()
-                assert image.width == 1200
+    with Image.open(tmp_path / "x.png") as image:
+        image.load()
+        assert image.width == 1200
+    assert ET.parse(tmp_path / "x.svg").getroot().tag.endswith("svg")
+    assert (tmp_path / "x.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_names_are_shown_as_they_are_and_do_nothing(ms, tmp_path):
+    name = "<script>alert(1)</script> $x_1$ %{y} " + 80 * "n"
+    found = ms.exper("odd")
+    for number in range(2):
+        with found.start_run(name=name, hyper_params={"opt": name, "n": number}) as run:
+            run.log_batch({"step": step, "loss": step} for step in range(2))
+
+    plots = [
+        found.plot("loss", group="run"),
+        found.plot("loss", group="hyper_params.opt"),
+        found.plot("hyper_params.n", against="hyper_params.opt", group="hyper_params.opt"),
+        found.plot(kind="parallel", columns=["hyper_params.n", "hyper_params.opt"]),
+    ]
+    for plot in plots:
+        plot.save(tmp_path / "x.png")
+        page = plot.save(tmp_path / "x.html").read_text(encoding="utf-8")
+        assert "<script>alert" not in page
+
+
+def test_what_is_nowhere_is_a_gap(ms):
+    found = ms.exper("odd")
+    with found.start_run() as run:
+        for step, loss in enumerate([1.0, math.inf, -math.inf, math.nan, 10**400, 2.0]):
+            run.log(step=step, loss=loss)
+
+    (curve,) = found.plot("loss").data.curves
+
+    assert [step for step, y in zip(curve.xs, curve.ys, strict=True) if not math.isnan(y)] == [
+        0,
+        5,
+    ]
+
+
+def test_a_live_run_is_drawn_with_what_it_just_logged(ms):
+    with ms.exper("live").start_run() as run:
+        run.log(step=1, loss=3.0)
+        run.log(step=2, loss=2.0)
+
+        assert run.plot("loss").data.curves[0].ys == (3, 2)
+        assert ms.exper("live").plot("loss").data.curves[0].ys == (3, 2)
 
 
 @pytest.mark.parametrize(
