@@ -138,6 +138,8 @@ def test_scatter_and_parallel_show_a_run_each(exper):
     assert parallel.axes[1].categories == ("adam", "sgd")
     assert parallel.values[1] == (0, 0, 1)  # noqa: PD011 - no data frame
     assert parallel.colour == 2
+    by_number = exper.plot("metrics.acc", group=None).data
+    assert (by_number.x.title, by_number.groups[0].xs) == ("number", (1, 2, 3))
 
 
 def test_a_page_holds_the_data_and_asks_nobody(exper, tmp_path):
@@ -190,10 +192,7 @@ def test_what_is_nowhere_is_a_gap(ms):
 
     (curve,) = found.plot("loss").data.curves
 
-    assert [step for step, y in zip(curve.xs, curve.ys, strict=True) if not math.isnan(y)] == [
-        0,
-        5,
-    ]
+    assert np.flatnonzero(np.isfinite(curve.ys)).tolist() == [0, 5]
 
 
 def test_a_live_run_is_drawn_with_what_it_just_logged(ms):
@@ -215,6 +214,16 @@ def test_a_live_run_is_drawn_with_what_it_just_logged(ms):
         ({"y": "loss", "smooth": 1}, InvalidValueError, "below 1"),
         ({"y": "metrics.ac", "against": "hyper_params.lr"}, NotFoundError, "metrics.acc"),
         ({"kind": "pie"}, InvalidValueError, "parallel"),
+        ({"y": "loss", "group": "hyper_params.l"}, NotFoundError, "hyper_params.lr"),
+        ({"y": "loss", "group": "opt"}, NotFoundError, "hyper_params.opt"),
+        ({"y": "metrics.ac"}, NotFoundError, "metrics.acc"),
+        ({"y": "metrics.acc", "against": "lr"}, NotFoundError, "hyper_params.lr"),
+        ({"y": ["loss", "metrics.acc"]}, InvalidValueError, "against='number'"),
+        (
+            {"y": "metrics.acc", "against": "number", "group": "opt"},
+            NotFoundError,
+            "hyper_params.opt",
+        ),
     ],
 )
 def test_what_cannot_be_drawn_is_told(exper, arguments, kind, told):
