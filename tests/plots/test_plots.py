@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import secrets
+import sys
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 from PIL import Image
 
 import aletheia_like as al
-from aletheia_like.errors import InvalidValueError, NotFoundError
+from aletheia_like.errors import InvalidValueError, MissingExtraError, NotFoundError
 from aletheia_like.plots.averaging import averaged, line_of
 from aletheia_like.plots.thinning import smoothed, thinned
 
@@ -229,3 +231,33 @@ def test_a_live_run_is_drawn_with_what_it_just_logged(ms):
 def test_what_cannot_be_drawn_is_told(exper, arguments, kind, told):
     with pytest.raises(kind, match=told):
         exper.plot(**arguments)
+
+
+@pytest.mark.parametrize(("module", "suffix"), [("plotly", "html"), ("matplotlib", "png")])
+def test_a_missing_package_is_named(exper, tmp_path, monkeypatch, module, suffix):
+    plot = exper.plot("loss")
+    for name in [one for one in sys.modules if one.partition(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+
+    with pytest.raises(MissingExtraError, match=r"pip install 'aletheia-like\[plot\]'"):
+        plot.save(tmp_path / f"x.{suffix}")
+
+
+def test_reads_on_firestore_are_a_run_and_a_chunk_each_and_the_chunk_once(
+    firestore_emulator, gcs_emulator, tmp_path
+):
+    url = f"firestore://demo-{secrets.token_hex(6)}/(default)?bucket=aletheia-emulator"
+    with al.Metastore("p", url=url, cache_dir=tmp_path / "cache", git="off") as ms:
+        found = ms.exper("sweep")
+        for fold in range(3):
+            with found.start_run(fold=fold) as run:
+                run.log_batch({"step": step, "loss": step + fold} for step in range(50))
+        reads = []
+        for _ in range(2):
+            before = ms.usage
+            (curve,) = found.plot("loss", group=None).data.curves
+            reads.append((ms.usage - before).document_reads)
+
+    assert (curve.runs, curve.ys[0]) == (3, 1)
+    assert reads == [6, 3]
