@@ -218,7 +218,8 @@ def _options(shape: Shape, asked: Asked) -> dict[str, Any]:
             raise InvalidValueError(message)
         options |= {"y": wanted[0], "against": asked.against}
     else:
-        options |= {"y": wanted, "x": _across(shape.x)}
+        y = wanted[0] if len(wanted) == 1 else wanted
+        options |= {"y": y, "x": _across(shape.x)}
         options |= {"spread": asked.spread or "std", "smooth": shape.smooth}
     options["group"] = None if asked.by == "all" else asked.by or "fold"
     return options
