@@ -1,24 +1,25 @@
-"""Drawing curves and histograms: as text by plotext, as a picture by matplotlib."""
+"""Drawing curves and histograms as text, by plotext."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
 
-from aletheia_like.errors import InvalidValueError, MissingExtraError
+from aletheia_like.cli.fitting import printable
+from aletheia_like.errors import MissingExtraError
 from aletheia_like.extras import import_extra
+from aletheia_like.plots.figures import Histogram
 
 _COLOURS = (33, 208, 34, 160, 135, 37, 244)
 _MARKS = ("braille", "x", "o", "+", "#", "*", "%")
 _BAR_MARKS = ("█", "░", "▒", "▓", "#", "=", "%")
+_LINE_MARKS = ("⠶", *_MARKS[1:])
 _BAR_TICKS = 5
 _MIN_HEIGHT = 10
-_PICTURES = frozenset({".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp"})
 _X_TICK_COLUMNS = 12
 _Y_TICK_LINES = 4
 _NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -33,19 +34,15 @@ class Series:
     xs: list[float]
     ys: list[float]
 
-    def above_zero(self) -> Series:
-        """Return the points that a logarithmic scale can show."""
-        kept = [(x, y) for x, y in zip(self.xs, self.ys, strict=True) if y > 0]
-        return Series(self.label, [x for x, _ in kept], [y for _, y in kept])
-
-    def thinned(self, stretches: int) -> Series:
+    def thinned(self, stretches: int, *, log: bool = False) -> Series:
         """Return few points that look the same: of each stretch first, least, greatest, last."""
         if len(self.xs) <= 4 * stretches:
             return self
-        low, high = self.xs[0], self.xs[-1]
+        places = [math.log(x) for x in self.xs] if log else self.xs
+        low, high = places[0], places[-1]
         scale = stretches / (high - low) if high > low else 0.0
         groups: dict[int, list[int]] = {}
-        for index, x in enumerate(self.xs):
+        for index, x in enumerate(places):
             groups.setdefault(int((x - low) * scale), []).append(index)
         kept = [index for group in groups.values() for index in self._extremes(group)]
         return Series(self.label, [self.xs[i] for i in kept], [self.ys[i] for i in kept])
@@ -64,14 +61,14 @@ class Look:
         title: The line above.
         x_label: What is across.
         log: A logarithmic scale upwards.
-        bins: Bars of a histogram; 0 draws curves.
+        log_x: One across.
         lines: Whether points are joined.
     """
 
     title: str
     x_label: str
     log: bool = False
-    bins: int = 0
+    log_x: bool = False
     lines: bool = True
 
 
@@ -88,67 +85,46 @@ def draw(series: Sequence[Series], look: Look, width: int, height: int, *, colou
     Raises:
         MissingExtraError: plotext is not installed, or not the one that is meant.
     """
+    legend = _legend([one.label for one in series], _LINE_MARKS, colour=colour)
+    height = max(_MIN_HEIGHT, height - len(legend))
+    canvas = _canvas(look.title, look.x_label, width, height)
+    drawn = [
+        one.thinned(_DOTS_PER_COLUMN * width, log=look.log_x) if one.ys else one for one in series
+    ]
+    _draw_curves(canvas, drawn, look, (width, height), colour=colour)
+    return _text(canvas, legend, colour=colour)
+
+
+def draw_histogram(figure: Histogram, width: int, height: int, *, colour: bool) -> str:
+    """Return bars as text; see `draw`."""
+    labels = [printable(one.label) for one in figure.groups]
+    legend = _legend(labels, _BAR_MARKS, colour=colour)
+    height = max(_MIN_HEIGHT, height - len(legend))
+    canvas = _canvas(printable(figure.title), printable(figure.x.title), width, height)
+    _draw_bars(canvas, figure, colour=colour)
+    return _text(canvas, legend, colour=colour)
+
+
+def _canvas(title: str, x_label: str, width: int, height: int) -> Any:
     canvas = import_extra("plotext", "plot")
     if not hasattr(canvas, "plotsize"):
         message = "this needs plotext 5, another one is there: pip install 'aletheia-like[plot]'"
         raise MissingExtraError(message)
     canvas.clear_figure()
     canvas.theme("clear")
-    legend = _legend(series, colour=colour, bars=bool(look.bins))
-    height = max(_MIN_HEIGHT, height - len(legend))
     # Whoever reads it through a pipe may have more room than the terminal.
     canvas.limit_size(False, False)
     canvas.plotsize(width, height)
-    canvas.title(look.title)
-    canvas.xlabel(look.x_label)
-    drawn = [one.thinned(_DOTS_PER_COLUMN * width) for one in series if one.ys]
-    if look.bins:
-        _draw_bars(canvas, drawn, look, colour=colour)
-    else:
-        _draw_curves(canvas, drawn, look, (width, height), colour=colour)
+    canvas.title(title)
+    canvas.xlabel(x_label)
+    return canvas
+
+
+def _text(canvas: Any, legend: Sequence[str], *, colour: bool) -> str:
     text = str(canvas.build())
     if not colour:
         text = canvas.uncolorize(text)
     return "\n".join([*legend, *(line.rstrip() for line in text.splitlines())])
-
-
-def save(series: Sequence[Series], look: Look, path: Path) -> None:
-    """Write a drawing to a file, as its suffix says.
-
-    Raises:
-        InvalidValueError: The suffix is none of a picture.
-        MissingExtraError: matplotlib is not installed.
-    """
-    if path.suffix.lower() not in _PICTURES:
-        message = f"{path} is no picture: its name must end in {', '.join(sorted(_PICTURES))}"
-        raise InvalidValueError(message)
-    figure = import_extra("matplotlib.figure", "plot").Figure(
-        figsize=(8, 4.5), dpi=150, layout="constrained"
-    )
-    axes = figure.subplots()
-    if look.bins:
-        edges = _edges(series, look.bins)
-        for one in series:
-            axes.hist(one.ys, bins=edges, label=one.label, alpha=1.0 if len(series) == 1 else 0.6)
-        axes.set_ylabel("rows")
-    else:
-        for one in series:
-            _plot_one(axes, one, lines=look.lines)
-    if look.log:
-        axes.set_yscale("log")
-    axes.set_title(look.title)
-    axes.set_xlabel(look.x_label)
-    axes.grid(visible=True, alpha=0.3)
-    if len(series) > 1:
-        axes.legend()
-    figure.savefig(path)
-
-
-def _plot_one(axes: Any, one: Series, *, lines: bool) -> None:
-    if lines and len(one.xs) > 1:
-        axes.plot(one.xs, one.ys, label=one.label, linewidth=1.2)
-    else:
-        axes.plot(one.xs, one.ys, ".", label=one.label)
 
 
 def _draw_curves(
@@ -157,42 +133,42 @@ def _draw_curves(
     width, height = size
     if look.log:
         canvas.yscale("log")
+    if look.log_x:
+        canvas.xscale("log")
     for index, one in enumerate(series):
-        style = _style(index, colour=colour)
-        paint = canvas.plot if look.lines and len(one.xs) > 1 else canvas.scatter
-        paint(one.xs, one.ys, **style)
-    xs = [x for one in series for x in (one.xs[0], one.xs[-1])]
-    ys = [y for one in series for y in (min(one.ys), max(one.ys))]
-    canvas.xticks(*_labelled(_ticks(min(xs), max(xs), width // _X_TICK_COLUMNS)))
-    count = max(2, height // _Y_TICK_LINES)
-    tick = _log_ticks if look.log else _ticks
-    canvas.yticks(*_labelled(tick(min(ys), max(ys), count)))
+        if one.ys:
+            paint = canvas.plot if look.lines and len(one.xs) > 1 else canvas.scatter
+            paint(one.xs, one.ys, **_style(index, colour=colour))
+    xs = [x for one in series for x in one.xs]
+    ys = [y for one in series for y in one.ys]
+    tick_x = _log_ticks if look.log_x else _ticks
+    canvas.xticks(*_labelled(tick_x(min(xs), max(xs), width // _X_TICK_COLUMNS)))
+    tick_y = _log_ticks if look.log else _ticks
+    canvas.yticks(*_labelled(tick_y(min(ys), max(ys), max(2, height // _Y_TICK_LINES))))
 
 
-def _draw_bars(canvas: Any, series: Sequence[Series], look: Look, *, colour: bool) -> None:
-    edges = _edges(series, look.bins)
-    counts = [_counts(one.ys, edges) for one in series]
+def _draw_bars(canvas: Any, figure: Histogram, *, colour: bool) -> None:
+    edges = figure.edges
     # Bars of several series stand side by side.
-    width = (edges[1] - edges[0]) / len(series)
-    for index, heights in enumerate(counts):
+    width = (edges[1] - edges[0]) / len(figure.groups)
+    for index, one in enumerate(figure.groups):
         middles = [edge + width * (index + 0.5) for edge in edges[:-1]]
         style = {"color": _COLOURS[index % len(_COLOURS)]} if colour else {}
         mark = "█" if colour else _BAR_MARKS[index % len(_BAR_MARKS)]
-        canvas.bar(middles, heights, width=1 / len(series), marker=mark, **style)
+        canvas.bar(middles, one.counts, width=1 / len(figure.groups), marker=mark, **style)
     canvas.xticks(*_labelled(_ticks(edges[0], edges[-1], _BAR_TICKS)))
-    most = max(map(max, counts))
+    most = max(max(one.counts) for one in figure.groups)
     ticks = [tick for tick in _ticks(0, most, _BAR_TICKS) if tick == int(tick)]
     canvas.yticks(*_labelled(ticks))
 
 
-def _legend(series: Sequence[Series], *, colour: bool, bars: bool) -> list[str]:
+def _legend(labels: Sequence[str], marks: Sequence[str], *, colour: bool) -> list[str]:
     """Return a line for each of several curves, above the drawing, where it hides nothing."""
-    marks = _BAR_MARKS if bars else ("⠶", *_MARKS[1:])
     lines = []
-    for index, one in enumerate(series if len(series) > 1 else ()):
+    for index, label in enumerate(labels if len(labels) > 1 else ()):
         mark = 2 * ("━" if colour else marks[index % len(marks)])
         shown = click.style(mark, fg=_COLOURS[index % len(_COLOURS)]) if colour else mark
-        lines.append(f" {shown} {one.label}")
+        lines.append(f" {shown} {label}")
     return lines
 
 
@@ -200,23 +176,6 @@ def _style(index: int, *, colour: bool) -> dict[str, Any]:
     if colour:
         return {"color": _COLOURS[index % len(_COLOURS)], "marker": "braille"}
     return {"marker": _MARKS[index % len(_MARKS)]}
-
-
-def _edges(series: Sequence[Series], bins: int) -> list[float]:
-    """Return the edges of bars of equal width over all values."""
-    values = [y for one in series for y in one.ys]
-    low, high = min(values), max(values)
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    return [low + (high - low) * number / bins for number in range(bins + 1)]
-
-
-def _counts(values: Sequence[float], edges: Sequence[float]) -> list[int]:
-    counts = [0] * (len(edges) - 1)
-    scale = len(counts) / (edges[-1] - edges[0])
-    for value in values:
-        counts[min(int((value - edges[0]) * scale), len(counts) - 1)] += 1
-    return counts
 
 
 def _ticks(low: float, high: float, count: int) -> list[float]:

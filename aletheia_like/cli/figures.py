@@ -1,7 +1,8 @@
-"""What `aletheia plot` draws of an experiment as a whole, and how it writes files."""
+"""What `aletheia plot` draws: it is read here, and becomes the facts of a figure."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,26 +11,50 @@ from typing import Any
 
 from aletheia_like.cli.curves import Look, Series
 from aletheia_like.cli.fitting import printable
-from aletheia_like.cli.naming import Named
+from aletheia_like.cli.naming import Named, check_known, read_rows
 from aletheia_like.connect import Metastore
 from aletheia_like.errors import InvalidValueError
-from aletheia_like.plots.figures import Axis, Curve, Curves, Parallel, Scatter
+from aletheia_like.extras import import_extra
+from aletheia_like.metastore.rows import Rows
+from aletheia_like.model.rows import RUN_ID, STEP, TIMESTAMP
+from aletheia_like.plots.bars import histogram_of
+from aletheia_like.plots.figures import Curves, Histogram, Parallel, Scatter
 from aletheia_like.plots.plot import PAGES, Plot
+
+_GREATEST = 1e300
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked of an experiment as a whole; see `Experiment.plot`."""
+    """What is asked of runs together; see `Experiment.plot`."""
 
     by: str | None = None
     where: str | None = None
     spread: str | None = None
-    smooth: float | None = None
     against: str | None = None
     parallel: bool = False
 
     def __bool__(self) -> bool:
         return self != Asked()
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How it is drawn.
+
+    Attributes:
+        columns: What is upwards; empty for the only one that holds numbers.
+        x: What is across.
+        log: Logarithmic scales: `x`, `y`, `xy` or none.
+        smooth: Weight of the past in a moving average.
+        lines: Whether points are joined.
+    """
+
+    columns: Sequence[str]
+    x: str | None = None
+    log: str = ""
+    smooth: float = 0.0
+    lines: bool = True
 
 
 def check_files(html: Path | None, png: Path | None) -> None:
@@ -44,46 +69,87 @@ def check_files(html: Path | None, png: Path | None) -> None:
             raise InvalidValueError(message)
 
 
-def plot_experiment(
-    name: Named, url: str | None, columns: Sequence[str], x: str | None, asked: Asked, *, log: bool
-) -> Plot:
-    """Return the plot of an experiment's runs.
+def plot_together(names: Sequence[Named], url: str | None, shape: Shape, asked: Asked) -> Plot:
+    """Return the plot of the runs of one experiment: all, or those that are named.
 
     Raises:
-        InvalidValueError: A run is named, or the columns do not fit the kind of plot.
-        NotFoundError: There is no such experiment or column.
+        InvalidValueError: Several experiments are named, or columns do not fit the kind of plot.
+        NotFoundError: There is no such experiment, run or column.
     """
-    if name.run is not None:
-        message = f"name the experiment {name.experiment!r}, and choose its runs by --where"
+    first = names[0]
+    if any((one.project, one.experiment) != (first.project, first.experiment) for one in names):
+        message = "only runs of one experiment are drawn together: name one, or runs of it"
         raise InvalidValueError(message)
-    wanted: Any = list(columns)
-    options: dict[str, Any] = {"where": asked.where, "log": log}
-    if asked.parallel:
-        options |= {"kind": "parallel", "columns": wanted}
-        wanted = None
-    elif asked.against is not None:
-        if len(wanted) != 1:
-            message = "--against takes one column upwards: -c metrics.acc --against COLUMN"
-            raise InvalidValueError(message)
-        options |= {"against": asked.against}
-        wanted = wanted[0]
-    else:
-        options |= {"x": "time" if x == "timestamp" else x}
-        options |= {"spread": asked.spread or "std", "smooth": asked.smooth or 0.0}
-    options["group"] = None if asked.by == "all" else asked.by or "fold"
-    with Metastore(name.project, url=url, git="off") as ms:
-        return ms.experiment(name.experiment).plot(wanted, **options)
+    ids = [one.run for one in names if one.run is not None]
+    if ids and len(ids) < len(names):
+        message = f"name {first.experiment!r} or runs of it, not both"
+        raise InvalidValueError(message)
+    options = _options(shape, asked)
+    with Metastore(first.project, url=url, git="off") as ms:
+        experiment = ms.experiment(first.experiment)
+        if ids:
+            known = ", ".join(f"'{experiment.run(one).id}'" for one in ids)
+            chosen = f"({asked.where}) and " if asked.where else ""
+            options |= {"where": f"{chosen}id in ({known})", "debug": True}
+        return _as_shaped(experiment.plot(**options), shape)
 
 
-def plot_of(series: Sequence[Series], look: Look, y: str) -> Plot:
-    """Return what the terminal shows as a plot that is saved."""
-    curves = [
-        Curve(one.label, tuple(one.xs), tuple(one.ys), colour=number)
-        for number, one in enumerate(series)
-        if one.ys
-    ]
-    x = Axis(look.x_label)
-    return Plot(Curves(look.title, x, Axis(y, look.log), tuple(curves), lines=look.lines))
+def plot_runs(names: Sequence[Named], told: Sequence[str], url: str | None, shape: Shape) -> Plot:
+    """Return curves of runs, each by itself; of one that has no rows yet there are none.
+
+    Raises:
+        InvalidValueError: There are no numbers.
+        NotFoundError: There is no such run or column.
+    """
+    import_extra("pyarrow", "plot")
+    from aletheia_like.metastore.plotlines import RunTable, curves_of_tables
+    from aletheia_like.plots.curves import CurveLook
+
+    tables = []
+    for name, label in zip(names, told, strict=True):
+        with Metastore(name.project, url=url, git="off") as ms:
+            tables.append(RunTable(label, None, read_rows(ms, name).to_arrow()))
+    having = [one for one in tables if one.table.num_rows]
+    title = " · ".join([", ".join(shape.columns), *(told if len(told) == 1 else [])])
+    look = CurveLook(
+        title.removeprefix(" · "),
+        _across(shape.x) or "",
+        "run",
+        smooth=shape.smooth,
+        log_x="x" in shape.log,
+        log_y="y" in shape.log,
+    )
+    if not having:
+        message = f"nothing to draw yet: no rows in {', '.join(told)}"
+        raise InvalidValueError(message)
+    return _as_shaped(Plot(curves_of_tables(having, list(shape.columns), look)), shape)
+
+
+def plot_bars(
+    names: Sequence[Named], told: Sequence[str], url: str | None, shape: Shape, bins: int
+) -> Plot:
+    """Return how often values occur, of each run and column.
+
+    Raises:
+        InvalidValueError: There are no numbers.
+        NotFoundError: There is no such run or column.
+    """
+    tables = []
+    for name in names:
+        with Metastore(name.project, url=url, git="off") as ms:
+            tables.append(read_rows(ms, name))
+    for rows in tables:
+        check_known(shape.columns, rows)
+    wanted = shape.columns or _only_numeric(tables)
+    values = {}
+    for label, rows in zip(told, tables, strict=True):
+        for column in wanted:
+            words = [label] if len(told) > 1 else []
+            words += [column] if len(wanted) > 1 or not words else []
+            values[" ".join(words)] = _numbers(rows[column])
+    across = ", ".join(wanted)
+    title = " · ".join([across, *(told if len(told) == 1 else [])])
+    return Plot(histogram_of(values, bins, title, across, log="y" in shape.log))
 
 
 def as_series(plot: Plot) -> tuple[list[Series], Look]:
@@ -100,13 +166,13 @@ def as_series(plot: Plot) -> tuple[list[Series], Look]:
                 message = "texts have no scale in a terminal: add --html FILE or --png FILE"
                 raise InvalidValueError(message)
             found = [(one.label, one.xs, one.ys) for one in data.groups]
-        case Parallel():
+        case _:
             message = "parallel coordinates need a page or picture: --html FILE or --png FILE"
             raise InvalidValueError(message)
     series = [_series(printable(label), xs, ys) for label, xs, ys in found]
     lines = isinstance(data, Curves) and data.lines
-    look = Look(printable(data.title), printable(data.x.title), log=data.y.log, lines=lines)
-    return series, look
+    title, across = printable(data.title), printable(data.x.title)
+    return series, Look(title, across, log=data.y.log, log_x=data.x.log, lines=lines)
 
 
 def as_json(plot: Plot) -> Any:
@@ -134,10 +200,63 @@ def as_json(plot: Plot) -> Any:
                 {"label": axis.title, "categories": axis.categories, "values": values}
                 for axis, values in zip(data.axes, data.values, strict=True)
             ]
+        case Histogram() as data:
+            return [
+                {"label": one.label, "edges": data.edges, "counts": one.counts}
+                for one in data.groups
+            ]
+
+
+def _options(shape: Shape, asked: Asked) -> dict[str, Any]:
+    wanted: Any = list(shape.columns)
+    options: dict[str, Any] = {"where": asked.where, "log": shape.log}
+    if asked.parallel:
+        options |= {"kind": "parallel", "columns": wanted}
+    elif asked.against is not None:
+        if len(wanted) != 1:
+            message = "--against takes one column upwards: -c metrics.acc --against COLUMN"
+            raise InvalidValueError(message)
+        options |= {"y": wanted[0], "against": asked.against}
+    else:
+        y = wanted[0] if len(wanted) == 1 else wanted
+        options |= {"y": y, "x": _across(shape.x)}
+        options |= {"spread": asked.spread or "std", "smooth": shape.smooth}
+    options["group"] = None if asked.by == "all" else asked.by or "fold"
+    return options
+
+
+def _across(x: str | None) -> str | None:
+    return "time" if x == TIMESTAMP else x
+
+
+def _as_shaped(plot: Plot, shape: Shape) -> Plot:
+    if shape.lines or not isinstance(plot.data, Curves):
+        return plot
+    return Plot(dataclasses.replace(plot.data, lines=False))
+
+
+def _only_numeric(tables: Sequence[Rows]) -> list[str]:
+    names = dict.fromkeys(name for rows in tables for name in rows.columns)
+    numeric = [
+        name
+        for name in names
+        if name not in {STEP, TIMESTAMP, RUN_ID}
+        and any(_numbers(rows[name]) for rows in tables if name in rows)
+    ]
+    if len(numeric) == 1:
+        return numeric
+    there = ", ".join(numeric) or "none that holds numbers"
+    message = f"name the columns to draw with -c: there are {there}"
+    raise InvalidValueError(message)
+
+
+def _numbers(cells: Sequence[Any]) -> list[float]:
+    numeric = [one for one in cells if isinstance(one, int | float) and not isinstance(one, bool)]
+    return [float(one) for one in numeric if not isinstance(one, int) or abs(one) <= _GREATEST]
 
 
 def _series(label: str, xs: Sequence[float], ys: Sequence[float]) -> Series:
-    points = [(x, y) for x, y in zip(xs, ys, strict=True) if not math.isnan(y)]
+    points = [(x, y) for x, y in zip(xs, ys, strict=True) if abs(y) <= _GREATEST]
     points.sort()
     return Series(label, [x for x, _ in points], [y for _, y in points])
 

@@ -39,13 +39,19 @@ class RunTable:
     table: Any
 
 
-def curves_of_tables(runs: Sequence[RunTable], names: Sequence[str], look: CurveLook) -> Curves:
+def curves_of_tables(
+    runs: Sequence[RunTable],
+    names: Sequence[str],
+    look: CurveLook,
+    run_columns: Sequence[str] = (),
+) -> Curves:
     """Return curves of columns of rows; see `Experiment.plot`.
 
     Args:
         runs: The runs.
         names: Columns; empty for the only one that holds numbers.
         look: How; its `x` is a column, or empty.
+        run_columns: What runs have besides their rows.
 
     Raises:
         NotFoundError: There is no such column.
@@ -54,15 +60,22 @@ def curves_of_tables(runs: Sequence[RunTable], names: Sequence[str], look: Curve
     check_look(look)
     known = list(dict.fromkeys(name for run in runs for name in run.table.column_names))
     wanted = list(names) or [_only_numeric(runs, known)]
+    every = [*known, *run_columns]
     for name in wanted:
-        check_known(name, known)
+        check_known(name, every)
+        if name not in known:
+            message = (
+                f"{name!r} is a column of runs, which has no curve: "
+                f"plot({name!r}, against='number') shows a point for each run"
+            )
+            raise InvalidValueError(message)
     having = [run for run in runs if any(name in run.table.column_names for name in wanted)]
     x = look.x or (STEP if all(STEP in run.table.column_names for run in having) else ROW)
     if x not in {TIME, ROW, TIMESTAMP}:
         check_known(x, known)
     by = look.group
     if by is not None and by not in _EACH | {"fold"} and all(run.group is None for run in runs):
-        check_known(by, known)
+        check_known(by, every)
     lines = [line for run in having for name in wanted for line in _lines(run, name, x, by)]
     _check_numbers(having, wanted, lines)
     missing = len(runs) - len(having)

@@ -51,7 +51,8 @@ class PlottedExperiment(DocumentHandle):
         """Return a plot of the runs; nothing is written.
 
         Learning curves are drawn by default: of each group of runs the mean, and a band around
-        it. With `against` a scatter plot, with `kind="parallel"` parallel coordinates.
+        it. With `against` a scatter plot, with `kind="parallel"` parallel coordinates. A column
+        that only runs have, such as `metrics.acc`, is drawn against their number.
 
         One read for each run; curves read the rows too, those of a run that has ended only once.
 
@@ -85,6 +86,8 @@ class PlottedExperiment(DocumentHandle):
         asked = _kind(kind, against, columns)
         scales = _scales(log)
         found = self._runs_to_plot(where, debug=self._debug if debug is None else debug)
+        if kind is None and asked == "curves" and isinstance(y, str) and _is_of_runs(found, y):
+            asked, against = "scatter", "number"
         name = from_id(self._path.rpartition("/")[2])
         from aletheia_like.plots.plot import Plot
 
@@ -113,7 +116,7 @@ class PlottedExperiment(DocumentHandle):
                 raise InvalidValueError(message)
             return Plot(parallel_of(runs, columns, colour=colour, title=name))
         if not isinstance(y, str) or against is None:
-            message = "a scatter plot needs two columns: plot('metrics.acc', against='…')"
+            message = "a scatter plot needs two columns: plot('metrics.acc', against='number')"
             raise InvalidValueError(message)
         by = None if group is None or group in _EACH else group
         log_x, log_y = "x" in scales, "y" in scales
@@ -141,7 +144,8 @@ class PlottedExperiment(DocumentHandle):
             RunTable(run_label(record), _group(record, look.group), table)
             for record, table in zip(found.records, tables, strict=True)
         ]
-        return curves_of_tables(runs, names, look)
+        own = dict.fromkeys(key for record in found.records for key in run_row(record))
+        return curves_of_tables(runs, names, look, list(own))
 
 
 def plot_run(
@@ -183,6 +187,15 @@ def run_label(record: RunRecord) -> str:
 
 def _group(record: RunRecord, name: str | None) -> Any:
     return None if name is None or name in _EACH else run_row(record).get(name)
+
+
+def _is_of_runs(found: Runs, name: str) -> bool:
+    """Whether runs have a column, and their rows do not."""
+    return any(run_row(one).get(name) is not None for one in found.records) and not any(
+        name in summary
+        for one in found.records
+        for summary in (one.summary, one.summary_of_others)
+    )
 
 
 def _point(record: RunRecord) -> RunPoint:

@@ -96,12 +96,13 @@ def curves_of(lines: Sequence[RunLine], look: CurveLook, notes: Sequence[str] = 
     groups = ordered(one.group if one.group is not None else Alone(one.run) for one in lines)
     told = list(notes)
     kept = [_drawable(one, look) for one in lines]
+    is_one = len({one.run for one in lines}) == 1
     left_out = sum(len(one.xs) for one in lines) - sum(len(one.xs) for one in kept)
     if left_out:
         told.append(f"{left_out} points at zero or less, or nowhere, across are left out")
     most = max(_LEAST_POINTS, min(look.most, _MOST_POINTS // max(1, len(groups) * len(columns))))
     if look.log_y and any((one.ys <= 0).any() for one in kept):
-        told.append("means of zero or less are gaps: a logarithmic scale has no place for them")
+        told.append("what is zero or less is a gap: a logarithmic scale has no place for it")
     curves = []
     for dash, column in enumerate(columns):
         for colour, group in enumerate(groups):
@@ -111,7 +112,9 @@ def curves_of(lines: Sequence[RunLine], look: CurveLook, notes: Sequence[str] = 
                 if one.column == column and _is_in(one, group) and np.isfinite(one.ys).any()
             ]
             if members:
-                label = _label(group, look.group, column if len(columns) > 1 else None, members)
+                is_alone = is_one and isinstance(group, Alone)
+                named = column if len(columns) > 1 or is_alone else None
+                label = _label(group, look.group, named, members, is_one=is_one)
                 curves.append(_curve(members, look, most, label, (colour, dash)))
     if not curves:
         message = f"nothing to draw of {', '.join(columns) or 'these runs'}: no numbers" + (
@@ -188,17 +191,30 @@ def _numbers(values: Numbers) -> tuple[float, ...]:
     return tuple(values.tolist())
 
 
-def _label(group: Any, name: str | None, column: str | None, members: Sequence[RunLine]) -> str:
-    return " · ".join(_words(group, name, column, members))
+def _label(
+    group: Any,
+    name: str | None,
+    column: str | None,
+    members: Sequence[RunLine],
+    *,
+    is_one: bool,
+) -> str:
+    return " · ".join(_words(group, name, column, members, is_one=is_one))
 
 
 def _words(
-    group: Any, name: str | None, column: str | None, members: Sequence[RunLine]
+    group: Any,
+    name: str | None,
+    column: str | None,
+    members: Sequence[RunLine],
+    *,
+    is_one: bool,
 ) -> Iterator[str]:
     if column is not None:
         yield column
     if isinstance(group, Alone):
-        yield group.run
+        if not is_one:
+            yield group.run
         return
     if name is not None:
         yield f"{name} {shown(group)}" if name.isalpha() else f"{name} = {shown(group)}"

@@ -130,7 +130,51 @@ class Parallel:
     notes: tuple[str, ...] = field(default=())
 
 
-Figure = Curves | Scatter | Parallel
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """How often values occur.
+
+    Attributes:
+        label: What the legend calls them.
+        counts: Values in each bar; one fewer than there are edges.
+        colour: Its number in a palette.
+    """
+
+    label: str
+    counts: tuple[int, ...]
+    colour: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How often values occur, of one column or several.
+
+    Attributes:
+        title: The line above.
+        x: What is across.
+        y: What is upwards.
+        edges: Where bars begin and end, ascending; of equal width, the same for all groups.
+        groups: The bars.
+        notes: What was left out.
+    """
+
+    title: str
+    x: Axis
+    y: Axis
+    edges: tuple[float, ...]
+    groups: tuple[Bars, ...]
+    notes: tuple[str, ...] = ()
+
+
+Figure = Curves | Scatter | Parallel | Histogram
+
+
+def shortened(text: str, most: int) -> str:
+    """Return text of so many letters at most; of a longer one the beginning and the end."""
+    if len(text) <= most:
+        return text
+    end = (most - 1) // 3
+    return f"{text[: most - 1 - end]}…{text[len(text) - end :]}"
 
 
 def span(values: Sequence[float]) -> tuple[float, float]:

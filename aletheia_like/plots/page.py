@@ -5,16 +5,28 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from aletheia_like.extras import import_extra
-from aletheia_like.plots.figures import Axis, Curve, Curves, Figure, Parallel, Scatter, span
+from aletheia_like.plots.figures import (
+    Axis,
+    Curve,
+    Curves,
+    Figure,
+    Histogram,
+    Parallel,
+    Scatter,
+    shortened,
+    span,
+)
 from aletheia_like.plots.palette import (
     BAND,
     DASHES,
     GRID,
     INK,
     MARKS,
+    OVERLAID,
     PAPER,
     SCALE,
     faint,
@@ -32,6 +44,21 @@ _CONFIG = {
 }
 _MANY = 3_000
 _NOTE_LINE = 18
+_LEGEND_LETTERS = 40
+_AXIS_LETTERS = 110
+_LOG_TICKS = 5
+_BELOW_TITLE = 58
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>html, body {{ height: 100%; margin: 0; background: {paper}; overflow: hidden; }}</style>
+</head>
+<body>{body}</body>
+</html>
+"""
 
 
 def drawn(figure: Figure) -> Any:
@@ -50,11 +77,15 @@ def drawn(figure: Figure) -> Any:
             layout = _plane(figure, has_legend=len(figure.groups) > 1)
         case Parallel():
             traces = [_lines(objects, figure)]
-            layout = {"margin": {"l": 80, "r": 90, "t": 110, "b": 40}}
+            layout = {"margin": {"l": 90, "r": 90, "t": 120, "b": 40}}
+        case Histogram():
+            traces = list(_bars(objects, figure))
+            layout = _plane(figure, has_legend=len(figure.groups) > 1)
+            layout |= {"barmode": "overlay", "bargap": 0}
     notes = "<br>".join(map(_text, figure.notes))
     below = _NOTE_LINE * len(figure.notes)
     layout.setdefault("margin", {"l": 70, "r": 30, "t": 60, "b": 60})
-    layout["margin"]["b"] += below
+    layout["margin"]["b"] += below + 5
     return objects.Figure(
         data=traces,
         layout={
@@ -76,15 +107,19 @@ def page(figure: Figure, *, whole: bool) -> str:
         figure: What to draw.
         whole: A page of its own; else a part of one.
     """
-    return str(
+    body = str(
         drawn(figure).to_html(
-            full_html=whole,
+            full_html=False,
             include_plotlyjs=True,
             include_mathjax=False,
             config=_CONFIG,
             default_height="100%" if whole else "480px",
         )
     )
+    if not whole:
+        return body
+    # Plotly's own page has no title, and a margin that makes it scroll.
+    return _PAGE.format(title=html.escape(figure.title), paper=PAPER, body=body)
 
 
 def _curve(objects: Any, one: Curve, figure: Curves) -> Iterator[Any]:
@@ -108,7 +143,7 @@ def _curve(objects: Any, one: Curve, figure: Curves) -> Iterator[Any]:
     yield (objects.Scattergl if len(one.xs) > _MANY else objects.Scatter)(
         x=one.xs,
         y=_gapped(one.ys),
-        name=_text(one.label),
+        name=_text(shortened(one.label, _LEGEND_LETTERS)),
         mode="lines" if figure.lines and shown > 1 else "markers",
         line={"color": colour, "width": 2, "dash": DASHES[dash]},
         marker={"color": colour, "size": 7},
@@ -153,7 +188,7 @@ def _points(objects: Any, figure: Scatter) -> Iterator[Any]:
         yield objects.Scatter(
             x=one.xs,
             y=one.ys,
-            name=_text(one.label),
+            name=_text(shortened(one.label, _LEGEND_LETTERS)),
             mode="markers",
             marker={
                 "color": colour,
@@ -167,24 +202,46 @@ def _points(objects: Any, figure: Scatter) -> Iterator[Any]:
         )
 
 
+def _bars(objects: Any, figure: Histogram) -> Iterator[Any]:
+    edges = figure.edges
+    several = len(figure.groups) > 1
+    for one in figure.groups:
+        colour, _ = style(one.colour, 0)
+        yield objects.Bar(
+            x=[low / 2 + high / 2 for low, high in pairwise(edges)],
+            y=one.counts,
+            width=edges[1] - edges[0],
+            name=_text(shortened(one.label, _LEGEND_LETTERS)),
+            marker={"color": colour, "line": {"width": 0.5, "color": PAPER}},
+            opacity=OVERLAID if several else 1,
+            text=[f"{low:.5g} … {high:.5g}" for low, high in pairwise(edges)],
+            textposition="none",
+            hovertemplate=f"{_text(one.label)}<br>%{{text}}: %{{y}}<extra></extra>",
+        )
+
+
 def _lines(objects: Any, figure: Parallel) -> Any:
     dimensions = []
+    letters = max(8, _AXIS_LETTERS // len(figure.axes))
     for axis, values in zip(figure.axes, figure.values, strict=True):
         one: dict[str, Any] = {
-            "label": _text(axis.title),
+            "label": _text(shortened(axis.title, letters)),
             "values": values,
             "range": _room(axis, values),
         }
         if axis.categories:
             one["tickvals"] = list(range(len(axis.categories)))
-            one["ticktext"] = [_text(name) for name in axis.categories]
+            # Unlike everywhere else, these are shown as they are.
+            one["ticktext"] = [shortened(name, letters) for name in axis.categories]
         dimensions.append(one)
     by = figure.colour
     low, high = span(figure.values[by])
-    bar: dict[str, Any] = {"title": {"text": _text(figure.axes[by].title)}}
+    title = _text(shortened(figure.axes[by].title, _LEGEND_LETTERS))
+    bar: dict[str, Any] = {"title": {"text": title, "side": "right"}}
     if figure.axes[by].categories:
         names = figure.axes[by].categories
-        bar |= {"tickvals": list(range(len(names))), "ticktext": [_text(one) for one in names]}
+        told = [_text(shortened(one, letters)) for one in names]
+        bar |= {"tickvals": list(range(len(names))), "ticktext": told}
     return objects.Parcoords(
         dimensions=dimensions,
         line={
@@ -204,7 +261,7 @@ def _room(axis: Axis, values: Sequence[float]) -> list[float]:
     return [-0.5, len(axis.categories) - 0.5] if axis.categories else list(span(values))
 
 
-def _plane(figure: Curves | Scatter, *, has_legend: bool) -> dict[str, Any]:
+def _plane(figure: Curves | Scatter | Histogram, *, has_legend: bool) -> dict[str, Any]:
     return {
         "xaxis": _axis(figure.x),
         "yaxis": _axis(figure.y),
@@ -223,10 +280,10 @@ def _axis(axis: Axis) -> dict[str, Any]:
         "zeroline": False,
     }
     if axis.log:
-        look["exponentformat"] = "power"
+        look |= {"exponentformat": "power", "nticks": _LOG_TICKS}
     if axis.categories:
         look["tickvals"] = list(range(len(axis.categories)))
-        look["ticktext"] = [_text(name) for name in axis.categories]
+        look["ticktext"] = [_text(shortened(one, _LEGEND_LETTERS)) for one in axis.categories]
         look["range"] = [-0.5, len(axis.categories) - 0.5]
     return look
 
@@ -242,7 +299,7 @@ def _note(text: str, below: int) -> dict[str, Any]:
         "y": 0,
         "xanchor": "left",
         "yanchor": "top",
-        "yshift": -45,
+        "yshift": -_BELOW_TITLE,
         "font": {"size": 11, "color": "#555555"},
         "height": below,
     }

@@ -8,6 +8,7 @@ DASHES = ("solid", "dash", "dot", "dashdot")
 MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 SCALE = "Cividis"
 BAND = 0.18
+OVERLAID = 0.6
 INK, GRID, PAPER = "#222222", "#DDDDDD", "#FFFFFF"
 
 

@@ -7,13 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from aletheia_like.extras import import_extra
-from aletheia_like.plots.figures import Axis, Curves, Figure, Parallel, Scatter, span
-from aletheia_like.plots.palette import BAND, GRID, INK, PAPER, SCALE, style
+from aletheia_like.plots.figures import (
+    Axis,
+    Curves,
+    Figure,
+    Histogram,
+    Parallel,
+    Scatter,
+    shortened,
+    span,
+)
+from aletheia_like.plots.palette import BAND, GRID, INK, OVERLAID, PAPER, SCALE, style
 
 _DASHES = ("-", (0, (6, 3)), (0, (1.5, 2)), (0, (6, 2, 1.5, 2)))
 _MARKS = ("o", "s", "D", "^", "P", "X", "*")
 _LEGEND_INSIDE = 8
-_LEGEND_MOST = 30
+_LEGEND_MOST = 25
+_LEGEND_LETTERS = 36
+_AXIS_LETTERS = 100
+_SIDE_BY_SIDE = 80
 _TEXTS = 12
 
 
@@ -32,6 +44,8 @@ def draw_picture(figure: Figure, path: Path) -> None:
             _draw_curves(_axes(canvas, figure), figure)
         case Scatter():
             _draw_points(_axes(canvas, figure), figure)
+        case Histogram():
+            _draw_bars(_axes(canvas, figure), figure)
         case Parallel():
             _draw_parallel(canvas, figure)
     if figure.notes:
@@ -42,7 +56,7 @@ def draw_picture(figure: Figure, path: Path) -> None:
         canvas.savefig(path)
 
 
-def _axes(canvas: Any, figure: Curves | Scatter) -> Any:
+def _axes(canvas: Any, figure: Curves | Scatter | Histogram) -> Any:
     axes = canvas.subplots()
     axes.set_title(_text(figure.title), color=INK)
     for one, set_label, set_scale, direction in (
@@ -62,7 +76,8 @@ def _axes(canvas: Any, figure: Curves | Scatter) -> Any:
 
 def _name_places(direction: Any, axis: Axis) -> None:
     direction.set_ticks(
-        range(len(axis.categories)), labels=[_text(one) for one in axis.categories]
+        range(len(axis.categories)),
+        labels=[_text(shortened(one, _LEGEND_LETTERS)) for one in axis.categories],
     )
 
 
@@ -100,23 +115,41 @@ def _draw_points(axes: Any, figure: Scatter) -> None:
             edgecolors=PAPER,
             linewidths=0.5,
         )
+    # Anywhere inside it may hide a point.
+    _legend(axes, len(figure.groups), outside=True)
+
+
+def _draw_bars(axes: Any, figure: Histogram) -> None:
+    several = len(figure.groups) > 1
+    for one in figure.groups:
+        colour, _ = style(one.colour, 0)
+        axes.stairs(
+            one.counts,
+            figure.edges,
+            fill=True,
+            label=_text(one.label),
+            color=colour,
+            alpha=OVERLAID if several else 1,
+            edgecolor=PAPER,
+        )
     _legend(axes, len(figure.groups))
 
 
-def _legend(axes: Any, entries: int) -> None:
+def _legend(axes: Any, entries: int, *, outside: bool = False) -> None:
     if entries <= 1:
         return
     handles, labels = axes.get_legend_handles_labels()
+    labels = [shortened(label, _LEGEND_LETTERS) for label in labels]
     more = len(labels) - _LEGEND_MOST
     if more > 0:
         handles, labels = handles[:_LEGEND_MOST], labels[:_LEGEND_MOST]
         labels[-1] += f"  … {more} more"
-    outside = (
-        {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "fontsize": 8}
-        if entries > _LEGEND_INSIDE
-        else {"loc": "best", "fontsize": 9}
-    )
-    axes.legend(handles, labels, frameon=True, framealpha=0.85, edgecolor=GRID, **outside)
+    look = {"frameon": True, "framealpha": 0.85, "edgecolor": GRID}
+    if outside or entries > _LEGEND_INSIDE:
+        place = "outside right upper"
+        axes.figure.legend(handles, labels, loc=place, fontsize=8, labelspacing=0.35, **look)
+    else:
+        axes.legend(handles, labels, loc="best", fontsize=9, **look)
 
 
 def _draw_parallel(canvas: Any, figure: Parallel) -> None:
@@ -152,15 +185,17 @@ def _draw_parallel(canvas: Any, figure: Parallel) -> None:
                 color=INK,
                 bbox={"facecolor": PAPER, "alpha": 0.75, "pad": 0.6, "linewidth": 0},
             )
-    axes.set_xticks(places, labels=[_text(axis.title) for axis in figure.axes], fontsize=9)
-    if sum(len(axis.title) for axis in figure.axes) > 80:  # noqa: PLR2004 - letters side by side
+    letters = max(8, _AXIS_LETTERS // len(figure.axes))
+    names = [shortened(axis.title, letters) for axis in figure.axes]
+    axes.set_xticks(places, labels=map(_text, names), fontsize=9)
+    if sum(map(len, names)) > _SIDE_BY_SIDE:
         axes.tick_params(axis="x", labelrotation=20)
     axes.set_yticks([])
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlim(-0.35, len(figure.axes) - 0.95)
     axes.spines[:].set_visible(False)
     bar = canvas.colorbar(scale, ax=axes, pad=0.02)
-    bar.set_label(_text(colour_axis.title))
+    bar.set_label(_text(shortened(colour_axis.title, _LEGEND_LETTERS)))
     if colour_axis.categories:
         _name_places(bar.ax.yaxis, colour_axis)
 

@@ -14,6 +14,8 @@ from aletheia_like.plots.grouping import identity, ordered, placed, shown
 _NEAR = 5
 _LAST = " (last)"
 _LEAST_AXES = 2
+_DEFAULT_GROUP = "fold"
+"""Runs need not have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ def scatter_of(
         InvalidValueError: No run has both, or texts are to be on a logarithmic scale.
     """
     places = [_axis(runs, name, log=log) for name, log in ((x, log_x), (y, log_y))]
+    if group is not None and group != _DEFAULT_GROUP:
+        check_known(group, _known(runs))
     (x_axis, xs), (y_axis, ys) = places
     colours = [None if group is None else _value(one, group) for one in runs]
     whole = [i for i in range(len(runs)) if xs[i] is not None and ys[i] is not None]
@@ -139,8 +143,7 @@ def check_known(column: str, known: Sequence[str]) -> None:
 
 
 def _axis(runs: Sequence[RunPoint], name: str, *, log: bool) -> tuple[Axis, list[float | None]]:
-    known = dict.fromkeys(key for one in runs for key in (*one.columns, *one.last))
-    check_known(name, list(known))
+    check_known(name, _known(runs))
     values = [_value(one, name) for one in runs]
     places, categories = placed(values)
     if categories and log:
@@ -150,6 +153,10 @@ def _axis(runs: Sequence[RunPoint], name: str, *, log: bool) -> tuple[Axis, list
         places = [one if one is not None and one > 0 else None for one in places]
     own = any(name in one.columns for one in runs)
     return Axis(name if own else name + _LAST, log, categories), places
+
+
+def _known(runs: Sequence[RunPoint]) -> list[str]:
+    return list(dict.fromkeys(key for one in runs for key in (*one.columns, *one.last)))
 
 
 def _value(one: RunPoint, name: str) -> Any:

@@ -29,9 +29,13 @@ def recorded(exper, run):
     return run_recorded(exper._session, exper.path, run.id)
 
 
-def is_near(estimate, truth):
-    """Whether an estimate is within a third, or a few, of the truth."""
-    return abs(estimate - truth) <= max(3, truth / 3)
+def is_near(estimate, truth, *, late=0.0):
+    """Whether an estimate is within a third, or a few, of the truth.
+
+    Each second by which a busy machine was late may have had a chunk more, written once or twice
+    and merged away again.
+    """
+    return abs(estimate - truth) <= max(3, truth / 3) + 3 * late
 
 
 def test_a_run_is_counted(exper, tmp_path):
@@ -50,17 +54,17 @@ def test_a_run_is_counted(exper, tmp_path):
 
 @pytest.mark.parametrize(("rows", "pause"), [(0, 0), (10, 0), (5_000, 0), (12, 0.3)])
 def test_the_estimate_is_near_what_was_counted(metastore, exper, rows, pause):
-    before = metastore.usage
+    before, began = metastore.usage, time.monotonic()
     with exper.start_run() as run:
         for step in range(rows):
             run.log(step=step, **{f"metric{number}": step / 7 for number in range(10)})
             time.sleep(pause)
-    counted = metastore.usage - before
+    counted, late = metastore.usage - before, time.monotonic() - began - rows * pause
     estimate = recorded(exper, run).estimate()
 
-    assert is_near(estimate.document_writes, counted.document_writes)
+    assert is_near(estimate.document_writes, counted.document_writes, late=late)
     assert is_near(estimate.document_reads, counted.document_reads)
-    assert is_near(estimate.document_deletes, counted.document_deletes)
+    assert is_near(estimate.document_deletes, counted.document_deletes, late=late)
 
 
 def test_the_estimate_of_files_is_near_what_was_counted(metastore, exper, tmp_path):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import re
+import secrets
+import sys
+import xml.etree.ElementTree as ET
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import aletheia_like as al
-from aletheia_like.errors import InvalidValueError, NotFoundError
+from aletheia_like.errors import InvalidValueError, MissingExtraError, NotFoundError
 from aletheia_like.plots.averaging import averaged, line_of
 from aletheia_like.plots.thinning import smoothed, thinned
 
@@ -136,6 +140,8 @@ def test_scatter_and_parallel_show_a_run_each(exper):
     assert parallel.axes[1].categories == ("adam", "sgd")
     assert parallel.values[1] == (0, 0, 1)  # noqa: PD011 - no data frame
     assert parallel.colour == 2
+    by_number = exper.plot("metrics.acc", group=None).data
+    assert (by_number.x.title, by_number.groups[0].xs) == ("number", (1, 2, 3))
 
 
 def test_a_page_holds_the_data_and_asks_nobody(exper, tmp_path):
@@ -149,25 +155,55 @@ def test_a_page_holds_the_data_and_asks_nobody(exper, tmp_path):
     assert "4.5,2.0,0.75" in own.replace(" ", "")
 
 
-@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
-def test_a_picture_can_be_opened(exper, tmp_path, suffix):
-    for number, plot in enumerate(
-        [
-            exper.plot("loss", log=True),
-            exper.plot("metrics.acc", against="hyper_params.opt"),
-            exper.plot(kind="parallel"),
-            exper["1"].plot("loss"),
-        ]
-    ):
-        data = plot.save(tmp_path / f"{number}.{suffix}").read_bytes()
-        start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[suffix]
-        assert data.startswith(start)
-        if suffix == "png":
-            from PIL import Image
+def test_pictures_of_every_kind_can_be_opened(exper, tmp_path):
+    exper.plot("loss", log=True).save(tmp_path / "x.png")
+    exper.plot("metrics.acc", against="hyper_params.opt").save(tmp_path / "x.svg")
+    exper.plot(kind="parallel").save(tmp_path / "x.pdf")
 
-            with Image.open(tmp_path / f"{number}.png") as image:
-                image.load()
-                assert image.width == 1200
+    with Image.open(tmp_path / "x.png") as image:
+        image.load()
+        assert image.width == 1200
+    assert ET.parse(tmp_path / "x.svg").getroot().tag.endswith("svg")
+    assert (tmp_path / "x.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_names_are_shown_as_they_are_and_do_nothing(ms, tmp_path):
+    name = "<script>alert(1)</script> $x_1$ %{y} " + 80 * "n"
+    found = ms.exper("odd")
+    for number in range(2):
+        with found.start_run(name=name, hyper_params={"opt": name, "n": number}) as run:
+            run.log_batch({"step": step, "loss": step} for step in range(2))
+
+    plots = [
+        found.plot("loss", group="run"),
+        found.plot("loss", group="hyper_params.opt"),
+        found.plot("hyper_params.n", against="hyper_params.opt", group="hyper_params.opt"),
+        found.plot(kind="parallel", columns=["hyper_params.n", "hyper_params.opt"]),
+    ]
+    for plot in plots:
+        plot.save(tmp_path / "x.png")
+        page = plot.save(tmp_path / "x.html").read_text(encoding="utf-8")
+        assert "<script>alert" not in page
+
+
+def test_what_is_nowhere_is_a_gap(ms):
+    found = ms.exper("odd")
+    with found.start_run() as run:
+        for step, loss in enumerate([1.0, math.inf, -math.inf, math.nan, 10**400, 2.0]):
+            run.log(step=step, loss=loss)
+
+    (curve,) = found.plot("loss").data.curves
+
+    assert np.flatnonzero(np.isfinite(curve.ys)).tolist() == [0, 5]
+
+
+def test_a_live_run_is_drawn_with_what_it_just_logged(ms):
+    with ms.exper("live").start_run() as run:
+        run.log(step=1, loss=3.0)
+        run.log(step=2, loss=2.0)
+
+        assert run.plot("loss").data.curves[0].ys == (3, 2)
+        assert ms.exper("live").plot("loss").data.curves[0].ys == (3, 2)
 
 
 @pytest.mark.parametrize(
@@ -180,8 +216,48 @@ def test_a_picture_can_be_opened(exper, tmp_path, suffix):
         ({"y": "loss", "smooth": 1}, InvalidValueError, "below 1"),
         ({"y": "metrics.ac", "against": "hyper_params.lr"}, NotFoundError, "metrics.acc"),
         ({"kind": "pie"}, InvalidValueError, "parallel"),
+        ({"y": "loss", "group": "hyper_params.l"}, NotFoundError, "hyper_params.lr"),
+        ({"y": "loss", "group": "opt"}, NotFoundError, "hyper_params.opt"),
+        ({"y": "metrics.ac"}, NotFoundError, "metrics.acc"),
+        ({"y": "metrics.acc", "against": "lr"}, NotFoundError, "hyper_params.lr"),
+        ({"y": ["loss", "metrics.acc"]}, InvalidValueError, "against='number'"),
+        (
+            {"y": "metrics.acc", "against": "number", "group": "opt"},
+            NotFoundError,
+            "hyper_params.opt",
+        ),
     ],
 )
 def test_what_cannot_be_drawn_is_told(exper, arguments, kind, told):
     with pytest.raises(kind, match=told):
         exper.plot(**arguments)
+
+
+@pytest.mark.parametrize(("module", "suffix"), [("plotly", "html"), ("matplotlib", "png")])
+def test_a_missing_package_is_named(exper, tmp_path, monkeypatch, module, suffix):
+    plot = exper.plot("loss")
+    for name in [one for one in sys.modules if one.partition(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+
+    with pytest.raises(MissingExtraError, match=r"pip install 'aletheia-like\[plot\]'"):
+        plot.save(tmp_path / f"x.{suffix}")
+
+
+def test_reads_on_firestore_are_a_run_and_a_chunk_each_and_the_chunk_once(
+    firestore_emulator, gcs_emulator, tmp_path
+):
+    url = f"firestore://demo-{secrets.token_hex(6)}/(default)?bucket=aletheia-emulator"
+    with al.Metastore("p", url=url, cache_dir=tmp_path / "cache", git="off") as ms:
+        found = ms.exper("sweep")
+        for fold in range(3):
+            with found.start_run(fold=fold) as run:
+                run.log_batch({"step": step, "loss": step + fold} for step in range(50))
+        reads = []
+        for _ in range(2):
+            before = ms.usage
+            (curve,) = found.plot("loss", group=None).data.curves
+            reads.append((ms.usage - before).document_reads)
+
+    assert (curve.runs, curve.ys[0]) == (3, 1)
+    assert reads == [6, 3]
