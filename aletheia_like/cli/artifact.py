@@ -48,7 +48,7 @@ _FAILED = 6
 
 @click.group()
 def artifact() -> None:
-    """List, get, compare, promote and verify artifacts and their versions.
+    """List, get, compare, promote and verify versions.
 
     --repo or --experiment says where they are.
     """

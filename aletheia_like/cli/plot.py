@@ -82,7 +82,7 @@ def plot(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Draw numeric columns of one or more runs, or of an experiment as a whole.
+    """Draw numeric columns of runs, or of an experiment.
 
     Examples: aletheia plot sweep/1 sweep/2 -c loss,acc --log;
     aletheia plot sweep -c loss --by fold --html curves.html

@@ -92,7 +92,7 @@ def import_(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Bring an export, or what another tracker recorded, into a project.
+    """Bring an export, or another tracker's runs, into a project.
 
     PATH is what `aletheia export` wrote; MLflow's SQLite file or folder; a folder of TensorBoard's
     event files; W&B's folder `wandb`; a CSV file or a folder of some. What is there already stays,
