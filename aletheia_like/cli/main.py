@@ -20,6 +20,7 @@ from aletheia_like import errors
 _VERBS: Mapping[str, str] = {
     "artifact": "aletheia_like.cli.artifact:artifact",
     "cache": "aletheia_like.cli.cache:cache",
+    "columns": "aletheia_like.cli.columns:columns",
     "completion": "aletheia_like.cli.settings:completion",
     "config": "aletheia_like.cli.settings:config",
     "copy": "aletheia_like.cli.transfer:copy",
