@@ -17,7 +17,7 @@ def test_a_dirty_tree_is_rebuilt_from_its_snapshot(code):
     (code.root / "extra.py").write_text("VALUE = 2\n")
     program = code.root / "train.py"
     program.write_text(program.read_text().replace("1.5", "__import__('extra').VALUE"))
-    code.run(ALETHEIA_GIT="snapshot")
+    code.run(ALETHEIA_GIT="snapshot", PYTHONDONTWRITEBYTECODE="1")
     code.git("checkout", "--quiet", "train.py")
     (code.root / "extra.py").unlink()
 
