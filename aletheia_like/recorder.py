@@ -48,6 +48,7 @@ class _Notes:
     note: int = 0
     sent_at: float = 0.0
     took: float = 0.0
+    refusal: AletheiaError | None = None
     sending: threading.RLock = field(default_factory=threading.RLock)
 
     def add(self, changes: Changes, *, before: bool = False) -> None:
@@ -115,11 +116,19 @@ class Recorder:
 
         Raises:
             UnavailableError: The store stayed away for `timeout` seconds; the notes are kept.
-            AletheiaError: The store refused the changes; they are dropped, and the error says so.
+            AletheiaError: The store refused the changes, now or in the background since the last
+                flush; they are dropped, and the error says so.
         """
         with self._here():
             keys = [key for key in self._notes if path in (None, key[0])]
         self._flush(keys, timeout)
+        with self._here():
+            flushed = [self._notes[key] for key in keys if key in self._notes]
+            refusals = [notes.refusal for notes in flushed if notes.refusal is not None]
+            for notes in flushed:
+                notes.refusal = None
+        if refusals:
+            raise refusals[0]
 
     def _flush(self, keys: Sequence[_Key], timeout: float) -> None:
         deadline = time.monotonic() + timeout
@@ -378,12 +387,13 @@ class Recorder:
                     pause = min(pause, left)
         return due, pause
 
-    def _delay(self, key: _Key, seconds: float) -> None:
-        """Wait longer than usual before the next try."""
+    def _delay(self, key: _Key, seconds: float, refusal: AletheiaError | None = None) -> None:
+        """Wait longer than usual before the next try; the next `flush` tells of a refusal."""
         with self._here():
             notes = self._notes.get(key)
             if notes is not None:
                 notes.took, notes.sent_at = seconds / _PAUSE_FACTOR, time.monotonic()
+                notes.refusal = refusal or notes.refusal
 
     def _send_due(self) -> float:
         due, pause = self._due()
@@ -398,7 +408,7 @@ class Recorder:
                 return self._interval
             except AletheiaError as error:
                 _log.warning("changes of %s were refused and are lost: %s", key[0], error)
-                self._delay(key, _REFUSED_PAUSE)
+                self._delay(key, _REFUSED_PAUSE, error)
             except Exception:  # noqa: BLE001 - it is logged, and this thread must live
                 # Whatever it was, other documents are to be sent, and live runs to beat.
                 _log.exception("changes of %s cannot be sent", key[0])

@@ -173,6 +173,18 @@ def test_a_refused_change_is_an_error_at_flush_and_blocks_nobody(store, recorder
     assert store.fields["a"] == 1
 
 
+def test_what_was_refused_in_the_background_is_an_error_at_the_next_flush(store, recorder, caplog):
+    recorder.set("projects/none", {("a",): 1})
+    assert wait_until(lambda: "refused" in caplog.text)
+    recorder.set(PATH, {("a",): 1})
+
+    with pytest.raises(NotFoundError):
+        recorder.flush()
+    recorder.flush()
+
+    assert store.fields["a"] == 1
+
+
 def test_a_quiet_document_that_is_watched_beats(store, recorder):
     recorder.watch(PATH)
 

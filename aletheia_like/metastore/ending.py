@@ -3,6 +3,10 @@
 A run opened without `with` is told of an uncaught exception by `sys.excepthook`, of SIGTERM by a
 handler (only where the program has none of its own), and of the interpreter's end by `atexit`.
 A process that is killed outright tells nobody: its runs are `lost` once their heartbeat is stale.
+
+A forked child is not given the handler until it starts a run of its own: `terminate()` ends the
+worker of a pool at once, as it would without this package. A handler in Python cannot: a signal
+that comes just before the worker begins to wait for a lock is not looked at until it has the lock.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ import weakref
 from types import FrameType, TracebackType
 from typing import Protocol
 
-from aletheia_like.forking import in_multiprocessing, watch_exit
+from aletheia_like.forking import in_multiprocessing, watch_exit, watch_forks
 from aletheia_like.model.records import Status
 
 _log = logging.getLogger("aletheia")
@@ -62,6 +66,8 @@ class LiveRuns:
         if self._pid != os.getpid():
             # After a fork the runs are the parent's to end.
             self._runs, self._pid = {}, os.getpid()
+            if self._hooked:
+                _hook_termination(weakref.ref(self))
         self._runs[id(run)] = run
         if not self._hooked:
             self._hooked = True
@@ -150,7 +156,9 @@ def _hook_termination(reference: weakref.ref[LiveRuns]) -> None:
     if present is not signal.SIG_DFL:
         return
 
-    signal.signal(signal.SIGTERM, Terminator([reference]))
+    terminator = Terminator([reference])
+    signal.signal(signal.SIGTERM, terminator)
+    watch_forks(terminator.before_fork, terminator.after_fork, terminator.in_child)
 
 
 class Terminator:
@@ -162,6 +170,21 @@ class Terminator:
 
     def __init__(self, watched: list[weakref.ref[LiveRuns]]) -> None:
         self.watched = watched
+        self._blocked = threading.local()
+
+    def before_fork(self) -> None:
+        """Hold signals back, so that a child takes none before it is rid of this handler."""
+        self._blocked.before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def after_fork(self) -> None:
+        """Take signals again, and one that came meanwhile."""
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked.before)
+
+    def in_child(self) -> None:
+        """Let SIGTERM end a child at once: what it inherited is the parent's to end."""
+        if signal.getsignal(signal.SIGTERM) is self:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self.after_fork()
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Tell them, and end the program as `sys.exit` does."""

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from aletheia_like import logfiles
 from aletheia_like.errors import InvalidValueError, ReadOnlyError
+from aletheia_like.feeds import Changes
 from aletheia_like.metastore import telling
 from aletheia_like.metastore.accompanying import SYSTEM, Companion
 from aletheia_like.metastore.assets import IN_LIST, File
@@ -21,7 +22,7 @@ from aletheia_like.metastore.writing import Cells, RunWriter
 from aletheia_like.model.names import from_id
 from aletheia_like.model.rows import shown_name
 from aletheia_like.model.values import FieldPath, Value
-from aletheia_like.ports.documents import REMOVE, Removal
+from aletheia_like.ports.documents import REMOVE, Removal, changed_fields
 
 _NOTHING: Cells = {}
 _NOWHERE: Mapping[int, Cells] = {}
@@ -178,12 +179,12 @@ class Recording(DocumentHandle):
             others = merged_by_step(others, writer.summary)
         return merged_by_step(own, others)
 
-    def _see_again(self) -> None:
-        """See what was stored since the document was read."""
+    def _see_again(self, told: Changes) -> None:
+        """See what was stored since the document was read, and over it what was told here."""
         document = self._session.documents.get(self._path)
         if document is not None:
             with self._lock:
-                self._fields = document.fields
+                self._fields = changed_fields(document.fields, told)
 
     def _carry_step(self) -> None:
         """Go on with the step that the run had come to."""

@@ -375,7 +375,7 @@ def _resume(
     # Its user may ask how far it came.
     try:
         if run._take_over():  # noqa: SLF001
-            run._see_again()  # noqa: SLF001
+            run._see_again(changes)  # noqa: SLF001
     except UnavailableError as outage:
         session.warn_once(f"what {run!r} recorded before waits in its journal: {outage}")
     run._carry_step()  # noqa: SLF001

@@ -106,19 +106,18 @@ def test_exec_passes_signals_on(number):
 
 
 def test_exec_that_is_killed_leaves_no_server():
-    process = aletheia("exec", "--", *python("print('ready', flush=True); time.sleep(60)"))
-    process.stdout.readline()
+    process = aletheia("exec", "--", *python("print(os.getpid(), flush=True); time.sleep(60)"))
+    command = int(process.stdout.readline())
     children = psutil.Process(process.pid).children(recursive=True)
-    servers = [one for one in children if one.name() != psutil.Process().name()]
+    servers = [one for one in children if one.pid != command]
 
     process.kill()
     process.wait(30)
 
     assert len(servers) >= 2
     assert psutil.wait_procs(servers, timeout=15)[1] == []
-    for orphan in children:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            orphan.kill()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(command).kill()
 
 
 def test_a_signal_while_the_servers_start_leaves_none():

@@ -68,11 +68,11 @@ class Child:
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            # Its last words are where each of its threads was.
-            self.process.send_signal(signal.SIGABRT)
+            # Its last words, and its children's, are where each of their threads was.
+            os.killpg(self.process.pid, signal.SIGABRT)
             self.process.wait()
-            self.readers[1].join()
-            pytest.fail(f"the program hangs: {self.acks[-3:]}\n{self.warnings[:3_000]}")
+            self.readers[1].join(10)
+            pytest.fail(f"the program hangs: {self.acks[-3:]}\n{self.warnings[:20_000]}")
         for reader in self.readers:
             reader.join(10)
         return code

@@ -215,7 +215,7 @@ if __name__ == "__main__":
 """
     child = start(place, body, tmp_path, method)
     assert child.wait(90) == 0, child.warnings
-    assert child.wait_for("exits")[1:] == ["0", "-9", "0"]
+    assert child.wait_for("exits")[1:] == ["0", "-9", "0"], child.warnings
     sync(place)
 
     run = place.read("shared")
@@ -256,6 +256,45 @@ for child in children:
         }
         assert all(len(ms.experiment("e").run(run.id).rows()) == 1 for run in runs)
     assert place.journals() == []
+
+
+def test_sigterm_ends_a_forked_child_as_without_this_package_until_it_has_a_run(embedded, start):
+    # A handler in Python may be late for ever: a worker that waits for a lock would hang its pool.
+    body = """
+ms = opened()
+exper = ms.exper("e")
+exper.start_run("of the parent")
+lock = multiprocessing.Lock()
+ready = multiprocessing.Semaphore(0)
+def work(has_run):
+    if has_run:
+        exper.start_run("of the child")
+    ready.release()
+    lock.acquire()
+with lock:
+    children = [
+        multiprocessing.get_context("fork").Process(target=work, args=(has_run,))
+        for has_run in (False, True)
+    ]
+    for child in children:
+        child.start()
+        ready.acquire()
+        time.sleep(0.2)
+        child.terminate()
+        child.join(30)
+ack("exits", *(child.exitcode for child in children))
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+    child = start(embedded, body)
+    assert child.wait() == 143, child.warnings
+
+    assert child.wait_for("exits")[1:] == ["-15", "143"]
+    with embedded.open() as ms:
+        assert {run.name: run.status for run in ms.experiment("e").runs()} == {
+            "of the parent": "killed",
+            "of the child": "killed",
+        }
+    assert embedded.journals() == []
 
 
 def test_contexts_of_threads_and_tasks_do_not_leak(embedded, start):  # asyncio

@@ -298,6 +298,31 @@ def test_a_run_that_another_ends_while_it_is_reopened_goes_on_here(metastore):
     assert exper.run("x").rows()["a"] == [1]
 
 
+def test_a_run_that_another_ends_while_its_journal_is_taken_over_goes_on_here(metastore):
+    exper = metastore.exper("e")
+    exper.start_run(id="x").finish()
+    path = exper.run("x").path
+
+    class Overtaken(FailingDocumentStore):
+        reads = 0
+
+        def get(self, asked):
+            if asked == path:
+                self.reads += 1
+                if self.reads > 1:
+                    self.apply([Update(path, {("status",): "finished"})])
+            return super().get(asked)
+
+    metastore._session.documents = Overtaken(metastore._session.documents)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(al.Run, "_take_over", lambda run: 1)
+        run = exper.start_run(id="x", resume="allow")
+    run.log(a=1)
+    run.finish()
+
+    assert exper.run("x").rows()["a"] == [1]
+
+
 def test_resume_words(exper):
     with pytest.raises(al.NotFoundError, match="resume"):
         exper.start_run(id="x", resume="must")
