@@ -123,7 +123,7 @@ def _deferred(
     kept = str(content.value)
     if is_local:
         path = Path(content.value)
-        tree = read_local(path, name)
+        tree = read_local(session, path)
         kept = str(_copied(path, _folder(session, token)) if upload_file else path)
         record = VersionRecord(
             name,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from aletheia_like.capture.files import FileTree, read_manifest
+from aletheia_like.capture.hashed import HashMemory
 from aletheia_like.errors import (
     AletheiaError,
     AlreadyExistsError,
@@ -48,14 +49,27 @@ def normalised(location: str | Path) -> Path:
     return path.resolve() if ".." in path.parts else path
 
 
-def read_local(path: Path, what: str) -> FileTree:
-    """Hash a file or directory, with a bar if that takes long."""
-    with transfer_progress(f"hashing {what}", size=0, files=0, show=False) as progress:
-        return read_manifest(path, progress=progress)
+def read_local(session: Session, path: Path, *, anew: bool = False) -> FileTree:
+    """Hash a file or directory, but for what is remembered of its unchanged files.
+
+    Args:
+        session: Its cache remembers.
+        path: What to read.
+        anew: Read every byte.
+    """
+    memory = HashMemory(session.cache.root / "hashed")
+    known = {} if anew else memory.recall(path)
+    tree = read_manifest(path, known=known)
+    memory.keep(tree, known)
+    return tree
 
 
 def store_tree(
-    session: Session, tree: FileTree, what: str, media_type: str | None = None
+    session: Session,
+    tree: FileTree,
+    what: str,
+    newest: VersionRecord | None,
+    media_type: str | None = None,
 ) -> str | None:
     """Store the files of a tree; return the digest of its manifest's blob, None for one file.
 
@@ -63,16 +77,28 @@ def store_tree(
         session: Where to.
         tree: What.
         what: Named beside the progress bar.
+        newest: A version in the store; if it has this content, all is there.
         media_type: Of its files, if their names do not tell.
     """
-    below = tree.path if tree.kind == "directory" else tree.path.parent
-    files = [
-        LocalFile(one.digest, one.size, below / one.path, media_type) for one in tree.manifest
-    ]
-    store_files(session, files, what)
+    if newest is not None and newest.uploaded and _content(newest) == (tree.kind, tree.digest):
+        return newest.manifest
+    store_files(session, local_files(tree, media_type), what)
     if tree.kind == "file":
         return None
     return store_bytes(session, tree.manifest.to_text().encode(), "manifest.jsonl")
+
+
+def _content(record: VersionRecord) -> tuple[str, str | None]:
+    return record.kind, record.digest
+
+
+def local_files(tree: FileTree, media_type: str | None = None) -> list[LocalFile]:
+    """Return the files of a tree, ready to be stored."""
+    below = tree.path if tree.kind == "directory" else tree.path.parent
+    return [
+        LocalFile(one.digest, one.size, below / one.path, media_type, tree.seen.get(one.path))
+        for one in tree.manifest
+    ]
 
 
 def publish(
@@ -80,6 +106,7 @@ def publish(
     owner_path: str,
     draft: Draft,
     same: Callable[[VersionRecord, VersionRecord], bool],
+    owner: Document | None,
 ) -> VersionRecord:
     """Give a draft the next number and publish it; return the newest version if it is the same.
 
@@ -88,6 +115,7 @@ def publish(
         owner_path: Document of the artifact or dataset.
         draft: What to publish; its blobs are stored already.
         same: Whether the newest version, given first, makes the draft superfluous.
+        owner: That document as it was read a moment ago; None if there was none.
 
     Returns:
         The published or the existing version.
@@ -96,8 +124,10 @@ def publish(
         draft.record, token=new_token(), created_at=session.clock(), created_by=author()
     )
 
+    read: list[Document | None] = [owner]
+
     def attempt() -> tuple[VersionRecord, bool]:
-        owner = session.documents.get(owner_path)
+        owner = read.pop() if read else session.documents.get(owner_path)
         newest = newest_of(owner)
         if newest is not None and same(newest, draft_record):
             return newest, False
@@ -262,7 +292,7 @@ class StoredVersion:
     def _has_content(self, path: Path) -> bool:
         """Whether a file or directory is this version; every file is hashed."""
         try:
-            tree = read_local(path, self.name)
+            tree = read_local(self._session, path, anew=True)
         except AletheiaError:
             return False
         is_dir = tree.kind == "directory"
