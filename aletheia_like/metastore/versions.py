@@ -7,6 +7,7 @@ fetching its files costs no document; the file documents below it are for people
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from aletheia_like.errors import (
     AletheiaError,
     AlreadyExistsError,
     IntegrityError,
+    InvalidValueError,
     NotFoundError,
 )
 from aletheia_like.metastore.progress import transfer_progress
@@ -26,7 +28,7 @@ from aletheia_like.metastore.session import Session, author, new_token
 from aletheia_like.metastore.storing import LocalFile, store_bytes, store_files
 from aletheia_like.model import paths
 from aletheia_like.model.codec import SCHEMA_VERSION, to_fields, version_record
-from aletheia_like.model.digests import Manifest, ManifestEntry
+from aletheia_like.model.digests import Manifest, ManifestEntry, check_relative
 from aletheia_like.model.names import from_id, to_id
 from aletheia_like.model.records import FileRecord, VersionRecord
 from aletheia_like.model.values import FieldPath, Value
@@ -263,10 +265,11 @@ class StoredVersion:
         Raises:
             NotFoundError: Only its path and hash were recorded, or the blob is gone.
             AlreadyExistsError: There is something else of its name in `dest`.
+            IntegrityError: What is stored is wrong, or would lie outside of `dest`.
         """
         if dest is None:
             return self._fetch()
-        return self.download_as(Path(dest) / (self._record.filename or self.name))
+        return self.download_as(Path(dest) / file_name(self._record))
 
     def download_as(self, target: str | Path) -> Path:
         """Fetch it and copy it to this very path; see `download`."""
@@ -331,8 +334,8 @@ class StoredVersion:
                 message = f"the manifest of {self} does not have the digest {record.digest}"
                 raise IntegrityError(message)
             return manifest
-        filename = record.filename or record.name
-        return Manifest((ManifestEntry(filename, str(record.digest), record.size or 0),))
+        entry = ManifestEntry(file_name(record), str(record.digest), record.size or 0)
+        return Manifest((entry,))
 
     @property
     def _is_whole(self) -> bool:
@@ -362,8 +365,8 @@ class StoredVersion:
         ) as progress:
             if record.kind == "directory":
                 return cache.fetch_tree(self._manifest(), progress, verify=verify)
-            filename = record.filename or record.name
-            return cache.fetch_file(str(record.digest), filename, progress, verify=verify)
+            name = file_name(record)
+            return cache.fetch_file(str(record.digest), name, progress, verify=verify)
 
     def __str__(self) -> str:
         version = self.version if self.version >= 0 else "waiting for the store"
@@ -372,6 +375,23 @@ class StoredVersion:
     def __repr__(self) -> str:
         digest = (self.digest or "no digest")[:12]
         return f"<{type(self).__name__} {self} {digest} {self.size} bytes>"
+
+
+def file_name(record: VersionRecord) -> str:
+    """Return what the file or directory of a version is called on a disk.
+
+    Raises:
+        IntegrityError: The store says a name that leads elsewhere.
+    """
+    name = record.filename or record.name.replace("/", "_")
+    if "/" not in name:
+        with contextlib.suppress(InvalidValueError):
+            return check_relative(name)
+    message = (
+        f"the file of {record.name}@{record.version} is called {name!r:.200} in the store, which "
+        "leads out of its folder: somebody has changed the store"
+    )
+    raise IntegrityError(message)
 
 
 def _remove(path: Path) -> None:
