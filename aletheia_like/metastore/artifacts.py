@@ -10,9 +10,9 @@ from aletheia_like.capture.files import FileTree
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.objects import Content, Written, load_object
 from aletheia_like.metastore.session import Session
+from aletheia_like.metastore.stored import StoredVersion
 from aletheia_like.metastore.versions import (
     Draft,
-    StoredVersion,
     newest_of,
     publish,
     read_local,

@@ -14,9 +14,9 @@ from aletheia_like.metastore.fetching import fetch_url
 from aletheia_like.metastore.repeating import read_repetition
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.sparkframes import to_spark
+from aletheia_like.metastore.stored import StoredVersion
 from aletheia_like.metastore.versions import (
     Draft,
-    StoredVersion,
     list_newest,
     list_versions,
     newest_of,
