@@ -121,8 +121,8 @@ def _copy_verified(source: Path, target: Path, digest: str, state: FileState | N
     temporary = f"{target.parent}/.{target.name}.{secrets.token_hex(8)}.part"
     try:
         size = source.stat().st_size
-        if size > SYNCED_BYTES and state is not None:
-            _copy_hashed(source, temporary, state)
+        if state is not None and size > SYNCED_BYTES and _copy_hashed(source, temporary, state):
+            size = state[0]
         elif size > SYNCED_BYTES:
             _copy_large(source, temporary, digest)
         else:
@@ -163,13 +163,15 @@ def _copy_large(source: Path, temporary: str, digest: str) -> None:
         raise IntegrityError(message)
 
 
-def _copy_hashed(source: Path, temporary: str, state: FileState) -> None:
-    """Let the kernel copy what was hashed in a state that it must have before and after."""
-    before = file_state(source.stat())
+def _copy_hashed(source: Path, temporary: str, state: FileState) -> bool:
+    """Let the kernel copy what was hashed; whether it was in that very state before and after."""
+    if file_state(source.stat()) != state:
+        return False
     copied = _copy_durably(source, temporary)
-    if (before, file_state(source.stat()), copied) != (state, state, state[0]):
-        message = f"{source} changed while it was stored: wait until it is complete"
-        raise IntegrityError(message)
+    if (file_state(source.stat()), copied) == (state, state[0]):
+        return True
+    os.unlink(temporary)  # noqa: PTH108
+    return False
 
 
 def _copy_durably(source: Path, temporary: str) -> int:

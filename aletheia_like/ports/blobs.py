@@ -98,7 +98,7 @@ class TakesHashed(Protocol):
         """Do as `upload`, trusting the digest if the file is in this state before and after.
 
         Raises:
-            IntegrityError: The file has changed since it was hashed.
+            IntegrityError: The file is in another state, and no longer has this digest.
             InvalidValueError: `digest` is no sha-256, or `path` no file.
         """
         ...
