@@ -11,6 +11,7 @@ The layout is an interface; other programs may read it:
     documents/                        what data sets and artifacts are opened by, for offline work
     locks/                            best effort, so that one process downloads for all
     making/                           files of objects that are being stored
+    hashed/                           what files elsewhere held when they were last added
     quarantine/                       files that no longer had their content
 
 A hit costs one `stat`: a file whose size, times or inode differ from its record is hashed anew; if
@@ -26,7 +27,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +43,8 @@ from aletheia_like.model.digests import (
 )
 from aletheia_like.ports.blobs import BlobStore, Progress
 
-_DOWNLOAD_THREADS = 16
 _THREADED_FILES = 4
+_NEAR, _FAR = (2, 64), (16, 1)
 _LOCK_SECONDS = 600.0
 _STALE_SECONDS = 24 * 3600.0
 _TAG = (
@@ -90,11 +91,14 @@ class LocalCache:
     Args:
         root: The folder; created by the first download.
         origin: Where blobs come from.
+        near: Whether that is a disk of this machine.
     """
 
-    def __init__(self, root: Path, origin: BlobStore) -> None:
+    def __init__(self, root: Path, origin: BlobStore, *, near: bool = False) -> None:
         self._root = root
         self._origin = origin
+        # A disk is faster than handing over one file after another to many threads.
+        self._threads, self._portion = _NEAR if near else _FAR
         self._cleaned: set[Path] = set()
 
     @property
@@ -220,7 +224,7 @@ class LocalCache:
                 self._place(entry, folder / entry.path)
             # Only now: every further link to a blob changes the ctime of the earlier ones.
             known |= {entry.path: _stat_record(folder / entry.path) or [] for entry in stale}
-            _write_records(record, known)
+            _replace(record, json.dumps(known, ensure_ascii=False))
         return folder
 
     def _fetch_all(
@@ -228,13 +232,19 @@ class LocalCache:
     ) -> None:
         """Fetch blobs; the caller holds a lock for all of them."""
         digests = list(dict.fromkeys(entry.digest for entry in entries))
-        if len(digests) < _THREADED_FILES:
-            for digest in digests:
+
+        def fetch(some: list[str]) -> None:
+            for digest in some:
                 self._fetch_unlocked(digest, progress, verify=verify)
+
+        step = self._portion
+        if len(digests) < max(_THREADED_FILES, step):
+            fetch(digests)
             return
-        with ThreadPoolExecutor(_DOWNLOAD_THREADS, thread_name_prefix="aletheia-fetch") as pool:
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="aletheia-fetch") as pool:
             futures = [
-                pool.submit(self._fetch_unlocked, one, progress, verify=verify) for one in digests
+                pool.submit(fetch, digests[start : start + step])
+                for start in range(0, len(digests), step)
             ]
             try:
                 for future in futures:
@@ -395,10 +405,6 @@ def _read_records(path: Path) -> dict[str, StatRecord]:
     except (OSError, ValueError):
         return {}
     return records if isinstance(records, dict) else {}
-
-
-def _write_records(path: Path, records: Mapping[str, StatRecord]) -> None:
-    _replace(path, json.dumps(records, ensure_ascii=False))
 
 
 def _replace(path: Path, text: str) -> None:

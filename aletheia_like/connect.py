@@ -20,7 +20,7 @@ from aletheia_like.metastore.session import Session, utc_now
 from aletheia_like.metastore.spool import Spool
 from aletheia_like.model.digests import digest_bytes
 from aletheia_like.model.names import check_name
-from aletheia_like.ports.blobs import BlobStore
+from aletheia_like.ports.blobs import BlobStore, is_near
 from aletheia_like.ports.documents import DocumentStore
 from aletheia_like.ports.usage import Usage
 from aletheia_like.recorder import Recorder
@@ -108,7 +108,7 @@ def open_session(settings: Settings) -> Session:
         documents=documents,
         blobs=blobs,
         blobs_url=stores.blobs_url,
-        cache=LocalCache(Path(settings.cache_dir), blobs),
+        cache=LocalCache(Path(settings.cache_dir), blobs, near=is_near(stores.blobs_url)),
         usage=usage,
         recorder=Recorder(documents, utc_now),
         document_url=lambda path: (

@@ -21,7 +21,13 @@ from aletheia_like.errors import (
     UnavailableError,
 )
 from aletheia_like.model.values import equal
-from aletheia_like.ports.blobs import BlobStore, Progress
+from aletheia_like.ports.blobs import (
+    BlobStore,
+    FileState,
+    Progress,
+    TakesHashed,
+    upload_hashed,
+)
 from aletheia_like.ports.documents import (
     Create,
     Delete,
@@ -199,6 +205,14 @@ class RetryingBlobStore:
             lambda: _undoing(progress, lambda told: self._inner.upload(digest, path, told))
         )
 
+    def upload_hashed(
+        self, digest: str, path: Path, state: FileState, progress: Progress | None = None
+    ) -> bool:
+        def upload(told: Progress | None) -> bool:
+            return upload_hashed(self._inner, digest, path, state, told)
+
+        return self._patience.persist(lambda: _undoing(progress, upload))
+
     def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
         self._patience.persist(
             lambda: _undoing(progress, lambda told: self._inner.download(digest, path, told))
@@ -239,3 +253,4 @@ if TYPE_CHECKING:
     _documents: type[DocumentStore] = RetryingDocumentStore
     _listening: type[Listening] = RetryingDocumentStore
     _blobs: type[BlobStore] = RetryingBlobStore
+    _hashed: type[TakesHashed] = RetryingBlobStore

@@ -14,11 +14,12 @@ from aletheia_like.metastore.fetching import fetch_url
 from aletheia_like.metastore.repeating import read_repetition
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.sparkframes import to_spark
+from aletheia_like.metastore.stored import StoredVersion
 from aletheia_like.metastore.versions import (
     Draft,
-    StoredVersion,
     list_newest,
     list_versions,
+    newest_of,
     normalised,
     publish,
     read_local,
@@ -86,7 +87,7 @@ class DatasetVersion(StoredVersion):
         if self._record.uploaded:
             self.local_path = self._fetch(verify=verify)
         else:
-            self.local_path = self._unchanged_origin()
+            self.local_path = self._unchanged_origin(verify=verify)
         return self.local_path
 
     def to_spark(self, spark: Any, *, format: str | None = None, **options: Any) -> Any:  # noqa: A002 - Spark's word
@@ -125,7 +126,7 @@ class DatasetVersion(StoredVersion):
             raise NotFoundError(message)
         return Manifest(tuple(one for one in whole if _matches(one.path, patterns)))
 
-    def _unchanged_origin(self) -> Path:
+    def _unchanged_origin(self, *, verify: bool) -> Path:
         origin = Path(self._record.location or "")
         if not origin.exists():
             message = (
@@ -133,7 +134,7 @@ class DatasetVersion(StoredVersion):
                 "add it again with upload=True"
             )
             raise NotFoundError(message)
-        if read_local(origin, self.name).digest != self.digest:
+        if read_local(self._session, origin, anew=verify).digest != self.digest:
             message = f"{origin} has changed since it was added as {self}: add it again"
             raise NotFoundError(message)
         return origin
@@ -205,11 +206,12 @@ def dataset_versions(session: Session, name: str) -> list[DatasetVersion]:
 def _add_local(
     session: Session, owner_path: str, local: Path, described: VersionRecord, *, upload: bool
 ) -> DatasetVersion:
-    tree = read_local(local, described.name)
+    tree = read_local(session, local)
     if not tree.manifest.entries:
         message = f"{local} has no files: a dataset needs at least one"
         raise InvalidValueError(message)
-    manifest = store_tree(session, tree, described.name) if upload else None
+    owner = session.documents.get(owner_path)
+    manifest = store_tree(session, tree, described.name, newest_of(owner)) if upload else None
     record = replace(
         described,
         kind=tree.kind,
@@ -220,7 +222,7 @@ def _add_local(
         manifest=manifest,
         uploaded=upload,
     )
-    published = publish(session, owner_path, Draft(record, tree), _is_unchanged)
+    published = publish(session, owner_path, Draft(record, tree), _is_unchanged, owner)
     for word in ("type", "desc", "source", "features"):
         given, kept = getattr(described, word), getattr(published, word)
         if given is not None and given != kept:

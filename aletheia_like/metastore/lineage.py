@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from aletheia_like.metastore.finding import with_aliases
+from aletheia_like.metastore.keeping import USED
 from aletheia_like.metastore.saving import ORIGIN, generation_of
 from aletheia_like.metastore.session import Session
 from aletheia_like.model import paths
@@ -101,6 +102,7 @@ def _of_version(session: Session, record: VersionRecord) -> tuple[Node, ...]:
 def _of_run(session: Session, run: RunRecord, depth: int = 0) -> tuple[Node, ...]:
     """Return what a run came from: data sets, and the run that started it."""
     used = tuple(_dataset_node(session, run.project, use) for use in run.datasets.values())
+    used += tuple(_used_artifacts(run))
     if run.parent is None or depth == _MOST_ANCESTORS:
         return used
     experiment = paths.experiment(paths.project(run.project), run.experiment)
@@ -109,6 +111,17 @@ def _of_run(session: Session, run: RunRecord, depth: int = 0) -> tuple[Node, ...
         return (*used, Node("run", f"{run.experiment}/{run.parent}", {"status": "deleted"}))
     record = _record(parent)
     return (*used, _run_node(record, up=_of_run(session, record, depth + 1)))
+
+
+def _used_artifacts(run: RunRecord) -> Iterator[Node]:
+    """Yield the artifacts of other runs that a run took from its experiment."""
+    noted = run.extra.get(USED)
+    for use in noted.values() if isinstance(noted, Mapping) else ():
+        if isinstance(use, Mapping):
+            maker = use.get("run")
+            up = () if maker is None else (Node("run", f"{run.experiment}/{maker}"),)
+            name = f"{use.get('name')}@{use.get('version')}"
+            yield Node("artifact", name, _told({"digest": use.get("digest")}), up=up)
 
 
 def _dataset_node(session: Session, project: str, use: DatasetUse) -> Node:

@@ -31,6 +31,7 @@ from aletheia_like.model import codec, paths
 from aletheia_like.model.names import check_name, with_article
 from aletheia_like.model.records import ProjectRecord, VersionRecord
 from aletheia_like.model.values import FieldPath, Value, decode, encode
+from aletheia_like.ports.blobs import is_near
 from aletheia_like.ports.documents import Create, Document, Query, Removal, Update, Write
 from aletheia_like.ports.usage import UsageRecord
 
@@ -369,7 +370,8 @@ class OpenMetastore:
     def set_downloader(self, local_cache_dir: str | Path) -> None:
         """Keep local copies below this folder from now on."""
         folder = Path(local_cache_dir).expanduser().absolute()
-        self._session.cache = LocalCache(folder, self._session.blobs)
+        session = self._session
+        session.cache = LocalCache(folder, session.blobs, near=is_near(session.blobs_url))
 
     def flush(self, timeout: float = 60.0) -> None:
         """Return when everything that was changed so far is in the store.

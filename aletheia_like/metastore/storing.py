@@ -6,7 +6,6 @@ on the blob.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import mimetypes
 import tempfile
@@ -17,6 +16,7 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 
+from aletheia_like.capture.files import Seen, digests_of
 from aletheia_like.errors import AlreadyExistsError, NotFoundError, UnavailableError
 from aletheia_like.metastore.progress import transfer_progress
 from aletheia_like.metastore.session import Session
@@ -24,13 +24,15 @@ from aletheia_like.model import paths
 from aletheia_like.model.codec import SCHEMA_VERSION
 from aletheia_like.model.digests import digest_bytes
 from aletheia_like.model.values import LongText, Value
-from aletheia_like.ports.blobs import Progress
+from aletheia_like.ports.blobs import Progress, is_near, upload_hashed
 from aletheia_like.ports.documents import Create
 
-_UPLOAD_THREADS = 16
+_REMOTE_UPLOADS = (16, 1)
+_LOCAL_UPLOADS = (2, 64)
+"""Threads, and files that one of them takes at once: a disk is faster than handing over."""
+
 _READ_BATCH = 300
 _WRITE_BATCH = 400
-_CHUNK_BYTES = 1 << 20
 _HEAD_CHARACTERS = 200
 
 LONG_TEXT_BYTES = 16_384
@@ -43,12 +45,14 @@ class LocalFile:
 
     Attributes:
         media_type: What it holds; None is guessed from its name.
+        seen: What else was learned when it was hashed, if that is still known.
     """
 
     digest: str
     size: int
     path: Path
     media_type: str | None = None
+    seen: Seen | None = None
 
 
 def store_files(session: Session, files: Iterable[LocalFile], what: str) -> int:
@@ -113,22 +117,32 @@ def _not_indexed(session: Session, wanted: dict[str, LocalFile]) -> list[LocalFi
 
 
 def _upload(session: Session, files: Sequence[LocalFile], progress: Progress) -> None:
-    if len(files) == 1 or _is_ending():
-        for one in files:
-            session.blobs.upload(one.digest, one.path, progress)
+    def upload(some: Sequence[LocalFile]) -> None:
+        for one in some:
+            _upload_one(session, one, progress)
+
+    near = is_near(session.blobs_url)
+    threads, portion = _LOCAL_UPLOADS if near else _REMOTE_UPLOADS
+    if len(files) <= portion or _is_ending():
+        upload(files)
         return
-    with ThreadPoolExecutor(_UPLOAD_THREADS, thread_name_prefix="aletheia-upload") as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix="aletheia-upload") as pool:
         # Each in a copy of this context, so that it is counted for the same run.
-        done = [
-            pool.submit(copy_context().run, session.blobs.upload, one.digest, one.path, progress)
-            for one in files
-        ]
+        done = [pool.submit(copy_context().run, upload, some) for some in _batches(files, portion)]
         try:
             for future in done:
                 future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _upload_one(session: Session, file: LocalFile, progress: Progress) -> None:
+    seen = file.seen
+    if seen is None or not seen.settled or seen.digest != file.digest:
+        session.blobs.upload(file.digest, file.path, progress)
+    else:
+        upload_hashed(session.blobs, file.digest, file.path, seen.state, progress)
 
 
 def _is_ending() -> bool:
@@ -152,7 +166,7 @@ def _index_fields(session: Session, file: LocalFile) -> dict[str, Value]:
     return {
         "schema_version": SCHEMA_VERSION,
         "size": file.size,
-        "crc32c": _crc32c(file.path),
+        "crc32c": _crc32c(file.path) if file.seen is None else file.seen.crc32c,
         "media_type": media_type or "application/octet-stream",
         "where": session.blobs_url,
         "created_at": session.clock(),
@@ -160,14 +174,8 @@ def _index_fields(session: Session, file: LocalFile) -> dict[str, Value]:
 
 
 def _crc32c(path: Path) -> str:
-    """Return the checksum as Cloud Storage shows it: base64 of four bytes, big end first."""
-    import google_crc32c
-
-    checksum = google_crc32c.Checksum()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            checksum.update(chunk)
-    return base64.b64encode(checksum.digest()).decode()
+    with path.open("rb", buffering=0) as stream:
+        return digests_of(stream)[1]
 
 
 def _batches(items: Sequence[LocalFile], size: int) -> Iterable[Sequence[LocalFile]]:

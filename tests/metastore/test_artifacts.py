@@ -40,6 +40,8 @@ def test_a_file_is_stored_once_and_comes_back_equal(ms, run, tmp_path):  # V1
 def test_equal_content_is_not_uploaded_again(ms, run, tmp_path):
     path = tmp_path / "a.bin"
     path.write_bytes(b"x" * 1000)
+    for learning in ms.session.captures.values():
+        learning.join()
     first = run.add_artifact("a", path)
     before = ms.usage
 
