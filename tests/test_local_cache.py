@@ -155,7 +155,7 @@ def remember_as_it_is(cache, path):
     status = path.stat()
     record = [status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns]
     for tree in (cache.root / "records" / "trees").glob("*.json"):
-        tree.write_text(json.dumps({"a.txt": record}))
+        tree.write_text(json.dumps(json.loads(tree.read_text()) | {"stats": record}))
     blob = cache.root / "records" / digest_bytes(b"data")[:2] / digest_bytes(b"data")
     blob.parent.mkdir(parents=True, exist_ok=True)
     blob.write_text(" ".join(map(str, record)))
@@ -392,3 +392,4 @@ def test_a_full_disk_is_told_and_harms_nothing(tmp_path, origin, stored, mounted
         assert cache.path(large) is None
         assert cache.fetch(small).read_bytes() == b"small"
         assert not list(root.rglob("*.part"))
+        cache.release()

@@ -1,0 +1,66 @@
+"""Removing what killed processes left, so that nothing grows."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from aletheia_like.cache.places import PART, Places
+from aletheia_like.cache.pruning import empty_trash
+
+_DAY_SECONDS = 24 * 3600.0
+_SILENT_SECONDS = 60.0
+_QUARANTINE_SECONDS = 7 * _DAY_SECONDS
+_TOKEN_LENGTH = 16
+
+
+def sweep_daily(places: Places) -> None:
+    """Sweep, unless that was done today."""
+    mark = places.root / ".swept"
+    with contextlib.suppress(OSError):
+        if time.time() - mark.stat().st_mtime < _DAY_SECONDS:
+            return
+    with contextlib.suppress(OSError):
+        places.replace(mark, b"")
+        sweep(places)
+
+
+def sweep(places: Places) -> None:
+    """Remove files and folders that were being written a day ago, and old quarantine."""
+    empty_trash(places)
+    for pattern in (f"blobs/??/.*{PART}", f"records/*/.*{PART}", f"pins/.*{PART}", f".*{PART}"):
+        _remove_older(places.root.glob(pattern), _DAY_SECONDS)
+    _remove_older(places.trees.glob(f".*{PART}"), _DAY_SECONDS)
+    _remove_older(places.trees.glob(f"*/**/.*{PART}"), _DAY_SECONDS)
+    _remove_older(places.locks.glob("*.lock"), _DAY_SECONDS)
+    _remove_older(places.rows.glob("??/.tmp-*"), _DAY_SECONDS)
+    _remove_older(places.quarantine.glob("*"), _QUARANTINE_SECONDS)
+
+
+def remove_parts(blob: Path, *, is_alone: bool) -> None:
+    """Remove what downloads that were killed left beside a blob.
+
+    Args:
+        blob: Where the blob belongs.
+        is_alone: Whether nobody else downloads it: then what grew no more for a minute goes, else
+            what is a day old.
+    """
+    _remove_older(blob.parent.glob(f".*{PART}"), _DAY_SECONDS)
+    if is_alone:
+        # Names with a random part are written once; others may be meant to be gone on with.
+        token = "[0-9a-f]" * _TOKEN_LENGTH
+        _remove_older(blob.parent.glob(f".{blob.name}.{token}{PART}"), _SILENT_SECONDS)
+
+
+def _remove_older(paths: Iterable[Path], seconds: float) -> None:
+    oldest = time.time() - seconds
+    for path in paths:
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < oldest:
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink()
