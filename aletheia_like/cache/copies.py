@@ -116,7 +116,7 @@ class Copies:
                 self._places.make_root()
                 sweep_daily(self._places)
             self._places.make(blob.parent)
-            if blob.parent not in self._tidied or is_alone:
+            if blob.parent not in self._tidied:
                 remove_parts(blob, is_alone=is_alone)
                 self._tidied.add(blob.parent)
         (source or self._origin).download(digest, blob, progress)

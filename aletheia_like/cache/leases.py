@@ -18,6 +18,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 from aletheia_like.cache.places import Places
 from aletheia_like.journal import lock
@@ -38,27 +39,34 @@ class Lease:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._held: set[str] = set()
+        self._path = places.leases
         self._descriptor: int | None = None
         self._process = os.getpid()
 
-    def take(self, digest: str) -> None:
-        """Keep what has this digest from being removed while this process lives.
+    def take(self, *digests: str) -> None:
+        """Keep what has these digests from being removed while this process lives.
 
         A cache that may not be written gives no leases: nothing is said then.
         """
-        if digest in self._held and self._process == os.getpid():
+        new = set(digests) - self._held
+        if not new and self._process == os.getpid():
             return
         # A child goes on with all that its parent was given.
-        new = {digest} if self._process == os.getpid() else {*self._held, digest}
+        told = new if self._process == os.getpid() else new | self._held
         with contextlib.suppress(OSError), gate(self._places):
             descriptor = self._opened()
-            os.write(descriptor, "".join(f"{one}\n" for one in new).encode())
+            rest = "".join(f"{one}\n" for one in told).encode()
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
         self._held |= new
 
     def release(self) -> None:
         """Give everything back."""
         self._held.clear()
         if self._descriptor is not None and self._process == os.getpid():
+            # The name goes before the lock, so that nobody else has to remove it.
+            with contextlib.suppress(OSError):
+                self._path.unlink()
             os.close(self._descriptor)
             self._descriptor = None
 
@@ -70,8 +78,9 @@ class Lease:
                 os.close(inherited)
         if self._descriptor is None:
             _read_leases(self._places)
-            path = self._places.leases / f"{os.getpid()}-{secrets.token_hex(4)}{_SUFFIX}"
-            descriptor = self._places.open(path, os.O_RDWR | os.O_APPEND)
+            name = f"{os.getpid()}-{secrets.token_hex(4)}{_SUFFIX}"
+            self._path = self._places.leases / name
+            descriptor = self._places.open(self._path, os.O_RDWR | os.O_APPEND)
             try:
                 lock(descriptor)
             except OSError:
@@ -79,6 +88,12 @@ class Lease:
                 raise
             self._descriptor = descriptor
         return self._descriptor
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def __del__(self) -> None:
         if self._descriptor is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import shutil
 import time
 from collections.abc import Iterable
@@ -14,7 +16,6 @@ from aletheia_like.cache.pruning import empty_trash
 _DAY_SECONDS = 24 * 3600.0
 _SILENT_SECONDS = 60.0
 _QUARANTINE_SECONDS = 7 * _DAY_SECONDS
-_TOKEN_LENGTH = 16
 
 
 def sweep_daily(places: Places) -> None:
@@ -41,18 +42,19 @@ def sweep(places: Places) -> None:
 
 
 def remove_parts(blob: Path, *, is_alone: bool) -> None:
-    """Remove what downloads that were killed left beside a blob.
+    """Remove what downloads that were killed left in the folder of a blob.
 
     Args:
         blob: Where the blob belongs.
         is_alone: Whether nobody else downloads it: then what grew no more for a minute goes, else
             what is a day old.
     """
-    _remove_older(blob.parent.glob(f".*{PART}"), _DAY_SECONDS)
-    if is_alone:
-        # Names with a random part are written once; others may be meant to be gone on with.
-        token = "[0-9a-f]" * _TOKEN_LENGTH
-        _remove_older(blob.parent.glob(f".{blob.name}.{token}{PART}"), _SILENT_SECONDS)
+    names = [name for name in os.listdir(blob.parent) if name.endswith(PART)]  # noqa: PTH208
+    _remove_older((blob.parent / name for name in names), _DAY_SECONDS)
+    # Names with a random part are written once; others may be meant to be gone on with.
+    once = re.compile(rf"\.{blob.name}\.[0-9a-f]{{16}}\{PART}")
+    own = (blob.parent / name for name in names if is_alone and once.fullmatch(name))
+    _remove_older(own, _SILENT_SECONDS)
 
 
 def _remove_older(paths: Iterable[Path], seconds: float) -> None:

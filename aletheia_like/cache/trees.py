@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from aletheia_like.cache.copies import Copies
+from aletheia_like.cache.leases import Lease
 from aletheia_like.cache.places import PART, Places
 from aletheia_like.cache.records import (
     Seen,
@@ -23,7 +24,6 @@ from aletheia_like.cache.records import (
 from aletheia_like.model.digests import ManifestEntry
 
 _EXISTS = frozenset({errno.EEXIST, errno.ENOTEMPTY})
-_ATTEMPTS = 5
 
 GetAll = Callable[[Sequence[ManifestEntry]], None]
 """Makes sure that the blobs of these files are in the cache, and right."""
@@ -62,15 +62,11 @@ class Trees:
             whole: All files of the directory: others are set aside. None lets others be.
             get_all: Brings blobs here.
         """
-        for attempt in range(_ATTEMPTS):
+        with Lease(self._places) as lease:
+            # Until they have their second names, nobody may make room by removing these.
+            lease.take(*(one.digest for one in stale))
             get_all(stale)
-            try:
-                self._place_all(digest, stale)
-                break
-            except FileNotFoundError:
-                # Somebody made room before the blobs had their second names.
-                if attempt == _ATTEMPTS - 1:
-                    raise
+            self._place_all(digest, stale)
         folder, record = self._places.tree(digest), self._places.tree_record(digest)
         if whole is not None:
             self._set_others_aside(folder, {one.path for one in whole})

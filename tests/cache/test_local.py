@@ -12,10 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from aletheia_like.adapters.counting import CountingBlobStore
 from aletheia_like.adapters.directory import DirectoryBlobStore
 from aletheia_like.cache import LocalCache
-from aletheia_like.capture.files import read_manifest
 from aletheia_like.errors import (
     AccessDeniedError,
     InvalidValueError,
@@ -23,54 +21,6 @@ from aletheia_like.errors import (
     UnavailableError,
 )
 from aletheia_like.model.digests import digest_bytes
-from aletheia_like.ports.usage import Usage
-
-
-@pytest.fixture
-def usage():
-    return Usage()
-
-
-@pytest.fixture
-def origin(tmp_path, usage):
-    return CountingBlobStore(DirectoryBlobStore(tmp_path / "origin"), usage)
-
-
-@pytest.fixture
-def cache(tmp_path, origin):
-    return LocalCache(tmp_path / "cache", origin)
-
-
-@pytest.fixture
-def stored(tmp_path, origin):
-    """Store bytes at the origin and return their digest."""
-
-    def store(data):
-        digest = digest_bytes(data)
-        path = tmp_path / digest
-        path.write_bytes(data)
-        origin.upload(digest, path)
-        path.unlink()
-        return digest
-
-    return store
-
-
-@pytest.fixture
-def stored_tree(tmp_path, origin):
-    """Store a directory at the origin and return its manifest."""
-
-    def store(files):
-        root = tmp_path / "tree"
-        for name, text in files.items():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / name).write_text(text)
-        tree = read_manifest(root)
-        for entry in tree.manifest:
-            origin.upload(entry.digest, root / entry.path)
-        return tree.manifest
-
-    return store
 
 
 def test_nothing_is_created_before_the_first_download(cache, tmp_path):
