@@ -22,7 +22,7 @@ from aletheia_like.model.digests import Manifest, digest_bytes
 
 class Told(DirectoryBlobStore):
     def download(self, digest, path, progress=None):
-        print("downloading", digest, flush=True)
+        os.write(1, b"downloading\n")
         super().download(digest, path, progress)
 
 cache = LocalCache(pathlib.Path(sys.argv[1]), Told(pathlib.Path(sys.argv[2])))
