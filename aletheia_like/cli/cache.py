@@ -173,7 +173,10 @@ def _removed(one: Holding) -> dict[str, Any]:
 @click.argument("what", nargs=-1, required=True)
 @store_options
 def pin(*, what: tuple[str, ...], project: str | None, url: str | None, as_json: bool) -> None:
-    """Never prune WHAT: data sets by name, or copies by 8 digits or more of their sha-256."""
+    """Never prune WHAT.
+
+    WHAT is the name of a data set, or 8 digits or more of the sha-256 of a copy.
+    """
     ms = _opened(project, url)
     digests = [digest for one in what for digest in _digests(ms, one)]
     for digest in digests:
