@@ -255,8 +255,8 @@ class LocalCache:
         with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="aletheia-verify") as pool:
             found = dict(zip(files, pool.map(is_right, files), strict=True))
         wrong = tuple(path for path, right in found.items() if right is False)
-        for path in wrong if repair else ():
-            self._copies.quarantine(path)
+        if repair and wrong:
+            self._set_aside(wrong)
         return CacheReport(sum(right is not None for right in found.values()), wrong)
 
     def _to_verify(self) -> Iterator[tuple[Path, str]]:
@@ -266,12 +266,29 @@ class LocalCache:
             with contextlib.suppress(FileNotFoundError):
                 linked.add(path.stat().st_ino)
                 yield path, path.name
+        for path, inode, digest in self._tree_files():
+            if inode not in linked:
+                yield path, digest
+
+    def _tree_files(self) -> Iterator[tuple[Path, int, str]]:
+        """Yield the files of directories with inode and sha-256."""
         for record in sorted((self._places.records / "trees").glob("*.json")):
             for name, (digest, _) in read_tree_record(record).items():
                 path = self._places.trees / record.stem / name
                 with contextlib.suppress(OSError):
-                    if path.stat().st_ino not in linked:
-                        yield path, digest
+                    yield path, path.stat().st_ino, digest
+
+    def _set_aside(self, wrong: Sequence[Path]) -> None:
+        """Put wrong files into quarantine, with every name that they have."""
+        inodes = set()
+        for path in wrong:
+            with contextlib.suppress(FileNotFoundError):
+                inodes.add(path.stat().st_ino)
+                self._copies.quarantine(path)
+        for path, inode, _ in list(self._tree_files()):
+            if inode in inodes:
+                with translated(path):
+                    path.unlink(missing_ok=True)
 
     def _materialise(
         self,
