@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from aletheia_like.cache.copies import Copies, Source, digest_of, touch
@@ -34,6 +35,7 @@ from aletheia_like.ports.blobs import BlobStore, Progress
 
 _log = logging.getLogger("aletheia")
 
+_BATCH = 64
 _LOOK_SECONDS = 300.0
 """After this long a process looks again how much others have put into the cache."""
 
@@ -252,8 +254,11 @@ class LocalCache:
                 progress(path.stat().st_size)
             return right
 
+        paths = list(files)
+        batches = [paths[start : start + _BATCH] for start in range(0, len(paths), _BATCH)]
         with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="aletheia-verify") as pool:
-            found = dict(zip(files, pool.map(is_right, files), strict=True))
+            answers = pool.map(lambda batch: [is_right(path) for path in batch], batches)
+            found = dict(zip(paths, chain.from_iterable(answers), strict=True))
         wrong = tuple(path for path, right in found.items() if right is False)
         if repair and wrong:
             self._set_aside(wrong)
