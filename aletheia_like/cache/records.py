@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from aletheia_like.cache.places import Places
+from aletheia_like.errors import InvalidValueError
+from aletheia_like.model.digests import check_digest, check_relative
 
 Seen = tuple[int, ...]
 """Size, mtime in ns, inode, ctime in ns."""
@@ -70,7 +72,8 @@ def is_intact(folder: Path, path: Path, count: int) -> bool:
             return False
         files = map(os.stat, [below + one for one in known["paths"]])
         return list(chain.from_iterable(map(_seen, files))) == known["stats"]
-    except OSError:
+    except (OSError, TypeError, ValueError):
+        # A record that somebody else wrote may hold anything.
         return False
 
 
@@ -81,7 +84,7 @@ def read_tree_record(path: Path) -> dict[str, tuple[str, Seen]]:
         return {}
     stats = zip(*[iter(known["stats"])] * _WIDTH, strict=True)
     found = zip(known["paths"], known["sha256"], stats, strict=True)
-    return {name: (digest, one) for name, digest, one in found}
+    return {name: (digest, one) for name, digest, one in found if _is_named(name, digest)}
 
 
 def write_tree_record(
@@ -108,6 +111,16 @@ def write_tree_record(
         "folder_stats": list(chain.from_iterable(folders.values())),
     }
     places.replace(path, orjson.dumps(known))
+
+
+def _is_named(name: object, digest: object) -> bool:
+    """Whether a record names a file inside its directory."""
+    try:
+        check_relative(name)  # type: ignore[arg-type]
+        check_digest(digest)
+    except (InvalidValueError, TypeError):
+        return False
+    return True
 
 
 def folders_of(names: Iterable[str]) -> list[str]:

@@ -68,9 +68,11 @@ class Trees:
             get_all(stale)
             self._place_all(digest, stale)
         folder, record = self._places.tree(digest), self._places.tree_record(digest)
-        if whole is not None:
-            self._set_others_aside(folder, {one.path for one in whole})
         known = read_tree_record(record)
+        if whole is not None:
+            names = {one.path for one in whole}
+            self._set_others_aside(folder, names)
+            known = {name: one for name, one in known.items() if name in names}
         # Only now: every further link to a blob changes the ctime of the earlier ones.
         for one in stale:
             status = seen(folder / one.path)

@@ -22,7 +22,7 @@ from aletheia_like.model.digests import Manifest, digest_bytes
 
 class Told(DirectoryBlobStore):
     def download(self, digest, path, progress=None):
-        os.write(1, b"downloading\n")
+        os.write(1, b"downloading\\n")
         super().download(digest, path, progress)
 
 cache = LocalCache(pathlib.Path(sys.argv[1]), Told(pathlib.Path(sys.argv[2])))

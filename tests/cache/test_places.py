@@ -80,6 +80,30 @@ def test_a_file_that_was_added_to_a_directory_is_set_aside(cache, stored_tree, u
     assert usage.snapshot() == before
 
 
+FOREIGN = [
+    "[]",
+    '{"a.txt": [1, 2, 3, 4]}',
+    '{"format":2,"paths":["../../../a"],"sha256":["%s"],"stats":[1,2,3,4],'
+    '"folders":[1],"folder_stats":[1,2]}' % ("0" * 64),
+    '{"format":2,"paths":[1],"sha256":[2],"stats":["x",2,3,4],"folders":[""],"folder_stats":[1,2]}',
+]
+
+
+@pytest.mark.parametrize("text", FOREIGN)
+def test_a_record_of_somebody_else_leads_nowhere(cache, stored_tree, tmp_path, usage, text):
+    manifest = stored_tree({"a.txt": "a"})
+    folder = cache.fetch_tree(manifest)
+    outside = tmp_path / "a"
+    outside.write_text("precious")
+    (cache.root / "records" / "trees" / f"{manifest.digest}.json").write_text(text)
+    before = usage.snapshot()
+
+    assert cache.verify(repair=True).wrong == ()
+    assert cache.fetch_tree(manifest) == folder == cache.tree(manifest.digest, 1)
+    assert outside.read_text() == "precious"
+    assert usage.snapshot() == before
+
+
 def test_a_flipped_bit_is_found_although_size_and_time_are_the_same(cache, stored_tree, usage):
     manifest = stored_tree({"a.bin": "\x00" * 4096, "b.bin": "b"})
     path = cache.fetch_tree(manifest) / "a.bin"
