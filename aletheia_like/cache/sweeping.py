@@ -35,7 +35,7 @@ def sweep(places: Places) -> None:
     for pattern in (f"blobs/??/.*{PART}", f"records/*/.*{PART}", f"pins/.*{PART}", f".*{PART}"):
         _remove_older(places.root.glob(pattern), _DAY_SECONDS)
     _remove_older(places.trees.glob(f".*{PART}"), _DAY_SECONDS)
-    _remove_older(places.trees.glob(f"*/**/.*{PART}"), _DAY_SECONDS)
+    _remove_older(places.trees.glob(f"[0-9a-f]*/**/.*{PART}"), _DAY_SECONDS)
     _remove_older(places.locks.glob("*.lock"), _DAY_SECONDS)
     _remove_older(places.rows.glob("??/.tmp-*"), _DAY_SECONDS)
     _remove_older(places.quarantine.glob("*"), _QUARANTINE_SECONDS)
@@ -59,10 +59,18 @@ def remove_parts(blob: Path, *, is_alone: bool) -> None:
 
 def _remove_older(paths: Iterable[Path], seconds: float) -> None:
     oldest = time.time() - seconds
-    for path in paths:
+    for path in _listed(paths):
         with contextlib.suppress(OSError):
             if path.stat().st_mtime < oldest:
                 if path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)
                 else:
                     path.unlink()
+
+
+def _listed(paths: Iterable[Path]) -> list[Path]:
+    """Return what can be listed: folders that others remove meanwhile are no loss."""
+    found: list[Path] = []
+    with contextlib.suppress(OSError):
+        found.extend(paths)
+    return found
