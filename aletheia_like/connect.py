@@ -108,7 +108,13 @@ def open_session(settings: Settings) -> Session:
         documents=documents,
         blobs=blobs,
         blobs_url=stores.blobs_url,
-        cache=LocalCache(Path(settings.cache_dir), blobs, near=is_near(stores.blobs_url)),
+        cache=LocalCache(
+            Path(settings.cache_dir),
+            blobs,
+            max_size=settings.cache_max_bytes,
+            min_free=settings.cache_min_free_bytes,
+            near=is_near(stores.blobs_url),
+        ),
         usage=usage,
         recorder=Recorder(documents, utc_now),
         document_url=lambda path: (

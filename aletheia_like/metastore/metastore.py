@@ -370,8 +370,14 @@ class OpenMetastore:
     def set_downloader(self, local_cache_dir: str | Path) -> None:
         """Keep local copies below this folder from now on."""
         folder = Path(local_cache_dir).expanduser().absolute()
-        session = self._session
-        session.cache = LocalCache(folder, session.blobs, near=is_near(session.blobs_url))
+        settings = self._session.settings
+        self._session.cache = LocalCache(
+            folder,
+            self._session.blobs,
+            max_size=settings.cache_max_bytes,
+            min_free=settings.cache_min_free_bytes,
+            near=is_near(self._session.blobs_url),
+        )
 
     def flush(self, timeout: float = 60.0) -> None:
         """Return when everything that was changed so far is in the store.

@@ -10,6 +10,7 @@ python -m tests.benchmarks writers    W4: eight processes write into one store
 python -m tests.benchmarks crash      W5: kill -9 at random moments
 python -m tests.benchmarks files      W6: adding, adding again and fetching files
 python -m tests.benchmarks adding     W6: adding files, side by side with cp, sha256sum and peers
+python -m tests.benchmarks cache      W6: asking again for data sets, in CPU time
 python -m tests.benchmarks export     1,000 runs of 1,000 rows into files and back
 python -m tests.benchmarks growth     W8: the same questions with 10^3 to 10^6 rows in the store
 python -m tests.benchmarks peers install --into DIR     what --peers DIR then measures as well
@@ -23,6 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.benchmarks.adding import adding
+from tests.benchmarks.caching import cache
 from tests.benchmarks.crash import crash
 from tests.benchmarks.export import export
 from tests.benchmarks.files import files
@@ -48,6 +50,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[str] | None]] = {
     "crash": crash,
     "files": files,
     "adding": adding,
+    "cache": cache,
     "export": export,
     "growth": growth,
 }
