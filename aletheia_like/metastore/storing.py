@@ -11,14 +11,14 @@ import contextlib
 import mimetypes
 import tempfile
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 
 from aletheia_like.errors import AlreadyExistsError, NotFoundError, UnavailableError
-from aletheia_like.metastore.progress import transfer_progress
+from aletheia_like.metastore.progress import transferring
 from aletheia_like.metastore.session import Session
 from aletheia_like.model import paths
 from aletheia_like.model.codec import SCHEMA_VERSION
@@ -67,10 +67,10 @@ def store_files(session: Session, files: Iterable[LocalFile], what: str) -> int:
     wanted = {file.digest: file for file in files if file.digest not in session.known_files}
     missing = _not_indexed(session, wanted)
     size = sum(file.size for file in missing)
-    with transfer_progress(
+    with transferring(
         f"storing {what}", size=size, files=len(missing), show=session.settings.progress
-    ) as progress:
-        _upload(session, missing, _beating(session, progress))
+    ) as transfer:
+        _upload(session, missing, _beating(session, transfer.add), transfer.finish)
     _index(session, missing)
     session.known_files.update(wanted)
     return size
@@ -112,17 +112,20 @@ def _not_indexed(session: Session, wanted: dict[str, LocalFile]) -> list[LocalFi
     return missing
 
 
-def _upload(session: Session, files: Sequence[LocalFile], progress: Progress) -> None:
+def _upload(
+    session: Session, files: Sequence[LocalFile], progress: Progress, finish: Callable[[], None]
+) -> None:
+    def upload(file: LocalFile) -> None:
+        session.blobs.upload(file.digest, file.path, progress)
+        finish()
+
     if len(files) == 1 or _is_ending():
         for one in files:
-            session.blobs.upload(one.digest, one.path, progress)
+            upload(one)
         return
     with ThreadPoolExecutor(_UPLOAD_THREADS, thread_name_prefix="aletheia-upload") as pool:
         # Each in a copy of this context, so that it is counted for the same run.
-        done = [
-            pool.submit(copy_context().run, session.blobs.upload, one.digest, one.path, progress)
-            for one in files
-        ]
+        done = [pool.submit(copy_context().run, upload, one) for one in files]
         try:
             for future in done:
                 future.result()
