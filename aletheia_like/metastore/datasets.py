@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from aletheia_like.capture.files import FileTree
-from aletheia_like.errors import InvalidValueError, NotFoundError
+from aletheia_like.errors import IntegrityError, InvalidValueError, NotFoundError
 from aletheia_like.metastore.datadiffs import DatasetDifference, compare_manifests
 from aletheia_like.metastore.objects import making_folder
 from aletheia_like.metastore.places import Place
@@ -29,6 +30,7 @@ from aletheia_like.metastore.versions import (
     StoredVersion,
     list_newest,
     list_versions,
+    newest_of,
     normalised,
     publish,
     read_local,
@@ -41,6 +43,8 @@ from aletheia_like.model.records import DatasetUse, VersionRecord
 
 if TYPE_CHECKING:
     from aletheia_like.metastore.lineage import Node
+
+_READ_BATCH = 300
 
 Partitions = Mapping[str, str | Sequence[str]]
 """Files of each partition: patterns such as `train/*.csv` by the partition's name."""
@@ -292,6 +296,8 @@ def _add_tree(
 ) -> DatasetVersion:
     manifest = None
     if upload:
+        if len(tree.manifest) > _READ_BATCH:
+            _know_newest(session, owner_path)
         manifest = store_tree(session, tree, described.name)
     elif tree.kind == "directory":
         manifest = keep_manifest(session, tree.manifest)
@@ -314,6 +320,16 @@ def _add_tree(
                 f"{word}: {kept!r:.80}"
             )
     return DatasetVersion(session, published)
+
+
+def _know_newest(session: Session, owner_path: str) -> None:
+    """Learn what is stored from the newest version: one list instead of a read for each file."""
+    newest = newest_of(session.documents.get(owner_path))
+    if newest is None or not newest.uploaded or newest.manifest is None:
+        return
+    with contextlib.suppress(NotFoundError, IntegrityError):
+        known = StoredVersion(session, newest).files()
+        session.known_files.update(file.digest for file in known)
 
 
 def _is_unchanged(newest: VersionRecord, draft: VersionRecord) -> bool:
