@@ -50,7 +50,7 @@ class GcsMedia:
         self._bucket = quote(bucket, safe="")
         self._timeout = timeout
         self._refuse = refuse
-        self._sessions: dict[str, str] = {}
+        self._sessions: dict[str, tuple[str, int]] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -158,28 +158,36 @@ class GcsMedia:
     def _send_large(self, client: Any, name: str, path: Path, reader: HashingReader) -> None:
         with path.open("rb", buffering=0) as stream:
             checksum = crc32c(chunks(stream))
-        session, reached = self._continued(client, name, reader.size)
-        if session is None:
-            session = self._begun(client, name, checksum)
+        session, reached = self._sessions.get(name) or (self._begun(client, name, checksum), 0)
         _skip(reader, reached)
         while reached < reader.size:
+            # Where the answer was lost the server may have come further: it skips what it has.
+            self._sessions[name] = (session, reached)
             size = min(PART_BYTES, reader.size - reached)
             # The last part is read, and with it the whole is verified, before it is sent.
             data = _read(reader, size)
             extent = f"bytes {reached}-{reached + size - 1}/{reader.size}"
             response = self._put(client, session, data, extent)
             if response.status_code in (_OK, _CREATED):
-                break
-            reached = self._advance(response, reached, size, reader)
-        self._sessions.pop(name, None)
+                self._sessions.pop(name, None)
+                _check_stored(response, name, reader.size, checksum)
+                return
+            reached = self._advance(response, name, reached, size, reader)
 
-    def _advance(self, response: Any, reached: int, size: int, reader: HashingReader) -> int:
+    def _advance(
+        self, response: Any, name: str, reached: int, size: int, reader: HashingReader
+    ) -> int:
         """Return how far the server has come, and read on from there."""
+        if response.status_code in _GONE:
+            self._sessions.pop(name, None)
+            message = f"{name}: the server has forgotten the upload: it begins anew"
+            raise UnavailableError(message)
         if response.status_code != _RESUME:
             self._check(response)
         end = _reached(response.headers)
         if not reached < end <= reached + size:
-            message = f"the upload session lost its place: {end} after {reached}"
+            self._sessions.pop(name, None)
+            message = f"{name}: the upload lost its place, {end} after {reached}: it begins anew"
             raise UnavailableError(message)
         reader.seek(end)
         return end
@@ -193,25 +201,8 @@ class GcsMedia:
         response = self._post(client, "resumable", told, headers, name=name)
         self._check(response)
         if len(self._sessions) >= _MOST_SESSIONS:
-            self._sessions.pop(next(iter(self._sessions)))
-        self._sessions[name] = str(response.headers["Location"])
-        return self._sessions[name]
-
-    def _continued(self, client: Any, name: str, size: int) -> tuple[str | None, int]:
-        """Return a session that broke off and how far it came; none if there is none any more."""
-        session = self._sessions.get(name)
-        if session is None:
-            return None, 0
-        response = self._put(client, session, b"", f"bytes */{size}")
-        if response.status_code in (_OK, _CREATED):
-            return session, size
-        if response.status_code == _RESUME:
-            return session, _reached(response.headers)
-        self._sessions.pop(name, None)
-        if response.status_code in _GONE:
-            return None, 0
-        self._check(response)
-        return None, 0
+            self._sessions.pop(next(iter(self._sessions)), None)
+        return str(response.headers["Location"])
 
     def _post(
         self, client: Any, kind: str, body: bytes, headers: Mapping[str, str], **more: str
@@ -268,6 +259,15 @@ def crc32c(parts: Any) -> str:
     for part in parts:
         checksum.update(part)
     return base64.b64encode(checksum.digest()).decode()
+
+
+def _check_stored(response: Any, name: str, size: int, checksum: str) -> None:
+    """Compare what a server says that it stored with what was meant."""
+    told = response.json()
+    found = told.get("size", size), told.get("crc32c", checksum)
+    if (int(found[0]), found[1]) != (size, checksum):
+        message = f"the server stored other bytes as {name} than were sent: delete it"
+        raise IntegrityError(message)
 
 
 def _base(client: Any) -> str:

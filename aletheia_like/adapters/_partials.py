@@ -1,7 +1,7 @@
 """Downloads that go on where an earlier one, of this process or of another, broke off.
 
 The seam to whoever calls `download(digest, path)` is one file beside `path`, `.{digest}.part`: the
-beginning of the blob, in order. Only who holds its lock touches it, others download for themselves.
+beginning of the blob, in order. Only who holds its lock touches it; others download by themselves.
 It is kept only after a transfer broke off, hashed again before it is continued, and removed when
 the whole turns out to be wrong. Whoever cleans up may remove it at any time.
 """

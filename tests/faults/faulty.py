@@ -41,11 +41,11 @@ class Faulty:
             def do_GET(self):
                 faulty.pass_on(self)
 
-            do_PUT = do_POST = do_DELETE = do_HEAD = do_PATCH = do_GET
-
             def log_message(self, *arguments):
                 pass
 
+        for method in ("PUT", "POST", "DELETE", "HEAD", "PATCH"):
+            setattr(Handler, f"do_{method}", Handler.do_GET)
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"

@@ -1,4 +1,4 @@
-"""Transfers over a line that spoils them: right in the end, or one clear error and no traces."""  # B4
+"""Transfers over a line that spoils them: right in the end, or one clear error."""  # B4
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_wrong_credentials_are_told_at_once(store, line, file, tmp_path, status)
         lambda: store.download(digest, tmp_path / "copy"),
     ):
         line.seen.clear()
-        with pytest.raises(al.AccessDeniedError, match="credentials do not allow"):
+        with pytest.raises(al.AccessDeniedError, match="credentials"):
             action()
         assert len(line.seen) == 1
     line.storm = None
@@ -170,15 +170,15 @@ def test_an_upload_goes_on_where_it_broke_off(store, line, file):
     assert store.upload(digest, path, told.append)
     assert sum(told) == LARGE
     assert digest_bytes(store.open(digest).read()) == digest
-    begun = [path for method, path, _ in line.seen if "uploadType=resumable" in path]
+    begun = [path for method, path, _ in line.seen if method == "POST"]
     sent = sum(
         int(headers.get("Content-Length") or 0)
         for method, _, headers in line.seen
         if method == "PUT"
     )
-    assert len([path for path in begun if "name=" in path]) >= 1
-    # The parts that failed were sent twice, the others once.
-    assert sent <= LARGE + 3 * PART
+    assert len(begun) == 1
+    # The part that failed three times was sent four times, the others once.
+    assert sent == LARGE + 3 * PART
 
 
 def test_wrong_bytes_at_rest_are_refused_and_leave_nothing(store, bare, file, tmp_path):
@@ -206,7 +206,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 
 
 def test_memory_is_bounded_whatever_the_size(gcs_emulator, file, tmp_path):
-    digest, path = file(300 << 20)
+    digest, path = file(128 << 20)
     small_digest, small = file(1_000)
     command = [sys.executable, "-c", GROWTH, BUCKET, f"faults/{secrets.token_hex(4)}"]
     command += [digest, path, small, small_digest]
