@@ -23,6 +23,7 @@ from aletheia_like.errors import IntegrityError, UnavailableError
 from aletheia_like.ports.blobs import Progress
 
 PART_BYTES = 8 << 20
+SENT_BYTES = 16 << 20
 _WORKERS = 4
 _DOWNLOADS_AT_ONCE = 2
 _UPLOADS_AT_ONCE = 4
@@ -163,7 +164,7 @@ class GcsMedia:
         while reached < reader.size:
             # Where the answer was lost the server may have come further: it skips what it has.
             self._sessions[name] = (session, reached)
-            size = min(PART_BYTES, reader.size - reached)
+            size = min(SENT_BYTES, reader.size - reached)
             # The last part is read, and with it the whole is verified, before it is sent.
             data = _read(reader, size)
             extent = f"bytes {reached}-{reached + size - 1}/{reader.size}"
