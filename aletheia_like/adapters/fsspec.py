@@ -177,7 +177,7 @@ class FsspecBlobStore:
             import fsspec
 
             system = fsspec.get_filesystem_class(self._scheme)
-            options = _DEFAULTS.get(self._scheme, {}) | self._options
+            options = _DEFAULTS.get(self._scheme, {}) | _limits(self._scheme) | self._options
             return system(**options, skip_instance_cache=self._scheme != "memory")
         except ImportError as error:
             extra = _EXTRAS.get(self._scheme)
@@ -224,6 +224,16 @@ class FsspecBlobStore:
         if status not in _ABSENT:
             message = f"{self._url} cannot be reached: {cause}"
             raise UnavailableError(message) from error
+
+
+def _limits(scheme: str) -> dict[str, Any]:
+    """Return how long the web is waited for: by default a transfer may take five minutes."""
+    if scheme not in _READ_ONLY:
+        return {}
+    import aiohttp
+
+    limits = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+    return {"client_kwargs": {"timeout": limits}}
 
 
 if TYPE_CHECKING:
