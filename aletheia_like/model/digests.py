@@ -93,10 +93,14 @@ class Manifest:
         """
         try:
             rows = [json.loads(line) for line in text.split("\n") if line]
-            return cls.of(ManifestEntry(row["path"], row["sha256"], row["size"]) for row in rows)
+            manifest = cls.of(
+                ManifestEntry(row["path"], row["sha256"], row["size"]) for row in rows
+            )
+            _check_folders(manifest)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             message = f"this is not a manifest of ours: {error}"
             raise IntegrityError(message) from error
+        return manifest
 
     def to_text(self) -> str:
         """Return the canonical text: one JSON object a line, in the order of the paths."""
@@ -139,6 +143,17 @@ def check_relative(path: str) -> str:
         message = f"a file's path must be relative and stay inside its directory: {path!r}"
         raise InvalidValueError(message)
     return path
+
+
+def _check_folders(manifest: Manifest) -> None:
+    """Refuse a file that is a folder of other files, which no file system can hold."""
+    paths = {entry.path for entry in manifest}
+    folders = {path.rpartition("/")[0] for path in paths} - {""}
+    while folders:
+        for folder in folders & paths:
+            message = f"{folder!r} is a file and a folder in one manifest"
+            raise InvalidValueError(message)
+        folders = {folder.rpartition("/")[0] for folder in folders} - {""}
 
 
 def _has_control(text: str) -> bool:

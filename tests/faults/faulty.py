@@ -86,6 +86,8 @@ class Faulty:
         data = response.read()
         kept = {key: value for key, value in response.getheaders() if key.lower() not in HOP}
         there.close()
+        if request.command == "HEAD":
+            kept["X-Size"] = response.getheader("Content-Length") or "0"
         if "Location" in kept:
             kept["Location"] = self.url + "/" + kept["Location"].split("//")[1].split("/", 1)[1]
         return response.status, kept, data
@@ -94,7 +96,8 @@ class Faulty:
         request.send_response(status)
         for key, value in headers.items():
             request.send_header(key, value)
-        request.send_header("Content-Length", str(len(data)))
+        size = headers.get("X-Size") if request.command == "HEAD" else None
+        request.send_header("Content-Length", size or str(len(data)))
         request.end_headers()
         if request.command == "HEAD":
             return

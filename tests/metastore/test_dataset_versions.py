@@ -11,6 +11,7 @@ import sys
 import pytest
 
 import aletheia_like as al
+from aletheia_like.model.digests import Manifest, digest_bytes
 
 
 @pytest.fixture
@@ -61,13 +62,7 @@ def test_a_directory_has_the_digest_of_its_sorted_manifest(ms, tree, tmp_path):
         for one in first.files()
     ]
     assert lines == sorted(lines)
-    assert first.digest == again.digest == al_digest("\n".join(lines) + "\n")
-
-
-def al_digest(text):
-    from aletheia_like.model.digests import digest_bytes
-
-    return digest_bytes(text.encode())
+    assert first.digest == again.digest == digest_bytes(("\n".join(lines) + "\n").encode())
 
 
 def test_versions_are_compared_file_by_file(ms, tree):
@@ -125,10 +120,37 @@ def test_a_file_is_streamed_without_a_copy(ms, tree):
         stream.read()
 
 
-def test_a_manifest_that_leads_out_of_its_folder_is_refused(ms, tree, tmp_path):
-    from aletheia_like.model.digests import Manifest
+@pytest.mark.parametrize(
+    "path", ["../evil", "/etc/evil", "a/../../evil", "a\\..\\evil", "", "a//b", "C:\0", "a/./b"]
+)
+def test_a_manifest_that_leads_out_of_its_folder_is_refused(path):
+    line = json.dumps({"path": path, "sha256": "0" * 64, "size": 1})
 
-    for path in ("../evil", "/etc/evil", "a/../../evil", "a\\..\\evil", "", "a//b", "C:\x00"):
-        line = json.dumps({"path": path, "sha256": "0" * 64, "size": 1})
-        with pytest.raises(al.IntegrityError, match="not a manifest"):
-            Manifest.from_text(line)
+    with pytest.raises(al.IntegrityError, match="not a manifest"):
+        Manifest.from_text(line)
+
+
+def test_a_manifest_in_which_a_file_is_a_folder_is_refused():
+    lines = [
+        json.dumps({"path": path, "sha256": "0" * 64, "size": 1}) for path in ("a", "a-b", "a/b/c")
+    ]
+
+    with pytest.raises(al.IntegrityError, match="'a' is a file and a folder"):
+        Manifest.from_text("\n".join(lines))
+
+
+def test_a_manifest_of_somebody_else_writes_nothing_outside(ms, tree, tmp_path):
+    version = ms.add_dataset("d", tree)
+    listing = json.dumps({"path": "../../evil", "sha256": version.files()[0].digest, "size": 6})
+    evil = digest_bytes(listing.encode())
+    blob = tmp_path / "store" / "blobs" / evil[:2] / evil
+    blob.parent.mkdir(exist_ok=True)
+    blob.write_text(listing)
+    from aletheia_like.ports.documents import Update
+
+    changes = {("latest", "manifest"): evil, ("latest", "digest"): evil}
+    ms.session.documents.apply([Update("projects/p/datasets/d", changes)])
+
+    with pytest.raises(al.IntegrityError, match="not a manifest of ours"):
+        ms.get_dataset("d", download=True)
+    assert not list(tmp_path.rglob("evil"))
