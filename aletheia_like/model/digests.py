@@ -75,13 +75,14 @@ class Manifest:
         """Return the manifest of these files, sorted.
 
         Raises:
-            InvalidValueError: Two entries have one path.
+            InvalidValueError: Two entries have one path, or one has that of a folder.
         """
         ordered = tuple(sorted(entries))
         for left, right in pairwise(ordered):
             if left.path == right.path:
                 message = f"two files of one manifest have the path {left.path!r}"
                 raise InvalidValueError(message)
+        _check_folders({entry.path for entry in ordered})
         return cls(ordered)
 
     @classmethod
@@ -93,14 +94,10 @@ class Manifest:
         """
         try:
             rows = [json.loads(line) for line in text.split("\n") if line]
-            manifest = cls.of(
-                ManifestEntry(row["path"], row["sha256"], row["size"]) for row in rows
-            )
-            _check_folders(manifest)
+            return cls.of(ManifestEntry(row["path"], row["sha256"], row["size"]) for row in rows)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             message = f"this is not a manifest of ours: {error}"
             raise IntegrityError(message) from error
-        return manifest
 
     def to_text(self) -> str:
         """Return the canonical text: one JSON object a line, in the order of the paths."""
@@ -145,9 +142,8 @@ def check_relative(path: str) -> str:
     return path
 
 
-def _check_folders(manifest: Manifest) -> None:
+def _check_folders(paths: set[str]) -> None:
     """Refuse a file that is a folder of other files, which no file system can hold."""
-    paths = {entry.path for entry in manifest}
     folders = {path.rpartition("/")[0] for path in paths} - {""}
     while folders:
         for folder in folders & paths:
