@@ -191,6 +191,38 @@ def test_wrong_bytes_at_rest_are_refused_and_leave_nothing(store, bare, file, tm
     assert left(tmp_path) == []
 
 
+KILLED = """
+import os, pathlib, signal, sys
+from aletheia_like.adapters.gcs import GcsBlobStore
+bucket, prefix, digest, path = sys.argv[1:]
+left = 20 << 20
+def tell(count):
+    global left
+    left -= count
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+GcsBlobStore(bucket, prefix).download(digest, pathlib.Path(path), tell)
+"""
+
+
+def test_what_a_killed_process_left_is_continued(bare, line, file, tmp_path):  # D9
+    digest, path = file(LARGE)
+    bare.upload(digest, path)
+    command = [sys.executable, "-c", KILLED, BUCKET, bare._prefix.removesuffix("/blobs/")]
+    killed = subprocess.run([*command, digest, tmp_path / "copy"], check=False)
+    assert killed.returncode == -9
+    assert not (tmp_path / "copy").exists()
+    kept = (tmp_path / f".{digest}.part").stat().st_size
+
+    line.seen.clear()
+    bare.download(digest, tmp_path / "copy")
+    asked = [headers["Range"] for method, _, headers in line.seen if method == "GET"]
+    assert kept > 20 << 20
+    assert asked[0].startswith(f"bytes={kept}-")
+    assert digest_bytes((tmp_path / "copy").read_bytes()) == digest
+    assert left(tmp_path) == []
+
+
 GROWTH = """
 import pathlib, resource, sys
 from aletheia_like.adapters._gcsmedia import PART_BYTES, SENT_BYTES
