@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from aletheia_like.adapters._clients import PerProcess
+from aletheia_like.adapters._partials import resumable_sink
 from aletheia_like.adapters._verified import (
     CHUNK_BYTES,
     HashingReader,
+    VerifiedSink,
     check_file,
     chunks,
     only_digests,
     translated,
     verifying,
-    write_verified,
 )
 from aletheia_like.errors import (
     AccessDeniedError,
@@ -79,9 +80,12 @@ class FsspecBlobStore:
         return True
 
     def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
-        with self._stream(digest) as stream:
-            what = self._path(digest)
-            self._call(lambda: write_verified(path, chunks(stream), digest, what, progress))
+        what = self._path(digest)
+        with (
+            self._stream(digest) as stream,
+            resumable_sink(path, digest, what, progress) as sink,
+        ):
+            self._call(lambda: self._receive(stream, sink))
 
     def open(self, digest: str) -> BinaryIO:
         return verifying(self._stream(digest), digest, self._path(digest), self._call)
@@ -118,6 +122,16 @@ class FsspecBlobStore:
             sink.discard()
             raise
         sink.commit()
+
+    def _receive(self, stream: Any, sink: VerifiedSink) -> None:
+        """Copy a blob into a sink, from the sink's size on where that can be asked for."""
+        if sink.size:
+            if stream.seekable() and sink.size <= stream.seek(0, io.SEEK_END):
+                stream.seek(sink.size)
+            else:
+                sink.restart()
+        for chunk in chunks(stream):
+            sink.write(chunk)
 
     def _stream(self, digest: str) -> Any:
         path = self._path(digest)
@@ -163,7 +177,7 @@ class FsspecBlobStore:
             import fsspec
 
             system = fsspec.get_filesystem_class(self._scheme)
-            options = _DEFAULTS.get(self._scheme, {}) | self._options
+            options = _DEFAULTS.get(self._scheme, {}) | _limits(self._scheme) | self._options
             return system(**options, skip_instance_cache=self._scheme != "memory")
         except ImportError as error:
             extra = _EXTRAS.get(self._scheme)
@@ -210,6 +224,16 @@ class FsspecBlobStore:
         if status not in _ABSENT:
             message = f"{self._url} cannot be reached: {cause}"
             raise UnavailableError(message) from error
+
+
+def _limits(scheme: str) -> dict[str, Any]:
+    """Return how long the web is waited for: by default a transfer may take five minutes."""
+    if scheme not in _READ_ONLY:
+        return {}
+    import aiohttp
+
+    limits = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+    return {"client_kwargs": {"timeout": limits}}
 
 
 if TYPE_CHECKING:

@@ -72,10 +72,10 @@ class WaitingVersion(ArtifactVersion):
         super().__init__(session, record)
         self._kept = kept
 
-    def open(self, path: str | None = None) -> IO[bytes]:
+    def open(self, path: str | None = None, *, stream: bool = False) -> IO[bytes]:
         """Open one file for reading; see `StoredVersion.open`."""
         if not self._kept.exists():
-            return self._published().open(path)
+            return self._published().open(path, stream=stream)
         entry = self._entry(path)
         return (self._kept / entry.path if self.is_dir else self._kept).open("rb")
 

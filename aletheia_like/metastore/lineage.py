@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from aletheia_like.metastore.derivation import parents_of
 from aletheia_like.metastore.finding import with_aliases
 from aletheia_like.metastore.keeping import USED
 from aletheia_like.metastore.saving import ORIGIN, generation_of
@@ -124,14 +125,47 @@ def _used_artifacts(run: RunRecord) -> Iterator[Node]:
             yield Node("artifact", name, _told({"digest": use.get("digest")}), up=up)
 
 
-def _dataset_node(session: Session, project: str, use: DatasetUse) -> Node:
+def lineage_of_dataset(session: Session, record: VersionRecord) -> Node:
+    """Return what a version of a data set was made from, back to its first sources."""
+    return _made_from(session, session.project, record, _told({"digest": record.digest}), 0)
+
+
+def _dataset_node(session: Session, project: str, use: DatasetUse, depth: int = 0) -> Node:
     path = paths.version(paths.dataset(paths.project(project), use.name), use.version)
     document = session.documents.get(path)
-    record = None if document is None else version_record(document.path, document.fields)
-    details = {"digest": use.digest, "partition": use.partition}
-    source = None if record is None else record.source or record.location
-    up = () if source is None else (Node("source", str(source)),)
-    return Node("data set", f"{use.name}@{use.version}", _told(details), up=up)
+    details = _told({"digest": use.digest, "partition": use.partition})
+    if document is None:
+        return Node("data set", f"{use.name}@{use.version}", details)
+    record = version_record(document.path, document.fields)
+    return _made_from(session, project, record, details, depth)
+
+
+def _made_from(
+    session: Session, project: str, record: VersionRecord, details: dict[str, Any], depth: int
+) -> Node:
+    """Return the node of a data set; what it was made from is above it."""
+    parents = parents_of(record) if depth < _MOST_ANCESTORS else []
+    up: tuple[Node, ...] = tuple(
+        _dataset_node(session, project, _use(one), depth + 1) for one in parents
+    )
+    if parents and record.commit:
+        details = {**details, "commit": record.commit}
+    if parents and record.run is not None:
+        up = (Node("run", f"{record.experiment}/{record.run}"), *up)
+    source = None if parents else record.source or record.location
+    if source is not None:
+        up = (*up, Node("source", str(source)))
+    return Node("data set", f"{record.name}@{record.version}", details, up=up)
+
+
+def _use(parent: Mapping[str, Any]) -> DatasetUse:
+    version = parent.get("version")
+    return DatasetUse(
+        str(parent["dataset"]),
+        version if isinstance(version, int) else 0,
+        str(parent.get("digest") or ""),
+        parent.get("partition"),
+    )
 
 
 def _run_node(

@@ -21,6 +21,7 @@ from aletheia_like.metastore.datasets import (
     get_dataset,
     list_datasets,
 )
+from aletheia_like.metastore.derivation import with_source
 from aletheia_like.metastore.experiment import Experiment, open_experiment
 from aletheia_like.metastore.rows import Rows
 from aletheia_like.metastore.searching import find_runs, understood
@@ -294,10 +295,12 @@ class OpenMetastore:
             location: A local file or directory, or a URL that fsspec can read.
             type: What kind of data it is.
             desc: Where it is from and what is in it.
-            source: What it was made from: a name, or a mapping.
+            source: What it was made from: a name, a mapping, or a data set, an artifact, a run, or
+                several of these, whose versions and code are then recorded.
             partitions: File patterns by the name of the part, such as `{"train": "train/*"}`.
             features: What a record holds, by column.
-            upload: False records path, size and hash only.
+            upload: False leaves the bytes where they are and records their size and hash and, of a
+                URL, its generation or entity tag: a change there is noticed by who gets it.
 
         Raises:
             NotFoundError: There is nothing at the location; nothing was written.
@@ -313,11 +316,11 @@ class OpenMetastore:
             location=str(location),
             type=type,
             desc=desc,
-            source=source,
             partitions=None if partitions is None else dict(partitions),
             features=None if features is None else dict(features),
             project=self.project,
         )
+        described = with_source(self._session, described, source)
         return add_dataset(self._session, name, location, upload=upload, described=described)
 
     def get_dataset(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from aletheia_like.errors import (
     AletheiaError,
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 class StoredVersion:
     """One version of an artifact or a dataset, ready to be listed, opened or downloaded."""
+
+    word: ClassVar[str] = "artifact"
 
     def __init__(self, session: Session, record: VersionRecord) -> None:
         self._session = session
@@ -148,17 +150,29 @@ class StoredVersion:
 
         return verify_version(self._session, self._record, str(self), workers=workers)
 
-    def open(self, path: str | None = None) -> IO[bytes]:
+    def open(self, path: str | None = None, *, stream: bool = False) -> IO[bytes]:
         """Open one file for reading; fetches only that file.
 
         Args:
             path: Which file of a directory; may be left out if there is only one.
+            stream: Read from the store, from the start to the end, without keeping a copy; what
+                is in the cache is read from there. Wrong bytes are told at the end.
 
         Raises:
             NotFoundError: There is no such file, or its content was never stored.
+            IntegrityError: The stored bytes are wrong.
         """
         entry = self._entry(path)
-        return self._session.cache.fetch(entry.digest).open("rb")
+        if stream and self._session.cache.path(entry.digest) is None:
+            return self._stream(entry)
+        return self._local(entry).open("rb")
+
+    def _local(self, entry: ManifestEntry) -> Path:
+        """Return where one file is on this machine, fetching it if need be."""
+        return self._session.cache.fetch(entry.digest)
+
+    def _stream(self, entry: ManifestEntry) -> IO[bytes]:
+        return self._session.blobs.open(entry.digest)
 
     def _entry(self, path: str | None) -> ManifestEntry:
         entries = {entry.path: entry for entry in self._manifest()}
@@ -170,8 +184,12 @@ class StoredVersion:
         return entries[path]
 
     def _manifest(self) -> Manifest:
-        record = self._record
         self._check_stored()
+        return self._listed()
+
+    def _listed(self) -> Manifest:
+        """Return the files, whether or not their bytes are in the store."""
+        record = self._record
         if record.kind == "directory" and record.manifest is not None:
             local = self._session.cache.fetch(record.manifest)
             manifest = Manifest.from_text(local.read_text(encoding="utf-8"))

@@ -10,7 +10,7 @@ import contextlib
 import mimetypes
 import tempfile
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from aletheia_like.capture.files import Seen, digests_of
 from aletheia_like.errors import AlreadyExistsError, NotFoundError, UnavailableError
-from aletheia_like.metastore.progress import transfer_progress
+from aletheia_like.metastore.progress import transferring
 from aletheia_like.metastore.session import Session
 from aletheia_like.model import paths
 from aletheia_like.model.codec import SCHEMA_VERSION
@@ -71,10 +71,10 @@ def store_files(session: Session, files: Iterable[LocalFile], what: str) -> int:
     wanted = {file.digest: file for file in files if file.digest not in session.known_files}
     missing = _not_indexed(session, wanted)
     size = sum(file.size for file in missing)
-    with transfer_progress(
+    with transferring(
         f"storing {what}", size=size, files=len(missing), show=session.settings.progress
-    ) as progress:
-        _upload(session, missing, _beating(session, progress))
+    ) as transfer:
+        _upload(session, missing, _beating(session, transfer.add), transfer.finish)
     _index(session, missing)
     session.known_files.update(wanted)
     return size
@@ -116,10 +116,13 @@ def _not_indexed(session: Session, wanted: dict[str, LocalFile]) -> list[LocalFi
     return missing
 
 
-def _upload(session: Session, files: Sequence[LocalFile], progress: Progress) -> None:
+def _upload(
+    session: Session, files: Sequence[LocalFile], progress: Progress, finish: Callable[[], None]
+) -> None:
     def upload(some: Sequence[LocalFile]) -> None:
         for one in some:
             _upload_one(session, one, progress)
+            finish()
 
     near = is_near(session.blobs_url)
     threads, portion = _LOCAL_UPLOADS if near else _REMOTE_UPLOADS

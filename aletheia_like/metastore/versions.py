@@ -7,6 +7,7 @@ fetching its files costs no document; the file documents below it are for people
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,18 +16,22 @@ from aletheia_like.capture.files import FileTree, read_manifest
 from aletheia_like.capture.hashed import HashMemory
 from aletheia_like.errors import (
     AlreadyExistsError,
+    IntegrityError,
+    InvalidValueError,
     NotFoundError,
 )
 from aletheia_like.metastore.session import Session, author, new_token
 from aletheia_like.metastore.storing import LocalFile, store_bytes, store_files
 from aletheia_like.model import paths
 from aletheia_like.model.codec import SCHEMA_VERSION, to_fields, version_record
+from aletheia_like.model.digests import Manifest
 from aletheia_like.model.names import from_id, to_id
 from aletheia_like.model.records import VersionRecord
 from aletheia_like.model.values import FieldPath, Value
 from aletheia_like.ports.documents import Create, Document, Query, Removal, Update, Write
 
 _FILE_BATCH = 400
+_MANY_FILES = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +76,15 @@ def store_tree(
         session: Where to.
         tree: What.
         what: Named beside the progress bar.
-        newest: A version in the store; if it has this content, all is there.
+        newest: A version in the store. If it has this content, all is there; otherwise its list
+            tells which of many files are, for one read instead of a read for each.
         media_type: Of its files, if their names do not tell.
     """
-    if newest is not None and newest.uploaded and _content(newest) == (tree.kind, tree.digest):
-        return newest.manifest
+    if newest is not None and newest.uploaded:
+        if _content(newest) == (tree.kind, tree.digest):
+            return newest.manifest
+        if len(tree.manifest) > _MANY_FILES:
+            _learn_files(session, newest)
     store_files(session, local_files(tree, media_type), what)
     if tree.kind == "file":
         return None
@@ -84,6 +93,15 @@ def store_tree(
 
 def _content(record: VersionRecord) -> tuple[str, str | None]:
     return record.kind, record.digest
+
+
+def _learn_files(session: Session, newest: VersionRecord) -> None:
+    """Note that the files of a version are in the store; a list that is gone tells nothing."""
+    if newest.manifest is None:
+        return
+    with contextlib.suppress(NotFoundError, IntegrityError, InvalidValueError):
+        text = session.cache.fetch(newest.manifest).read_text(encoding="utf-8")
+        session.known_files.update(one.digest for one in Manifest.from_text(text))
 
 
 def local_files(tree: FileTree, media_type: str | None = None) -> list[LocalFile]:

@@ -243,6 +243,7 @@ class VersionRecord:
         manifest: Digest of the blob that lists a directory's files.
         location: Where it came from, a path or a URL.
         uploaded: Whether the bytes are in the blob store.
+        state: What the place of a reference told of itself: size, and generation or entity tag.
         handler: What turned an object into the file; None if it was a file already.
         media_type: Of the file that the handler made.
         options: What the handler was told.
@@ -262,6 +263,7 @@ class VersionRecord:
     manifest: str | None = None
     location: str | None = None
     uploaded: bool = True
+    state: Any = None
     token: str = ""
     type: str | None = None
     desc: str | None = None
