@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from aletheia_like.ports.blobs import BlobStore, Progress
+from aletheia_like.ports.blobs import BlobStore, Progress, StoredBlob
 from aletheia_like.ports.documents import Delete, Document, DocumentStore, Query, Write
 from aletheia_like.ports.listening import Listener, Listening, Told, Wake, listen_to
 from aletheia_like.ports.usage import Usage
@@ -109,6 +109,10 @@ class CountingBlobStore:
     def digests(self) -> Iterator[str]:
         self._usage.add(blob_writes=1)
         yield from self._inner.digests()
+
+    def stored(self) -> Iterator[StoredBlob]:
+        self._usage.add(blob_writes=1)
+        yield from self._inner.stored()
 
     def close(self) -> None:
         self._inner.close()

@@ -21,7 +21,7 @@ from aletheia_like.errors import (
     UnavailableError,
 )
 from aletheia_like.model.values import equal
-from aletheia_like.ports.blobs import BlobStore, Progress
+from aletheia_like.ports.blobs import BlobStore, Progress, StoredBlob
 from aletheia_like.ports.documents import (
     Create,
     Delete,
@@ -212,6 +212,9 @@ class RetryingBlobStore:
 
     def digests(self) -> Iterator[str]:
         yield from self._patience.persist(lambda: list(self._inner.digests()))
+
+    def stored(self) -> Iterator[StoredBlob]:
+        yield from self._patience.persist(lambda: list(self._inner.stored()))
 
     def close(self) -> None:
         self._inner.close()

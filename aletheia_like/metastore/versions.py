@@ -20,6 +20,7 @@ from aletheia_like.errors import (
     IntegrityError,
     NotFoundError,
 )
+from aletheia_like.metastore.marks import check_kept, kept
 from aletheia_like.metastore.progress import transfer_progress
 from aletheia_like.metastore.session import Session, author, new_token
 from aletheia_like.metastore.storing import LocalFile, store_bytes, store_files
@@ -144,12 +145,15 @@ def read_version(
     if document is None:
         message = f"no version {version} of {what} {name!r} in project {session.project!r}"
         raise NotFoundError(message)
+    check_kept(document, f"version {version} of {what} {name!r}", "restoring it")
     return version_record(document.path, document.fields)
 
 
-def list_versions(session: Session, owner_path: str) -> list[VersionRecord]:
-    """Return every version of a name, oldest first."""
-    found = session.documents.query(Query(paths.versions(owner_path)))
+def list_versions(
+    session: Session, owner_path: str, *, deleted: bool = False
+) -> list[VersionRecord]:
+    """Return every version of a name, oldest first; `deleted` ones only if they are wanted."""
+    found = kept(session.documents.query(Query(paths.versions(owner_path))), deleted=deleted)
     records = [version_record(one.path, one.fields) for one in found]
     return sorted(records, key=lambda record: record.version)
 

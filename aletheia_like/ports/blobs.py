@@ -11,12 +11,29 @@ Every implementation passes `aletheia_like.testing.blobs.BlobStoreSuite`; the co
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 Progress = Callable[[int], None]
 """Called with the number of bytes that just went through."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """A blob as it is listed.
+
+    Attributes:
+        digest: Its sha-256.
+        size: Its bytes.
+        stored_at: Since when it is whole, by the store's clock; None if the store does not tell.
+    """
+
+    digest: str
+    size: int
+    stored_at: dt.datetime | None
 
 
 class BlobStore(Protocol):
@@ -61,6 +78,10 @@ class BlobStore(Protocol):
 
     def digests(self) -> Iterator[str]:
         """Yield every blob's digest, in no particular order."""
+        ...
+
+    def stored(self) -> Iterator[StoredBlob]:
+        """Yield every blob with its size and since when it is here, in no particular order."""
         ...
 
     def close(self) -> None:
