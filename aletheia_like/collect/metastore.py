@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from aletheia_like.metastore import deleting
 from aletheia_like.metastore.metastore import OpenMetastore
 from aletheia_like.metastore.versiondeleting import delete_version, restore_version
 from aletheia_like.model import paths
+
+if TYPE_CHECKING:
+    from aletheia_like.collect.collecting import Collected
+    from aletheia_like.collect.references import Referring
 
 
 class CollectingMetastore(OpenMetastore):
@@ -36,6 +44,46 @@ class CollectingMetastore(OpenMetastore):
             NotFoundError: There is no such experiment: it was deleted for ever, or never was.
         """
         return deleting.restore_experiment(self._session, name)
+
+    def gc(
+        self,
+        *,
+        dry_run: bool = True,
+        grace: dt.timedelta | None = None,
+        keep: dt.timedelta | None = None,
+        exclusive: bool = False,
+    ) -> Collected:
+        """Delete for ever what was deleted long ago, and every blob that nothing refers to.
+
+        It reads every document of every project of the store. Writers need not stop, and after an
+        interruption it can be done again.
+
+        Args:
+            dry_run: Only say what would be deleted.
+            grace: Blobs that were stored or renewed in this time stay, by the store's clock; 7 days
+                by default.
+            keep: What was deleted in this time stays, and can be restored; 30 days by default.
+            exclusive: Allow a short grace: nothing else uses the store, on any machine.
+
+        Raises:
+            InvalidValueError: The grace is too short.
+            UnavailableError: The store is away.
+        """
+        from aletheia_like.collect import collecting
+
+        options = collecting.Options(
+            grace=collecting.GRACE if grace is None else grace,
+            keep=collecting.KEEP if keep is None else keep,
+            dry_run=dry_run,
+            show=self._session.settings.progress,
+            also=self._referring(),
+        )
+        collecting.check_options(options.grace, options.keep, exclusive=exclusive)
+        return collecting.collect(self._session, options)
+
+    def _referring(self) -> Sequence[Referring]:
+        """Return what else refers to blobs than documents of projects; for parts that store so."""
+        return ()
 
     def delete_dataset(self, name: str, version: int) -> None:
         """Delete a version of a data set; `restore_dataset` brings it back.
