@@ -60,8 +60,8 @@ class CollectingMetastore(OpenMetastore):
 
         Args:
             dry_run: Only say what would be deleted.
-            grace: Blobs that were stored or renewed in this time stay, by the store's clock; 7 days
-                by default.
+            grace: Blobs that were stored or renewed in this time stay, by the store's clock;
+                7 days by default.
             keep: What was deleted in this time stays, and can be restored; 30 days by default.
             exclusive: Allow a short grace: nothing else uses the store, on any machine.
 

@@ -47,6 +47,7 @@ _log = logging.getLogger("aletheia")
 _UPLOAD_THREADS = 16
 _WRITE_BATCH = 400
 _GROUP_BYTES = 4 << 30
+_LOOKS = 3
 _CHUNK_BYTES = 1 << 20
 _HEAD_CHARACTERS = 200
 
@@ -83,7 +84,7 @@ def store_files(session: Session, files: Iterable[LocalFile], what: str) -> int:
     """
     wanted = {file.digest: file for file in files if not is_known(session, file.digest)}
     size = 0
-    while wanted:
+    for _ in range(_LOOKS if wanted else 0):
         begun = time.monotonic()
         size += _store(session, wanted, what)
         session.known_files.update(dict.fromkeys(wanted, begun))
