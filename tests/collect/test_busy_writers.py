@@ -192,7 +192,7 @@ def test_writers_and_collections_at_once_lose_nothing(open_ms, tmp_path):
         ms.session.renew_seconds = RENEWAL
         for _ in texts:
             number, then = added.get(timeout=60)
-            is_over.wait(max(0.0, then + GRACE + 0.02 * number - time.monotonic()))
+            is_over.wait(max(0.0, then + GRACE - 0.3 + 0.05 * number - time.monotonic()))
             begun = time.monotonic()
             data = texts[number].read_bytes()
             digest = store_bytes(ms.session, data, "x.txt")
