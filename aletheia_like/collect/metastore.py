@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aletheia_like.errors import AlreadyExistsError
 from aletheia_like.metastore import deleting
 from aletheia_like.metastore.metastore import OpenMetastore
+from aletheia_like.metastore.storing import local_blob
 from aletheia_like.metastore.versiondeleting import delete_version, restore_version
 from aletheia_like.model import paths
+from aletheia_like.model.digests import check_digest
 
 if TYPE_CHECKING:
     from aletheia_like.collect.collecting import Collected
@@ -80,6 +85,47 @@ class CollectingMetastore(OpenMetastore):
         )
         collecting.check_options(options.grace, options.keep, exclusive=exclusive)
         return collecting.collect(self._session, options)
+
+    def export_object(self, digest: str, path: str | Path) -> Path:
+        """Write the bytes of an object or a file of a row to a file, verified.
+
+        An object's bytes are what `cloudpickle.load` reads.
+
+        Raises:
+            NotFoundError: There is no such object.
+            AlreadyExistsError: There is such a file.
+        """
+        target = Path(path).expanduser()
+        local = local_blob(self._session, check_digest(digest))
+        try:
+            with target.open("xb") as sink, local.open("rb") as source:
+                shutil.copyfileobj(source, sink)
+        except FileExistsError as error:
+            message = f"{target} exists: name another file"
+            raise AlreadyExistsError(message) from error
+        return target
+
+    def delete_object(self, digest: str, *, clear: bool = False, exclusive: bool = False) -> int:
+        """Delete an object or a file of a row for ever, if nothing in the store refers to it.
+
+        Every document is read. Copies that others have in their caches stay.
+
+        Args:
+            digest: Its sha-256.
+            clear: Set cells that hold this hash and nothing else to None first.
+            exclusive: Allow it for what was stored or used in the last day: nothing else uses the
+                store, on any machine.
+
+        Returns:
+            How many rows were cleared.
+
+        Raises:
+            NotFoundError: There is no such object.
+            RunStateError: Something refers to it, or it was used a short time ago.
+        """
+        from aletheia_like.collect import objects
+
+        return objects.delete_object(self._session, digest, clear=clear, exclusive=exclusive)
 
     def _referring(self) -> Sequence[Referring]:
         """Return what else refers to blobs than documents of projects; for parts that store so."""
