@@ -61,7 +61,7 @@ class File:
             fetch: Gives a local copy.
         """
         file = cls.__new__(cls)
-        file._be_stored(fields, fetch)
+        file._be_stored(fields, fetch)  # noqa: SLF001 - of this class
         return file
 
     def _be_stored(self, fields: Mapping[str, Any], fetch: Callable[[], Path]) -> None:
