@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from aletheia_like.handlers.handler import Handler
     from aletheia_like.logfiles import configure_logging, experiment_log, monitor, read_logs
     from aletheia_like.metastore.artifacts import ArtifactVersion
-    from aletheia_like.metastore.assets import File, Folder, LogFile
+    from aletheia_like.metastore.assets import File, Folder, LogFile, Table
     from aletheia_like.metastore.datasets import DatasetVersion
     from aletheia_like.metastore.experiment import Experiment
     from aletheia_like.metastore.repository import Repository
@@ -73,6 +73,7 @@ __all__ = [
     "Run",
     "RunStateError",
     "SettingsError",
+    "Table",
     "UnavailableError",
     "UntrustedArtifactError",
     "__version__",
@@ -100,6 +101,7 @@ _HOMES = {
     "LogFile": "aletheia_like.metastore.assets",
     "Repository": "aletheia_like.metastore.repository",
     "Rows": "aletheia_like.metastore.rows",
+    "Table": "aletheia_like.metastore.assets",
     **dict.fromkeys(
         ("init", "log", "log_artifact", "context", "get", "filter", "latest", "finish"),
         "aletheia_like.active",

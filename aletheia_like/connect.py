@@ -16,6 +16,7 @@ from urllib.parse import quote
 from aletheia_like.adapters.counting import CountingBlobStore, CountingDocumentStore
 from aletheia_like.adapters.retrying import RetryingBlobStore, RetryingDocumentStore
 from aletheia_like.cache import LocalCache
+from aletheia_like.collect.metastore import CollectingMetastore
 from aletheia_like.metastore.session import Session, utc_now
 from aletheia_like.metastore.spool import Spool
 from aletheia_like.model.digests import digest_bytes
@@ -39,7 +40,7 @@ from aletheia_like.transfer.moving import MovingMetastore
 _log = logging.getLogger("aletheia")
 
 
-class Metastore(MovingMetastore, ReproducingMetastore):
+class Metastore(MovingMetastore, ReproducingMetastore, CollectingMetastore):
     """A project in the metastore that arguments, environment and configuration name.
 
     Nothing is read or written, and no network is touched, before the first use.

@@ -12,6 +12,7 @@ from aletheia_like.ports.blobs import (
     BlobStore,
     FileState,
     Progress,
+    StoredBlob,
     TakesHashed,
     upload_hashed,
 )
@@ -122,6 +123,10 @@ class CountingBlobStore:
     def digests(self) -> Iterator[str]:
         self._usage.add(blob_writes=1)
         yield from self._inner.digests()
+
+    def stored(self) -> Iterator[StoredBlob]:
+        self._usage.add(blob_writes=1)
+        yield from self._inner.stored()
 
     def close(self) -> None:
         self._inner.close()

@@ -7,6 +7,7 @@ Small files are not forced to disk one by one: a power cut may lose them, and an
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 import secrets
 import shutil
@@ -29,7 +30,14 @@ from aletheia_like.adapters._verified import (
 )
 from aletheia_like.errors import IntegrityError, NotFoundError
 from aletheia_like.model.digests import check_digest, digest_bytes, digest_stream
-from aletheia_like.ports.blobs import BlobStore, FileState, Progress, TakesHashed, file_state
+from aletheia_like.ports.blobs import (
+    BlobStore,
+    FileState,
+    Progress,
+    StoredBlob,
+    TakesHashed,
+    file_state,
+)
 
 _MODE = 0o444
 _STALE_SECONDS = 24 * 3600.0
@@ -91,6 +99,13 @@ class DirectoryBlobStore:
     def digests(self) -> Iterator[str]:
         found = sorted(self._root.glob("[0-9a-f][0-9a-f]/*"))
         yield from only_digests(path.name for path in found)
+
+    def stored(self) -> Iterator[StoredBlob]:
+        for digest in self.digests():
+            with contextlib.suppress(FileNotFoundError):
+                found = self._path(digest).stat()
+                moment = dt.datetime.fromtimestamp(found.st_mtime, dt.UTC)
+                yield StoredBlob(digest, found.st_size, moment)
 
     def close(self) -> None:
         """Do nothing: no file stays open."""

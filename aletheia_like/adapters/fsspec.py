@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import io
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +31,7 @@ from aletheia_like.errors import (
     UnavailableError,
 )
 from aletheia_like.model.digests import check_digest
-from aletheia_like.ports.blobs import BlobStore, Progress
+from aletheia_like.ports.blobs import BlobStore, Progress, StoredBlob
 
 T = TypeVar("T")
 
@@ -39,6 +40,7 @@ _ONE_ATTEMPT = {"connect_timeout": 5, "read_timeout": 30, "retries": {"max_attem
 _DEFAULTS: Mapping[str, dict[str, Any]] = {
     scheme: {"config_kwargs": _ONE_ATTEMPT} for scheme in ("s3", "s3a")
 }
+_MOMENTS = ("LastModified", "last_modified", "updated", "mtime", "created")
 _ABSENT = frozenset({404, 410})
 _REFUSED = frozenset({401, 403})
 _EXTRAS = {"s3": "s3", "s3a": "s3", "http": "http", "https": "http"}
@@ -100,6 +102,12 @@ class FsspecBlobStore:
     def digests(self) -> Iterator[str]:
         found = self._call(lambda: self._fresh().find(self._root()))
         yield from only_digests(path.rpartition("/")[2] for path in found)
+
+    def stored(self) -> Iterator[StoredBlob]:
+        found = self._call(lambda: self._fresh().find(self._root(), detail=True))
+        for path, details in found.items():
+            for digest in only_digests([path.rpartition("/")[2]]):
+                yield StoredBlob(digest, int(details.get("size") or 0), _moment(details))
 
     def close(self) -> None:
         self._systems.take()
@@ -234,6 +242,16 @@ def _limits(scheme: str) -> dict[str, Any]:
 
     limits = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
     return {"client_kwargs": {"timeout": limits}}
+
+
+def _moment(details: Mapping[str, Any]) -> dt.datetime | None:
+    """Return when a file was written, as far as its file system tells."""
+    found = next((details[one] for one in _MOMENTS if details.get(one)), None)
+    if isinstance(found, int | float):
+        return dt.datetime.fromtimestamp(found, dt.UTC)
+    if isinstance(found, dt.datetime):
+        return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    return None
 
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ from aletheia_like.errors import (
 )
 from aletheia_like.forking import watch_forks
 from aletheia_like.model.digests import check_digest
-from aletheia_like.ports.blobs import BlobStore, Progress
+from aletheia_like.ports.blobs import BlobStore, Progress, StoredBlob
 
 T = TypeVar("T")
 
@@ -104,17 +104,28 @@ class GcsBlobStore:
         self._call(request)
 
     def digests(self) -> Iterator[str]:
-        def request() -> list[str]:
+        listed = self._listed("name")
+        yield from only_digests(str(one.name).rpartition("/")[2] for one in listed)
+
+    def stored(self) -> Iterator[StoredBlob]:
+        for one in self._listed("name,size,timeCreated"):
+            for digest in only_digests([str(one.name).rpartition("/")[2]]):
+                yield StoredBlob(digest, int(one.size or 0), one.time_created)
+
+    def _listed(self, fields: str) -> list[Any]:
+        """Return every object, with no more than these fields."""
+
+        def request() -> list[Any]:
             listed = self._clients.get().list_blobs(
                 self._bucket,
                 prefix=self._prefix,
                 retry=None,
                 timeout=self._timeout,
-                fields="items(name),nextPageToken",
+                fields=f"items({fields}),nextPageToken",
             )
-            return [str(one.name).rpartition("/")[2] for one in listed]
+            return list(listed)
 
-        yield from only_digests(self._call(request))
+        return self._call(request)
 
     def close(self) -> None:
         client = self._clients.take()

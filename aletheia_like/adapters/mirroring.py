@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from aletheia_like.errors import AletheiaError, UnavailableError
-from aletheia_like.ports.blobs import BlobStore, Progress
+from aletheia_like.ports.blobs import BlobStore, Progress, StoredBlob
 from aletheia_like.ports.documents import (
     Create,
     Delete,
@@ -134,6 +134,9 @@ class OfflineBlobStore:
         raise self._away(digest)
 
     def digests(self) -> Iterator[str]:
+        return iter(())
+
+    def stored(self) -> Iterator[StoredBlob]:
         return iter(())
 
     def close(self) -> None:

@@ -26,6 +26,7 @@ from aletheia_like.ports.blobs import (
     BlobStore,
     FileState,
     Progress,
+    StoredBlob,
     TakesHashed,
     upload_hashed,
 )
@@ -260,6 +261,9 @@ class RetryingBlobStore:
 
     def digests(self) -> Iterator[str]:
         yield from self._patience.persist(lambda: list(self._inner.digests()))
+
+    def stored(self) -> Iterator[StoredBlob]:
+        yield from self._patience.persist(lambda: list(self._inner.stored()))
 
     def close(self) -> None:
         self._inner.close()

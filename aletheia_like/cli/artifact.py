@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from aletheia_like.cli.deletion import delete_artifact, restore_artifact
 from aletheia_like.cli.lineage import print_lineage
 from aletheia_like.cli.naming import named_run
 from aletheia_like.cli.output import (
@@ -52,6 +53,10 @@ def artifact() -> None:
 
     --repo or --experiment says where they are.
     """
+
+
+artifact.add_command(delete_artifact)
+artifact.add_command(restore_artifact)
 
 
 @artifact.command("ls")

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from aletheia_like.cli.deletion import delete_dataset, restore_dataset
 from aletheia_like.cli.output import (
     counted,
     print_json,
@@ -23,6 +24,10 @@ from aletheia_like.metastore.datasets import DatasetVersion
 @click.group()
 def data() -> None:
     """Add, get, list and compare data sets."""
+
+
+data.add_command(delete_dataset)
+data.add_command(restore_dataset)
 
 
 @data.command()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from aletheia_like.metastore.derivation import parents_of
 from aletheia_like.metastore.finding import with_aliases
 from aletheia_like.metastore.keeping import USED
+from aletheia_like.metastore.marks import kept
 from aletheia_like.metastore.saving import ORIGIN, generation_of
 from aletheia_like.metastore.session import Session
 from aletheia_like.model import paths
@@ -73,7 +74,7 @@ def lineage_of_run(run: Run) -> Node:
     children = session.documents.query(
         Query(paths.runs(experiment), (Filter(("parent",), "==", run.id),))
     )
-    down += [_run_node(_record(one)) for one in children]
+    down += [_run_node(_record(one)) for one in kept(children)]
     return _run_node(run.record, status=run.status, up=_of_run(session, run.record), down=down)
 
 
@@ -177,7 +178,7 @@ def _run_node(
 ) -> Node:
     git = run.git
     details = {
-        "status": status or run.status,
+        "status": "deleted" if run.deleted_at else status or run.status,
         "commit": git.commit if git else None,
         "dirty": git.dirty or None if git else None,
         "metrics": dict(run.metrics) or None,
@@ -188,7 +189,8 @@ def _run_node(
 def _versions_of_run(session: Session, owner_path: str, run: RunRecord) -> list[VersionRecord]:
     """Return the versions of a name that a run made, oldest first."""
     query = Query(paths.versions(owner_path), (Filter(("run",), "==", run.id),))
-    found = [version_record(one.path, one.fields) for one in session.documents.query(query)]
+    documents = kept(session.documents.query(query))
+    found = [version_record(one.path, one.fields) for one in documents]
     mine = [one for one in found if (one.project, one.experiment) == (run.project, run.experiment)]
     return sorted(mine, key=lambda one: one.version)
 

@@ -23,6 +23,7 @@ from aletheia_like.metastore.datasets import (
 )
 from aletheia_like.metastore.derivation import with_source
 from aletheia_like.metastore.experiment import Experiment, open_experiment
+from aletheia_like.metastore.marks import check_kept, is_deleted, kept
 from aletheia_like.metastore.rows import Rows
 from aletheia_like.metastore.searching import find_runs, understood
 from aletheia_like.metastore.session import Session
@@ -123,15 +124,18 @@ class OpenMetastore:
             known = f"there are {', '.join(names)}" if names else "there are none yet"
             message = f"no experiment {name!r} in project {self.project!r}: {known}"
             raise NotFoundError(message)
+        check_kept(document, f"experiment {name!r}", f"ms.restore_experiment({name!r})")
         return Experiment(self._session, document, writable=False)
 
-    def experiments(self, *, debug: bool = False) -> list[Experiment]:
+    def experiments(self, *, debug: bool = False, deleted: bool = False) -> list[Experiment]:
         """Return the project's experiments for reading, sorted by name; one read each.
 
         Args:
             debug: Show experiments for trials too.
+            deleted: Show those that were deleted and can be restored, too.
         """
-        found = self._session.documents.query(Query(paths.experiments(self._session.project_path)))
+        query = Query(paths.experiments(self._session.project_path))
+        found = kept(self._session.documents.query(query), deleted=deleted)
         opened = [Experiment(self._session, one, writable=False) for one in found]
         return [one for one in opened if debug or not one.debug]
 
@@ -147,7 +151,8 @@ class OpenMetastore:
             path = paths.experiment(self._session.project_path, name)
         except InvalidValueError:
             return False
-        return self._session.documents.get(path) is not None
+        document = self._session.documents.get(path)
+        return document is not None and not is_deleted(document.fields)
 
     def runs(
         self,
@@ -156,6 +161,7 @@ class OpenMetastore:
         limit: int | None = None,
         *,
         debug: bool = False,
+        deleted: bool = False,
     ) -> Runs:
         """Return runs of all experiments; see `Experiment.runs`.
 
@@ -164,12 +170,13 @@ class OpenMetastore:
             order_by: A column such as `metrics.acc`, `-metrics.acc` for the greatest first.
             limit: At most so many.
             debug: Whether trial runs, and experiments for trials, are shown.
+            deleted: Show what was deleted and can be restored, too.
 
         Raises:
             InvalidValueError: The condition cannot be read, or names what no run has.
         """
-        asked = understood(where, order_by, limit, debug=debug)
-        experiments = self.experiments(debug=debug)
+        asked = understood(where, order_by, limit, debug=debug, deleted=deleted)
+        experiments = self.experiments(debug=debug, deleted=deleted)
         collections = [paths.runs(one.path) for one in experiments]
         return find_runs(self._session, collections, asked)
 

@@ -7,32 +7,50 @@ on the blob.
 from __future__ import annotations
 
 import contextlib
+import logging
 import mimetypes
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 
 from aletheia_like.capture.files import Seen, digests_of
-from aletheia_like.errors import AlreadyExistsError, NotFoundError, UnavailableError
-from aletheia_like.metastore.progress import transferring
-from aletheia_like.metastore.session import Session
+from aletheia_like.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    NotFoundError,
+    UnavailableError,
+)
+from aletheia_like.metastore.progress import Transfer, transferring
+from aletheia_like.metastore.renewing import RENEWED, SWEPT_BY, is_known, look
+from aletheia_like.metastore.session import Session, new_token
 from aletheia_like.model import paths
 from aletheia_like.model.codec import SCHEMA_VERSION
 from aletheia_like.model.digests import digest_bytes
-from aletheia_like.model.values import LongText, Value
-from aletheia_like.ports.blobs import Progress, is_near, upload_hashed
-from aletheia_like.ports.documents import Create
+from aletheia_like.model.values import FieldPath, LongText, Value
+from aletheia_like.ports.blobs import is_near, upload_hashed
+from aletheia_like.ports.documents import (
+    REMOVE,
+    Create,
+    Document,
+    Removal,
+    Update,
+    Write,
+)
+
+_log = logging.getLogger("aletheia")
 
 _REMOTE_UPLOADS = (16, 1)
 _LOCAL_UPLOADS = (2, 64)
 """Threads, and files that one of them takes at once: a disk is faster than handing over."""
 
-_READ_BATCH = 300
 _WRITE_BATCH = 400
+_GROUP_BYTES = 4 << 30
+_LOOKS = 3
 _HEAD_CHARACTERS = 200
 
 LONG_TEXT_BYTES = 16_384
@@ -68,26 +86,65 @@ def store_files(session: Session, files: Iterable[LocalFile], what: str) -> int:
         SettingsError: The store has no place for bytes.
         UnavailableError: The store is away.
     """
-    wanted = {file.digest: file for file in files if file.digest not in session.known_files}
-    missing = _not_indexed(session, wanted)
+    wanted = {file.digest: file for file in files if not is_known(session, file.digest)}
+    size = 0
+    for _ in range(_LOOKS if wanted else 0):
+        begun = time.monotonic()
+        size += _store(session, wanted, what)
+        session.known_files.update(dict.fromkeys(wanted, begun))
+        if time.monotonic() - begun < session.renew_seconds:
+            break
+        # It took so long that what was there at first may have been collected.
+        _log.info("storing %s took long: looking again", what)
+    return size
+
+
+def _store(session: Session, wanted: Mapping[str, LocalFile], what: str) -> int:
+    looked = look(session, wanted)
+    missing = [wanted[digest] for digest in wanted if digest in looked.missing]
     size = sum(file.size for file in missing)
     with transferring(
         f"storing {what}", size=size, files=len(missing), show=session.settings.progress
     ) as transfer:
-        _upload(session, missing, _beating(session, transfer.add), transfer.finish)
-    _index(session, missing)
-    session.known_files.update(wanted)
+        for group in _groups(missing):
+            _store_missing(session, group, looked.left, _beating(session, transfer))
     return size
 
 
-def _beating(session: Session, progress: Progress) -> Progress:
+def _store_missing(
+    session: Session,
+    files: Sequence[LocalFile],
+    left: Mapping[str, Document],
+    transfer: Transfer,
+) -> None:
+    """Upload files and index them, again as long as somebody interferes."""
+    while files:
+        begun = time.monotonic()
+        was_there = _upload(session, files, transfer)
+        if not _index(session, files, left):
+            # Somebody stored, or collected, some of the same content meanwhile.
+            looked = look(session, [file.digest for file in files])
+            files = [file for file in files if file.digest in looked.missing]
+            left = looked.left
+            continue
+        # Nobody can collect them from now on, but perhaps somebody just has: bytes that were
+        # there before their index document, and those that were stored long before.
+        if time.monotonic() - begun > session.renew_seconds:
+            was_there = list(files)
+        lost = [file for file in was_there if not session.blobs.exists(file.digest)]
+        if lost:
+            _upload(session, lost, transfer)
+        return
+
+
+def _beating(session: Session, transfer: Transfer) -> Transfer:
     """Return what also keeps runs alive: whoever transfers may be who sends their heartbeats."""
 
     def told(count: int) -> None:
-        progress(count)
+        transfer.add(count)
         session.recorder.beat()
 
-    return told
+    return Transfer(told, transfer.finished)
 
 
 def store_bytes(session: Session, data: bytes, name: str) -> str:
@@ -96,7 +153,7 @@ def store_bytes(session: Session, data: bytes, name: str) -> str:
     If the store is away they wait in the spool.
     """
     digest = digest_bytes(data)
-    if digest in session.known_files:
+    if is_known(session, digest):
         return digest
     with tempfile.TemporaryDirectory(prefix="aletheia-") as folder:
         path = Path(folder) / name
@@ -108,44 +165,36 @@ def store_bytes(session: Session, data: bytes, name: str) -> str:
     return digest
 
 
-def _not_indexed(session: Session, wanted: dict[str, LocalFile]) -> list[LocalFile]:
-    missing: list[LocalFile] = []
-    for batch in _batches(list(wanted.values()), _READ_BATCH):
-        found = session.documents.get_many([paths.file(file.digest) for file in batch])
-        missing += [file for file, document in zip(batch, found, strict=True) if document is None]
-    return missing
+def _upload(session: Session, files: Sequence[LocalFile], transfer: Transfer) -> list[LocalFile]:
+    """Upload files; return those whose bytes were there already."""
 
-
-def _upload(
-    session: Session, files: Sequence[LocalFile], progress: Progress, finish: Callable[[], None]
-) -> None:
-    def upload(some: Sequence[LocalFile]) -> None:
-        for one in some:
-            _upload_one(session, one, progress)
-            finish()
+    def upload(some: Sequence[LocalFile]) -> list[LocalFile]:
+        return [one for one in some if not _upload_one(session, one, transfer)]
 
     near = is_near(session.blobs_url)
     threads, portion = _LOCAL_UPLOADS if near else _REMOTE_UPLOADS
     if len(files) <= portion or _is_ending():
-        upload(files)
-        return
+        return upload(files)
+    portions = [files[start : start + portion] for start in range(0, len(files), portion)]
     with ThreadPoolExecutor(threads, thread_name_prefix="aletheia-upload") as pool:
         # Each in a copy of this context, so that it is counted for the same run.
-        done = [pool.submit(copy_context().run, upload, some) for some in _batches(files, portion)]
+        done = [pool.submit(copy_context().run, upload, some) for some in portions]
         try:
-            for future in done:
-                future.result()
+            return [one for future in done for one in future.result()]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _upload_one(session: Session, file: LocalFile, progress: Progress) -> None:
-    seen = file.seen
+def _upload_one(session: Session, file: LocalFile, transfer: Transfer) -> bool:
+    """Upload a file; return whether its bytes were new."""
+    blobs, seen = session.blobs, file.seen
     if seen is None or not seen.settled or seen.digest != file.digest:
-        session.blobs.upload(file.digest, file.path, progress)
+        is_new = blobs.upload(file.digest, file.path, transfer.add)
     else:
-        upload_hashed(session.blobs, file.digest, file.path, seen.state, progress)
+        is_new = upload_hashed(blobs, file.digest, file.path, seen.state, transfer.add)
+    transfer.finish()
+    return is_new
 
 
 def _is_ending() -> bool:
@@ -153,15 +202,22 @@ def _is_ending() -> bool:
     return not threading.main_thread().is_alive()
 
 
-def _index(session: Session, files: Sequence[LocalFile]) -> None:
-    for batch in _batches(files, _WRITE_BATCH):
-        try:
-            session.documents.apply(
-                [Create(paths.file(file.digest), _index_fields(session, file)) for file in batch]
-            )
-        except AlreadyExistsError:
-            # Somebody stored some of the same content meanwhile: add what is still missing.
-            _index(session, _not_indexed(session, {file.digest: file for file in batch}))
+def _index(session: Session, files: Sequence[LocalFile], left: Mapping[str, Document]) -> bool:
+    """Create index documents, or take over what a collection left; False if one is there."""
+    writes: list[Write] = []
+    for file in files:
+        path, earlier = paths.file(file.digest), left.get(file.digest)
+        if earlier is None:
+            writes.append(Create(path, _index_fields(session, file)))
+        else:
+            changes: dict[FieldPath, Value | Removal] = {(SWEPT_BY,): REMOVE}
+            changes[RENEWED,] = new_token()
+            writes.append(Update(path, changes, earlier.revision))
+    try:
+        session.documents.apply(writes)
+    except (AlreadyExistsError, ConflictError):
+        return False
+    return True
 
 
 def _index_fields(session: Session, file: LocalFile) -> dict[str, Value]:
@@ -181,8 +237,18 @@ def _crc32c(path: Path) -> str:
         return digests_of(stream)[1]
 
 
-def _batches(items: Sequence[LocalFile], size: int) -> Iterable[Sequence[LocalFile]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
+def _groups(files: Sequence[LocalFile]) -> Iterator[list[LocalFile]]:
+    """Yield files in parts that are stored soon after each other, and indexed at once."""
+    group: list[LocalFile] = []
+    size = 0
+    for file in files:
+        if len(group) == _WRITE_BATCH or (group and size + file.size > _GROUP_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(file)
+        size += file.size
+    if group:
+        yield group
 
 
 def shorten(session: Session, value: Value) -> Value:

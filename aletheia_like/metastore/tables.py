@@ -217,6 +217,8 @@ def run_row(record: RunRecord) -> dict[str, Any]:
     if isinstance(record.hyper_params, Mapping):
         row |= flattened(record.hyper_params, "hyper_params.")
     row |= flattened(record.metrics, "metrics.")
+    if record.deleted_at is not None:
+        row["deleted_at"] = record.deleted_at
     row |= record.extra
     return row
 

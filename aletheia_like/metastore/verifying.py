@@ -131,7 +131,11 @@ class _Check:
         experiment_path = path.rpartition("/runs/")[0]
         for name, made in record.artifacts.items():
             owner = paths.artifact(experiment_path, name)
-            own = [one for one in list_versions(self._session, owner) if one.run == record.id]
+            own = [
+                one
+                for one in list_versions(self._session, owner, deleted=True)
+                if one.run == record.id
+            ]
             if made.version not in [one.version for one in own]:
                 self._gone(f"artifact {name}@{made.version}")
             for one in own:

@@ -20,6 +20,7 @@ from aletheia_like.errors import (
     InvalidValueError,
     NotFoundError,
 )
+from aletheia_like.metastore.marks import check_kept, kept
 from aletheia_like.metastore.session import Session, author, new_token
 from aletheia_like.metastore.storing import LocalFile, store_bytes, store_files
 from aletheia_like.model import paths
@@ -76,16 +77,19 @@ def store_tree(
         session: Where to.
         tree: What.
         what: Named beside the progress bar.
-        newest: A version in the store. If it has this content, all is there; otherwise its list
-            tells which of many files are, for one read instead of a read for each.
+        newest: A version in the store, not deleted. If it has this content, all is there;
+            otherwise its list tells which of many files are, for one read instead of a read for
+            each. Only for `publish`, with the name's document that tells it: that refuses if the
+            version was deleted meanwhile, so a collection cannot have come in between.
         media_type: Of its files, if their names do not tell.
     """
-    if newest is not None and newest.uploaded:
-        if _content(newest) == (tree.kind, tree.digest):
-            return newest.manifest
-        if len(tree.manifest) > _MANY_FILES:
-            _learn_files(session, newest)
-    store_files(session, local_files(tree, media_type), what)
+    if newest is not None and newest.uploaded and _content(newest) == (tree.kind, tree.digest):
+        return newest.manifest
+    files = local_files(tree, media_type)
+    if newest is not None and newest.uploaded and len(files) > _MANY_FILES:
+        held = _files_of(session, newest)
+        files = [file for file in files if file.digest not in held]
+    store_files(session, files, what)
     if tree.kind == "file":
         return None
     return store_bytes(session, tree.manifest.to_text().encode(), "manifest.jsonl")
@@ -95,13 +99,14 @@ def _content(record: VersionRecord) -> tuple[str, str | None]:
     return record.kind, record.digest
 
 
-def _learn_files(session: Session, newest: VersionRecord) -> None:
-    """Note that the files of a version are in the store; a list that is gone tells nothing."""
+def _files_of(session: Session, newest: VersionRecord) -> frozenset[str]:
+    """Return the digests of a version's files; none if its list is gone."""
     if newest.manifest is None:
-        return
+        return frozenset()
     with contextlib.suppress(NotFoundError, IntegrityError, InvalidValueError):
         text = session.cache.fetch(newest.manifest).read_text(encoding="utf-8")
-        session.known_files.update(one.digest for one in Manifest.from_text(text))
+        return frozenset(one.digest for one in Manifest.from_text(text))
+    return frozenset()
 
 
 def local_files(tree: FileTree, media_type: str | None = None) -> list[LocalFile]:
@@ -139,10 +144,14 @@ def publish(
     read: list[Document | None] = [owner]
 
     def attempt() -> tuple[VersionRecord, bool]:
-        owner = read.pop() if read else session.documents.get(owner_path)
+        is_first = bool(read)
+        owner = read.pop() if is_first else session.documents.get(owner_path)
         newest = newest_of(owner)
         if newest is not None and same(newest, draft_record):
             return newest, False
+        if not is_first and draft.tree is not None and draft_record.uploaded:
+            # What the newest version vouched for may be gone with it.
+            store_tree(session, draft.tree, draft_record.name, None, draft_record.media_type)
         number = next_number(owner)
         record = replace(draft_record, version=number)
         files = _file_writes(paths.version(owner_path, number), draft.tree)
@@ -186,12 +195,15 @@ def read_version(
     if document is None:
         message = f"no version {version} of {what} {name!r} in project {session.project!r}"
         raise NotFoundError(message)
+    check_kept(document, f"version {version} of {what} {name!r}", "restoring it")
     return version_record(document.path, document.fields)
 
 
-def list_versions(session: Session, owner_path: str) -> list[VersionRecord]:
-    """Return every version of a name, oldest first."""
-    found = session.documents.query(Query(paths.versions(owner_path)))
+def list_versions(
+    session: Session, owner_path: str, *, deleted: bool = False
+) -> list[VersionRecord]:
+    """Return every version of a name, oldest first; `deleted` ones only if they are wanted."""
+    found = kept(session.documents.query(Query(paths.versions(owner_path))), deleted=deleted)
     records = [version_record(one.path, one.fields) for one in found]
     return sorted(records, key=lambda record: record.version)
 

@@ -39,6 +39,7 @@ class ExperimentRecord:
     Attributes:
         name: What people call it.
         next_run_number: The number that the next run gets.
+        deleted_at: Since when it is only kept to be restored.
         extra: Fields set as attributes or by hand.
     """
 
@@ -51,6 +52,8 @@ class ExperimentRecord:
     created_at: dt.datetime | None = None
     created_by: str | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    deleted_at: dt.datetime | None = None
+    deleted_by: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -183,6 +186,7 @@ class RunRecord:
         stop_requested: Who asked it to stop, when and why.
         rows_at: When rows were added or changed after its end.
         updated_at: When the document last changed, by the store's clock.
+        deleted_at: Since when it is only kept to be restored.
         extra: Free fields.
     """
 
@@ -220,6 +224,8 @@ class RunRecord:
     rows_at: dt.datetime | None = None
     error: ErrorInfo | None = None
     updated_at: dt.datetime | None = None
+    deleted_at: dt.datetime | None = None
+    deleted_by: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -251,6 +257,7 @@ class VersionRecord:
         libraries: Versions of Python and of what the handler used, by distribution.
         project, experiment, run, commit: What made it.
         expires_at: From when on it is found only by its number, alias or exact date.
+        deleted_at: Since when it is only kept to be restored.
     """
 
     name: str
@@ -283,6 +290,8 @@ class VersionRecord:
     created_at: dt.datetime | None = None
     created_by: str | None = None
     expires_at: dt.datetime | None = None
+    deleted_at: dt.datetime | None = None
+    deleted_by: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -11,8 +11,10 @@ Every implementation passes `aletheia_like.testing.blobs.BlobStoreSuite`; the co
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
@@ -37,6 +39,21 @@ def file_state(status: os.stat_result) -> FileState:
         status.st_ctime_ns,
         status.st_dev,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """A blob as it is listed.
+
+    Attributes:
+        digest: Its sha-256.
+        size: Its bytes.
+        stored_at: Since when it is whole, by the store's clock; None if the store does not tell.
+    """
+
+    digest: str
+    size: int
+    stored_at: dt.datetime | None
 
 
 class BlobStore(Protocol):
@@ -81,6 +98,10 @@ class BlobStore(Protocol):
 
     def digests(self) -> Iterator[str]:
         """Yield every blob's digest, in no particular order."""
+        ...
+
+    def stored(self) -> Iterator[StoredBlob]:
+        """Yield every blob with its size and since when it is here, in no particular order."""
         ...
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from aletheia_like.metastore.marks import kept
 from aletheia_like.metastore.session import Session
 from aletheia_like.model import paths
 from aletheia_like.model.values import Value
@@ -140,7 +141,7 @@ class StoreSource:
         return None if found is None else self._entry(found)
 
     def collection(self, path: str) -> Iterator[Entry]:
-        return map(self._entry, self._session.documents.query(Query(self._below + path)))
+        return map(self._entry, kept(self._session.documents.query(Query(self._below + path))))
 
     def blobs(self, digests: Iterable[str]) -> dict[str, Blob]:
         wanted = list(dict.fromkeys(digests))
