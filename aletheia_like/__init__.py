@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from aletheia_like.metastore.experiment import Experiment
     from aletheia_like.metastore.rows import Rows
     from aletheia_like.metastore.run import Run
+    from aletheia_like.series.schema import Schema
 
 __all__ = [
     "AccessDeniedError",
@@ -68,6 +69,7 @@ __all__ = [
     "Rows",
     "Run",
     "RunStateError",
+    "Schema",
     "SettingsError",
     "UnavailableError",
     "UntrustedArtifactError",
@@ -103,6 +105,7 @@ _HOMES = {
     ),
     "Metastore": "aletheia_like.connect",
     "Run": "aletheia_like.metastore.run",
+    "Schema": "aletheia_like.series.schema",
     "__version__": "aletheia_like.version",
 }
 

@@ -33,12 +33,12 @@ from aletheia_like.settings import (
     parse_blobs_url,
     parse_url,
 )
-from aletheia_like.transfer.moving import MovingMetastore
+from aletheia_like.series.opening import SeriesMetastore
 
 _log = logging.getLogger("aletheia")
 
 
-class Metastore(MovingMetastore):
+class Metastore(SeriesMetastore):
     """A project in the metastore that arguments, environment and configuration name.
 
     Nothing is read or written, and no network is touched, before the first use.
