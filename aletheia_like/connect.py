@@ -24,6 +24,7 @@ from aletheia_like.ports.blobs import BlobStore
 from aletheia_like.ports.documents import DocumentStore
 from aletheia_like.ports.usage import Usage
 from aletheia_like.recorder import Recorder
+from aletheia_like.series.opening import SeriesMetastore
 from aletheia_like.settings import (
     EmbeddedUrl,
     FirestoreUrl,
@@ -33,7 +34,6 @@ from aletheia_like.settings import (
     parse_blobs_url,
     parse_url,
 )
-from aletheia_like.series.opening import SeriesMetastore
 
 _log = logging.getLogger("aletheia")
 

@@ -19,6 +19,8 @@ Columns = dict[str, Array]
 _TRUE = frozenset({"true", "yes", "1"})
 _FALSE = frozenset({"false", "no", "0"})
 _NAT = np.datetime64("NaT", "ns")
+_EARLIEST, _LATEST = np.datetime64("1677-09-22", "D"), np.datetime64("2262-04-11", "D")
+_MICROSECONDS = len("2020-01-02T03:04:05.123456")
 
 
 def columns_of(data: Any) -> dict[str, Any]:
@@ -196,6 +198,17 @@ def sort_keys(schema: Schema, columns: Columns) -> Columns:
     return {name: column[kept] for name, column in columns.items()}
 
 
+def join(parts: Sequence[Array]) -> Array:
+    """Return columns of one type after each other."""
+    if len(parts) == 1:
+        return parts[0]
+    if isinstance(parts[-1], np.ma.MaskedArray):
+        joiner: Any = np.ma.concatenate
+        whole: Array = joiner(parts)
+        return whole
+    return np.concatenate(parts)
+
+
 def _order(arrays: Sequence[Array], count: int) -> Array:
     """Return the stable order of rows by several columns, text too."""
     order = np.arange(count)
@@ -266,7 +279,7 @@ def _floats(column: Column, given: Any) -> Array:
 def _float(column: Column, row: int, value: Any) -> float:
     if _is_absent(value) or (isinstance(value, str) and not value.strip()):
         return math.nan
-    if isinstance(value, bool | np.bool_) or isinstance(value, dt.date):
+    if isinstance(value, bool | np.bool_ | dt.date):
         raise _refuse(column, row, value)
     try:
         return float(value)
@@ -290,7 +303,7 @@ def _whole(column: Column, given: Any) -> Array:
 
 
 def _int(column: Column, row: int, value: Any) -> int:
-    if isinstance(value, bool | np.bool_) or isinstance(value, dt.date):
+    if isinstance(value, bool | np.bool_ | dt.date):
         raise _refuse(column, row, value)
     try:
         number = int(value)
@@ -348,9 +361,12 @@ def _check_encodable(column: Column, row: int, value: str) -> None:
 
 
 def _timestamps(column: Column, given: Any) -> Array:
+    if _is_aware(given):
+        index = import_extra("pandas", None).DatetimeIndex(given)
+        return _nanoseconds(column, index.tz_convert("UTC").tz_localize(None).to_numpy())
     array = _array(given)
     if array is not None and array.dtype.kind == "M":
-        if column.zone is None or _is_aware(given):
+        if column.zone is None:
             return _nanoseconds(column, array)
         given = array
     elif array is not None:
@@ -358,7 +374,7 @@ def _timestamps(column: Column, given: Any) -> Array:
     return _parsed(column, given)
 
 
-_HINT = ": write text in ISO 8601, datetimes or numpy.datetime64"
+_HINT = ": write text in ISO 8601, datetimes or numpy.datetime64, from 1678 to 2262"
 
 
 def _is_aware(given: Any) -> bool:
@@ -366,13 +382,12 @@ def _is_aware(given: Any) -> bool:
 
 
 def _nanoseconds(column: Column, array: Array) -> Array:
-    values = array.astype("M8[ns]")
-    wrong = values.astype(array.dtype) != array
-    wrong &= ~np.isnat(array)
-    if bool(wrong.any()):
-        row = int(np.argmax(wrong))
-        raise _refuse(column, row, array[row], " between the years 1678 and 2262")
-    return np.ascontiguousarray(values).view("<M8[ns]")
+    if array.dtype != DTYPES["timestamp"]:
+        wrong: Array = (array < _EARLIEST) | (array > _LATEST)
+        if bool(wrong.any()):
+            row = int(np.argmax(wrong))
+            raise _refuse(column, row, array[row], " between the years 1678 and 2262")
+    return np.ascontiguousarray(array.astype(DTYPES["timestamp"]))
 
 
 def _parsed(column: Column, given: Any) -> Array:
@@ -381,8 +396,7 @@ def _parsed(column: Column, given: Any) -> Array:
     if quick is not None:
         return quick
     pandas = import_extra("pandas", None)
-    listed = given if isinstance(given, np.ndarray) else _listed(given)
-    listed = list(getattr(given, "array", listed)) if _is_aware(given) else list(listed)
+    listed = list(given) if isinstance(given, np.ndarray) else _listed(given)
     values: Array = np.empty(len(listed), "M8[ns]")
     for row, value in enumerate(listed):
         if (
@@ -411,6 +425,7 @@ def _quickly_parsed(column: Column, given: Any) -> Array | None:
     listed = _listed(given) if not isinstance(given, np.ndarray) else given.tolist()
     if column.zone is not None or not all(
         isinstance(one, str)
+        and len(one) <= _MICROSECONDS
         and one[:1].isdigit()
         and one[-1].isdigit()
         and "+" not in one

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from aletheia_like.errors import AlreadyExistsError, ConflictError, IntegrityError, NotFoundError
 from aletheia_like.metastore.session import Session, author
 from aletheia_like.model.digests import digest_bytes
+from aletheia_like.model.values import FieldPath, Value
 from aletheia_like.ports.documents import (
     MAX_WRITES,
     Create,
@@ -23,6 +24,7 @@ from aletheia_like.ports.documents import (
     Filter,
     Order,
     Query,
+    Removal,
     Update,
     Write,
 )
@@ -128,7 +130,6 @@ class Changelog:
     def _read_head(self) -> int:
         document = self.session.documents.get(self.path)
         if document is None:
-            self._head = None
             message = (
                 f"no collection {self.label!r} in project {self.session.project!r}: "
                 "create_collection makes one"
@@ -179,15 +180,17 @@ class Changelog:
 
     def _add(self, one: Revision) -> None:
         newest = self.history.newest
-        if self.history.add(one) and self._state is not None:
-            if not one.is_folded and one.parents == ((newest,) if newest else ()):
-                if self._state[0] == newest and (newest is None or one.id > newest):
-                    for op in one.ops:
-                        self._state[1].add(op)
-                    self._state = (one.id, self._state[1])
-        elif one.is_folded:
-            self._state = None
+        is_new = self.history.add(one)
         self._last_stamp = max(self._last_stamp, one.stamp)
+        if self._state is None or not (is_new or one.is_folded):
+            return
+        follows = one.parents == ((newest,) if newest else ())
+        if one.is_folded or not follows or self._state[0] != newest or one.id < (newest or ""):
+            self._state = None
+            return
+        for op in one.ops:
+            self._state[1].add(op)
+        self._state = (one.id, self._state[1])
 
     def now(self) -> dt.datetime:
         """Return the time by the store's clock, as far as it is known."""
@@ -337,7 +340,9 @@ class Changelog:
         fields["changes"] = int(fields.get("changes", 0)) + 1
         if epoch:
             fields["epoch"] = int(fields.get("epoch", 0)) + 1
-        changes = {(key,): fields[key] for key in ("arrivals", "changes", "epoch")}
+        changes: dict[FieldPath, Value | Removal] = {
+            (key,): fields[key] for key in ("arrivals", "changes", "epoch")
+        }
         revisions = self.session.documents.apply(
             [Update(self.path, changes, head.revision), *writes]
         )

@@ -41,6 +41,7 @@ _SAMPLE = 4_096
 _WORTH = 0.95
 _DIGITS = (0, 1, 2, 3, 4, 6)
 _EXACT = 2.0**53
+_MOST_VALUES = 1 << 20
 
 
 def encode(values: Array, base: Base) -> bytes:
@@ -53,7 +54,7 @@ def encode(values: Array, base: Base) -> bytes:
     if base == "str":
         return _encode_text(values)
     mask = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
-    plain = np.ascontiguousarray(values.filled(0) if mask is not None else values)
+    plain = np.ascontiguousarray(np.ma.filled(values, 0) if mask is not None else values)
     form = _PLAIN if plain.nbytes <= _PLAIN_BYTES else _PLANES
     head = _HEADER.pack(
         _MAGIC, _CODES[base], form | (_NULLABLE if mask is not None else 0), len(plain)
@@ -74,8 +75,12 @@ def decode(data: bytes, base: Base) -> Array:
         IntegrityError: These are no bytes of such a column.
     """
     if base == "str":
-        return _guarded(_decode_text, data)
+        text: Array = _guarded(_decode_text, data)
+        return text
     count = count_of(data)
+    if count > len(data) * _MOST_VALUES:
+        message = f"{len(data)} bytes cannot be a column of {count} values"
+        raise IntegrityError(message)
     out: Array = np.empty(count, DTYPES[base])
     mask = decode_into(data, base, out)
     return out if mask is None else np.ma.MaskedArray(out, mask)
@@ -87,7 +92,8 @@ def decode_into(data: bytes, base: Base, out: Array) -> Array | None:
     Raises:
         IntegrityError: These are no bytes of such a column, or of another length.
     """
-    return _guarded(_decode_numbers, data, base, out)
+    mask: Array | None = _guarded(_decode_numbers, data, base, out)
+    return mask
 
 
 def _guarded(action: Any, data: bytes, *arguments: Any) -> Any:
@@ -224,12 +230,18 @@ def _unpack_planes(view: memoryview, octets: Array, width: int) -> None:
             octets[:, number] = 0
             continue
         if kind == _ZSTD:
-            plain: Any = zstandard.ZstdDecompressor().decompress(
-                body, max_output_size=max(1, len(octets))
-            )
+            plain: Any = _unpacked(body, len(octets))
         else:
             plain = body
         octets[:, number] = np.frombuffer(plain, np.uint8)
+
+
+def _unpacked(data: Any, size: int) -> bytes:
+    """Return what zstd packed, if it is of this size."""
+    if zstandard.frame_content_size(data) != size:
+        message = f"{size} bytes were expected"
+        raise ValueError(message)
+    return zstandard.ZstdDecompressor().decompress(data)
 
 
 def _encode_mask(mask: Array) -> bytes:
@@ -239,9 +251,7 @@ def _encode_mask(mask: Array) -> bytes:
 
 def _decode_mask(view: memoryview, count: int) -> tuple[Array, memoryview]:
     (size,) = struct.unpack_from("<I", view)
-    packed = zstandard.ZstdDecompressor().decompress(
-        view[4 : 4 + size], max_output_size=count // 8 + 1
-    )
+    packed = _unpacked(view[4 : 4 + size], -(-count // 8))
     mask = np.unpackbits(np.frombuffer(packed, np.uint8), count=count).astype(bool)
     return mask, view[4 + size :]
 
@@ -271,7 +281,7 @@ def _decode_text(data: bytes) -> Array:
     lengths = decode(data[start : start + sizes], "int").tolist()
     text = data[start + sizes :]
     if is_long:
-        text = zstandard.ZstdDecompressor().decompress(text, max_output_size=max(1, length))
+        text = _unpacked(text, length)
     out: Array = np.empty(count, object)
     place = 0
     for number, size in enumerate(lengths):

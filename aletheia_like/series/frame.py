@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -10,8 +11,8 @@ from typing import IO, Any
 import numpy as np
 
 from aletheia_like.metastore.tables import import_extra
-from aletheia_like.series.casting import Columns
-from aletheia_like.series.encoding import DTYPES, Array
+from aletheia_like.series.casting import Columns, absent
+from aletheia_like.series.encoding import Array
 from aletheia_like.series.schema import Column, Schema
 
 
@@ -76,10 +77,10 @@ class Frame:
                 series = polars.Series(name, _plain(column))
                 if one.zone:
                     series = series.dt.replace_time_zone("UTC").dt.convert_time_zone(one.zone)
-            elif isinstance(column, np.ma.MaskedArray):
-                series = polars.Series(name, column.tolist(), kinds[one.base])
+            elif one.base in kinds and not isinstance(column, np.ma.MaskedArray):
+                series = polars.Series(name, column, kinds[one.base])
             else:
-                series = polars.Series(name, column, kinds.get(one.base, polars.String))
+                series = polars.Series(name, column.tolist(), kinds.get(one.base, polars.String))
             found.append(series)
         return polars.DataFrame(found)
 
@@ -148,22 +149,21 @@ class Frame:
         column, one = self._columns[name], self._schema[name]
         if one.base == "timestamp":
             if one.zone:
-                moments = self._series(import_extra("pandas", None), name)
-                return [
-                    "" if one_ is None or one_ != one_ else one_.isoformat() for one_ in moments
-                ]
+                pandas = import_extra("pandas", None)
+                moments = self._series(pandas, name)
+                return ["" if pandas.isna(when) else when.isoformat() for when in moments]
             return [_moment_text(text) for text in np.datetime_as_string(column).tolist()]
         if one.base == "str":
             return ["" if value is None else value for value in column.tolist()]
         if one.base == "bool":
             return ["" if v is None else str(v).lower() for v in column.tolist()]
-        return ["" if v is None or v != v else repr(v) for v in column.tolist()]
+        return ["" if v is None or math.isnan(v) else repr(v) for v in column.tolist()]
 
 
 def empty(schema: Schema, names: Sequence[str] | None = None) -> Frame:
     """Return a frame without rows."""
     wanted = schema.names if names is None else names
-    return Frame(schema, {name: np.empty(0, DTYPES[schema[name].base]) for name in wanted})
+    return Frame(schema, {name: absent(schema[name], 0) for name in wanted})
 
 
 def same(left: Array, right: Array) -> bool:

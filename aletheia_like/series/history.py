@@ -104,14 +104,21 @@ class History:
         return found
 
     def missing_parents(self) -> list[str]:
-        """Return the parents that are not here though no base says that they need not be."""
+        """Return the parents that are not here though nothing says that they need not be.
+
+        What is older than a base, or was taken out, may be missing.
+        """
+        newest_base = max((one.id for one in self.revisions.values() if one.is_base), default="")
+        covered = {gone for one in self.revisions.values() for gone in one.covers}
         return sorted(
             {
                 parent
                 for one in self.revisions.values()
-                if not one.is_base
                 for parent in one.parents
                 if parent not in self.revisions
+                and parent not in covered
+                and parent > newest_base
+                and not one.is_base
             }
         )
 
@@ -202,7 +209,7 @@ class State:
         for one in (op.series, op.target):
             self._layers.pop(one, None)
             self._doubtful.discard(one)
-        self._ops[op.target] = self._ops.pop(op.series, None) or []
+        self._ops[op.target] = self._ops.pop(op.series, [])
         self._doubtful.add(op.target)
 
     def labels(self) -> list[str]:
@@ -271,5 +278,5 @@ class _Copied(dict[str, list[Op]]):
     def pop(self, key: str, default: Any = None) -> Any:
         found = self.get(key, default)
         self._gone.add(key)
-        super().pop(key, None)
+        super().pop(key, [])
         return found

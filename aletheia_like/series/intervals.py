@@ -18,8 +18,14 @@ Closed = Literal["left", "right", "both", "neither"]
 T = TypeVar("T")
 
 _CLOSED: Final[dict[str, Closed]] = {
-    **{"left": "left", "right": "right", "both": "both", "neither": "neither"},
-    **{"l": "left", "r": "right", "b": "both", "n": "neither"},
+    "left": "left",
+    "right": "right",
+    "both": "both",
+    "neither": "neither",
+    "l": "left",
+    "r": "right",
+    "b": "both",
+    "n": "neither",
 }
 
 
@@ -31,6 +37,12 @@ class Top:
 
     def __gt__(self, other: object) -> bool:
         return not isinstance(other, Top)
+
+    def __le__(self, other: object) -> bool:
+        return isinstance(other, Top)
+
+    def __ge__(self, other: object) -> bool:
+        return True
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Top)

@@ -83,13 +83,19 @@ def _missing(source: Changelog, target: Changelog) -> list[Revision]:
 
 
 def _snapshots(source: Changelog, target: Changelog) -> list[Revision]:
-    found = []
+    """Return the heads with all that they show; with the history where some of it is there."""
+    known = target.history.revisions.keys()
+    found: list[Revision] = []
+    partly: set[str] = set()
     for id_ in source.history.heads:
-        if id_ not in target.history.revisions:
+        before = source.history.ancestors(id_)
+        if known & before:
+            partly |= before
+        else:
             one = source.history.revisions[id_]
             state = State(source.schema.kind, source.history.operations(id_))
             found.append(folded(one, one.parents, state.needed(), is_base=True))
-    return found
+    return [one for one in _missing(source, target) if one.id in partly] + found
 
 
 def _move_blobs(

@@ -268,9 +268,10 @@ class SeriesMetastore(MovingMetastore):
 
 
 def _with_series(other: OpenMetastore) -> SeriesMetastore:
-    if isinstance(other, SeriesMetastore):
-        return other
-    return SeriesMetastore(other.session)
+    if not isinstance(other, SeriesMetastore):
+        message = f"{other!r} cannot hold series: open it as al.Metastore"
+        raise InvalidValueError(message)
+    return other
 
 
 def _move_all(

@@ -44,7 +44,9 @@ def promote(
         values = {name: row.get(name) for name in metrics}
         if place is not None and any(_is_number(value) for value in values.values()):
             earlier = kept.setdefault(_moment(place) if index == "timestamp" else place, {})
-            earlier |= {name: one for name, one in values.items() if _is_number(one)}
+            for name, one in values.items():
+                if one is not None and _is_number(one):
+                    earlier[name] = float(one)
     schema = Schema({index: _INDEXES[index]} | dict.fromkeys(metrics, "float"))
     places = sorted(kept)
     data: dict[str, Any] = {index: places}

@@ -13,7 +13,7 @@ import numpy as np
 from aletheia_like.errors import IntegrityError
 from aletheia_like.metastore.session import Session
 from aletheia_like.series import columnstore
-from aletheia_like.series.casting import Columns, absent, from_bound, sort_keys
+from aletheia_like.series.casting import Columns, absent, from_bound, join, sort_keys
 from aletheia_like.series.encoding import DTYPES, Array, count_of, decode, decode_into
 from aletheia_like.series.frame import Frame, empty
 from aletheia_like.series.history import State
@@ -115,26 +115,22 @@ class Reader:
         """Return the columns of some slices, one after the other."""
         if not slices:
             return empty(self._schema, names)
-        joined = _joined(slices)
+        together = joined(slices)
         columns = [self._schema[name] for name in names]
-        total = sum(map(len, joined))
+        total = sum(map(len, together))
         if total < _THREADED_ROWS:
-            return Frame(
-                self._schema, {one.name: self._gather(one, joined, total, None) for one in columns}
-            )
+            found = {one.name: self._gather(one, together, total, None) for one in columns}
+            return Frame(self._schema, found)
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="aletheia-columns") as pool:
-            return Frame(
-                self._schema, {one.name: self._gather(one, joined, total, pool) for one in columns}
-            )
+            found = {one.name: self._gather(one, together, total, pool) for one in columns}
+        return Frame(self._schema, found)
 
     def _gather(
         self, column: Column, slices: Sequence[Slice], total: int, pool: ThreadPoolExecutor | None
     ) -> Array:
         if column.base == "str" or column.is_nullable:
             parts = [self._column(one.op, column, one) for one in slices]
-            joiner: Any = np.ma.concatenate if _is_masked(column) else np.concatenate
-            joined: Array = parts[0] if len(parts) == 1 else joiner(parts)
-            return joined
+            return join(parts)
         out: Array = np.empty(total, DTYPES[column.base])
         work = []
         start = 0
@@ -192,7 +188,7 @@ class Reader:
         """
         names = self._schema.names
         writers: list[Op] = []
-        rows: Columns = {name: one for name, one in _no_rows(self._schema).items()}
+        rows = _no_rows(self._schema)
         waiting: list[Columns] = []
         for op in state.ops(label):
             if op.kind == "delete":
@@ -209,12 +205,10 @@ class Reader:
         if not waiting:
             return rows
         parts = [rows, *waiting]
-        joined: Columns = {}
+        together: Columns = {}
         for name in rows:
-            is_masked = name != "" and _is_masked(self._schema[name])
-            joiner: Any = np.ma.concatenate if is_masked else np.concatenate
-            joined[name] = joiner([part[name] for part in parts])
-        return sort_keys(self._schema, joined)
+            together[name] = join([part[name] for part in parts])
+        return sort_keys(self._schema, together)
 
 
 def position(schema: Schema, arrays: Sequence[Array], bound: Bound) -> int:
@@ -256,9 +250,9 @@ def _cut(slices: Iterable[Slice], first: int, last: int) -> list[Slice]:
     return found
 
 
-def _joined(slices: Sequence[Slice]) -> list[Slice]:
+def joined(slices: Sequence[Slice]) -> list[Slice]:
     """Return slices with those together that follow each other in the same columns."""
-    found = [slices[0]]
+    found = list(slices[:1])
     for one in slices[1:]:
         before = found[-1]
         if one.op.columns is before.op.columns and one.first == before.last:
@@ -266,11 +260,6 @@ def _joined(slices: Sequence[Slice]) -> list[Slice]:
         else:
             found.append(one)
     return found
-
-
-def joined(slices: Sequence[Slice]) -> list[Slice]:
-    """Return slices with those together that follow each other in the same columns."""
-    return _joined(slices) if slices else []
 
 
 def _is_masked(column: Column) -> bool:

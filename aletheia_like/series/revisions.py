@@ -94,6 +94,14 @@ class Revision:
         """Bytes of its text and tail."""
         return len(self.text) + len(self.tail)
 
+    @property
+    def rows(self) -> int:
+        """How many rows it writes."""
+        return sum(op.count for op in self.ops)
+
+    def __repr__(self) -> str:
+        return f"<Revision {self.id}>"
+
     @functools.cached_property
     def ops(self) -> tuple[Op, ...]:
         """What it does, in order."""

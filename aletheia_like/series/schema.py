@@ -167,7 +167,7 @@ class Schema:
         return Schema.from_text, (self.text, self._kind)
 
 
-def _pairs(columns: Mapping[str, Any] | str | None) -> Iterable[tuple[str, Any]]:
+def _pairs(columns: Any) -> Iterable[tuple[str, Any]]:
     if columns is None:
         return ()
     if isinstance(columns, Mapping):

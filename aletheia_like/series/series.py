@@ -96,8 +96,8 @@ class Series:
             UnavailableError: The store is away.
         """
         rows = Rows(self.schema, data, start, stop, closed)
-        reader = self._reader
-        return self._collection.carry_out(lambda state: rows.draft(self._label, state, reader))
+        reader, label = self._reader, self._label
+        return self._collection.carry_out(lambda state: rows.draft(label, state, reader))
 
     def update(self, data: Any) -> Revision | None:
         """Replace some columns; the others keep their values.
@@ -111,14 +111,12 @@ class Series:
             InvalidValueError: The index is not that of the rows in its interval, or a column is
                 unknown.
         """
-        schema, reader = self.schema, self._reader
-        given = Rows(_index_schema(schema), data)
-        replaced = _Once(data)
+        schema, reader, label = self.schema, self._reader, self._label
+        where = Rows(_index_schema(schema), data).where
 
         def decide(state: State) -> Draft | None:
-            shown = reader.read(state, self._label, given.where)
-            rows = Rows(schema, updated(schema, shown, replaced.data))
-            return rows.draft(self._label, state, reader)
+            shown = reader.read(state, label, where)
+            return Rows(schema, updated(schema, shown, data)).draft(label, state, reader)
 
         return self._collection.carry_out(decide)
 
@@ -133,14 +131,14 @@ class Series:
             closed: Which ends belong to the range.
         """
         where = range_of(self.schema, start, stop, closed)
-        reader = self._reader
+        reader, label = self._reader, self._label
 
         def decide(state: State) -> Draft | None:
             if where == EVERYTHING:
-                is_there = state.exists(self._label)
+                is_there = state.exists(label)
             else:
-                is_there = reader.count(state, self._label, where) > 0
-            return Draft([Op("delete", self._label, where)]) if is_there else None
+                is_there = reader.count(state, label, where) > 0
+            return Draft([Op("delete", label, where)]) if is_there else None
 
         return self._collection.carry_out(decide)
 
@@ -150,13 +148,13 @@ class Series:
         Raises:
             NotFoundError: There is no such series.
         """
-        target = self._collection.series(label).label
+        target, source = self._collection.series(label).label, self._label
 
         def decide(state: State) -> Draft | None:
-            if not state.exists(self._label):
-                message = f"no series {self._label!r} in collection {self._collection.label!r}"
+            if not state.exists(source):
+                message = f"no series {source!r} in collection {self._collection.label!r}"
                 raise NotFoundError(message)
-            return Draft([Op("rename", self._label, target=target)])
+            return Draft([Op("rename", source, target=target)])
 
         made = None if target == self._label else self._collection.carry_out(decide)
         self._label = target
@@ -364,13 +362,6 @@ class Range:
 
     def __repr__(self) -> str:
         return f"<{self._series!r} from {self._start} to {self._stop}>"
-
-
-class _Once:
-    """Data that can be looked at again: an iterator is read into a list once."""
-
-    def __init__(self, data: Any) -> None:
-        self.data = data
 
 
 def _index_schema(schema: Schema) -> Schema:

@@ -78,10 +78,11 @@ def drop(changelog: Changelog, revision: Any) -> None:
             )
             raise InvalidValueError(message)
         gone = history.revisions[id_]
-        keep = []
-        for one in history.revisions.values():
-            if one.id != id_:
-                keep.append(_adopting(one, gone) if id_ in one.parents else one)
+        keep = [
+            _adopting(one, gone) if id_ in one.parents else one
+            for one in history.revisions.values()
+            if one.id != id_
+        ]
         keep += [one for one in history.folds if one.id != id_ and id_ not in one.parents]
         changelog.rewrite(_unique(keep))
 

@@ -17,6 +17,8 @@ from aletheia_like.series.casting import (
     cast,
     cast_column,
     check_sorted,
+    columns_of,
+    join,
     sort_keys,
 )
 from aletheia_like.series.changelog import Draft
@@ -63,6 +65,10 @@ class Rows:
         columns = cast(schema, data)
         self._schema = schema
         if schema.kind == "kv":
+            if start is not None or stop is not None:
+                message = "a key-value series has no intervals: leave out start and stop"
+                raise InvalidValueError(message)
+            ends = "both"
             columns = sort_keys(schema, columns)
         else:
             check_sorted(schema, columns)
@@ -118,12 +124,7 @@ class Rows:
 
     def _has_keys(self, label: str, state: State, reader: Reader) -> bool:
         shown, _ = reader.keyed(state, label)
-        both = {
-            name: np.ma.concatenate([shown[name], column])
-            if isinstance(column, np.ma.MaskedArray)
-            else np.concatenate([shown[name], column])
-            for name, column in self._columns.items()
-        }
+        both = {name: join([shown[name], column]) for name, column in self._columns.items()}
         merged = sort_keys(self._schema, both)
         before = Frame(self._schema, {name: shown[name] for name in merged})
         return before.equals(Frame(self._schema, merged))
@@ -216,8 +217,6 @@ def updated(schema: Schema, shown: Frame, given: Any) -> Columns:
     Raises:
         InvalidValueError: Inside the interval the index differs, or no column is to change.
     """
-    from aletheia_like.series.casting import columns_of
-
     data = columns_of(given)
     unknown = [name for name in data if name not in schema]
     if unknown:
