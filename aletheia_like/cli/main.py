@@ -38,6 +38,7 @@ _VERBS: Mapping[str, str] = {
     "plot": "aletheia_like.cli.plot:plot",
     "pull": "aletheia_like.cli.transfer:pull",
     "push": "aletheia_like.cli.transfer:push",
+    "series": "aletheia_like.cli.series:series",
     "set": "aletheia_like.cli.change:set_",
     "show": "aletheia_like.cli.browse:show",
     "sql": "aletheia_like.cli.sql:sql",

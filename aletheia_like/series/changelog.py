@@ -29,7 +29,7 @@ from aletheia_like.ports.documents import (
     Write,
 )
 from aletheia_like.series import columnstore
-from aletheia_like.series.clock import moment_of, next_stamp, stamp_of
+from aletheia_like.series.clock import next_stamp
 from aletheia_like.series.documents import (
     INLINE_BYTES,
     Stored,
@@ -40,14 +40,10 @@ from aletheia_like.series.documents import (
     schema_of,
 )
 from aletheia_like.series.history import History, State
-from aletheia_like.series.revisions import Op, Revision, revision
+from aletheia_like.series.packing import LEVEL_PACKS, LONGEST_PACK, PACK_BYTES, PACKED, packable
+from aletheia_like.series.revisions import Op, Revision, form_of, revision
 from aletheia_like.series.schema import Schema
 
-_AHEAD = dt.timedelta(minutes=5)
-_PACKED = 128
-_LEVEL_PACKS = 16
-_PACK_BYTES = 1_500_000
-_LONGEST_PACK = 600_000
 _PART = 200
 _FIELDS_BYTES = 2_000
 
@@ -173,9 +169,9 @@ class Changelog:
 
     def _drop_packed(self, pack: Stored) -> None:
         """Forget the documents that somebody has packed together."""
-        inside = {_key(one) for one in pack.revisions}
+        inside = {form_of(one) for one in pack.revisions}
         for name, one in list(self.stored.items()):
-            if one.level < pack.level and all(_key(inner) in inside for inner in one.revisions):
+            if one.level < pack.level and all(form_of(inner) in inside for inner in one.revisions):
                 del self.stored[name]
 
     def _add(self, one: Revision) -> None:
@@ -305,13 +301,13 @@ class Changelog:
                 continue
             part.append(one)
             size += one.size
-            if size > _PACK_BYTES // 4 or len(part) == _LEVEL_PACKS * _PACKED:
+            if size > PACK_BYTES // 4 or len(part) == LEVEL_PACKS * PACKED:
                 self._add_part(part)
                 part, size = [], 0
         self._add_part(part)
 
     def _add_part(self, part: Sequence[Revision]) -> None:
-        if len(part) < _LEVEL_PACKS:
+        if len(part) < LEVEL_PACKS:
             if part:
                 self.add(part)
             return
@@ -353,7 +349,7 @@ class Changelog:
         """Put many small documents together, if there are many."""
         level = 0
         while True:
-            batch = self._packable(level)
+            batch = packable(self.stored.values(), level)
             if not batch:
                 return
             try:
@@ -364,26 +360,11 @@ class Changelog:
                 return
             level += 1
 
-    def _packable(self, level: int) -> list[Stored]:
-        of_level = [one for one in self.stored.values() if one.level == level]
-        wanted = _PACKED if level == 0 else _LEVEL_PACKS
-        if len(of_level) < wanted:
-            return []
-        of_level = [one for one in of_level if all(r.size < _PACK_BYTES for r in one.revisions)]
-        batch: list[Stored] = []
-        size = 0
-        for one in sorted(of_level, key=lambda one: one.arrival):
-            size += one.size
-            if size > _PACK_BYTES or len(batch) == 2 * _PACKED:
-                break
-            batch.append(one)
-        return batch if len(batch) >= wanted // 2 else []
-
     def _replace(self, batch: Sequence[Stored], level: int) -> None:
         revisions = [one for stored in batch for one in stored.revisions]
         arrival = max(one.arrival for one in batch)
         fields = pack_fields(revisions, self._schema, arrival, level)
-        if len(fields["pack"]) > _LONGEST_PACK:
+        if len(fields["pack"]) > LONGEST_PACK:
             return
         name = f"{revisions[-1].id}-pack{level}-{arrival}"
         writes: list[Write] = [Create(f"{self.collection}/{name}", fields)]
@@ -401,19 +382,19 @@ class Changelog:
             ConflictError: Others changed the collection meanwhile.
         """
         with self._lock:
-            wanted = {_key(one) for one in keep}
+            wanted = {form_of(one) for one in keep}
             gone = [
                 name
                 for name, one in self.stored.items()
-                if not all(_key(inner) in wanted for inner in one.revisions)
+                if not all(form_of(inner) in wanted for inner in one.revisions)
             ]
             there = {
-                _key(inner)
+                form_of(inner)
                 for name, one in self.stored.items()
                 if name not in gone
                 for inner in one.revisions
             }
-            self._store_in_parts([one for one in keep if _key(one) not in there])
+            self._store_in_parts([one for one in keep if form_of(one) not in there])
             for start in range(0, len(gone), MAX_WRITES):
                 names = gone[start : start + MAX_WRITES]
                 self.session.documents.apply(
@@ -430,21 +411,10 @@ class Changelog:
         for one in new:
             part.append(one)
             size += min(one.size, INLINE_BYTES) + _FIELDS_BYTES
-            if len(part) == _PART or size > _PACK_BYTES:
+            if len(part) == _PART or size > PACK_BYTES:
                 self.add(part, epoch=True)
                 part, size = [], 0
         self.add(part, epoch=True)
-
-    def warn_of_future(self, revisions: Iterable[Revision]) -> None:
-        """Warn of revisions that a clock that runs ahead has made."""
-        latest = max((one.id for one in revisions), default=None)
-        if latest is not None and moment_of(stamp_of(latest)) > self.now() + _AHEAD:
-            ahead = moment_of(stamp_of(latest)) - self.now()
-            self.session.warn_once(
-                f"collection {self.label!r}: revision {latest} was made by a clock that is "
-                f"{ahead.total_seconds():.0f} s ahead; writes from here on come after it, but it "
-                "wins over what others wrote at the same time: set that clock"
-            )
 
     def check_whole(self) -> None:
         """Refuse a changelog that lacks revisions that others were made on top of.
@@ -460,8 +430,3 @@ class Changelog:
                 "collection again from a store that has it"
             )
             raise IntegrityError(message)
-
-
-def _key(one: Revision) -> tuple[str, bool, int]:
-    """Return what tells a form of a revision from its others."""
-    return one.id, one.is_folded, hash(one.text)

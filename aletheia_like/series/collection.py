@@ -166,6 +166,12 @@ class Collection:
 
         return trim(self._changelog, before)
 
+    def trimmable(self, before: Any = None) -> int:
+        """Return how many revisions `trim` would forget."""
+        from aletheia_like.series.tidying import to_forget
+
+        return len(to_forget(self._changelog.refresh(), before)[1])
+
     def drop(self, revision: Any) -> None:
         """Take one past revision out of the history; what it wrote and is still shown stays.
 

@@ -144,6 +144,8 @@ class History:
                     known |= {(op.origin, op.place) for op in found}
                     ops = [op for op in ops if (op.origin, op.place) not in known] + found
         if any(one.is_folded for one in ordered) or folds:
+            # Several revisions may carry the same: a rename is not to be done twice.
+            ops = list({(op.origin, op.place, op.where): op for op in ops}.values())
             ops.sort(key=lambda op: (op.origin, op.place, op.where.lo))
         return ops if before is None else [op for op in ops if op.origin < before]
 

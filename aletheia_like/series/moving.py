@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 
 from aletheia_like.errors import AlreadyExistsError, InvalidValueError
@@ -15,6 +16,7 @@ from aletheia_like.transfer.report import Tally
 from aletheia_like.transfer.source import StoreSource
 
 _MOVED = 500
+_AHEAD = dt.timedelta(minutes=5)
 
 
 def move_collection(
@@ -48,7 +50,7 @@ def move_collection(
             _move_blobs(source.session, target.session, part, counted)
             target.add_many(part)
             counted.revisions += len(part)
-        target.warn_of_future(wanted)
+        _warn_of_future(target, wanted)
         return len(wanted)
 
     return target.session.retry(attempt, AlreadyExistsError)
@@ -107,3 +109,15 @@ def _move_blobs(
     mover.move(dict.fromkeys(digests, "column"))
     tally.blobs += mover.moved
     tally.bytes += mover.bytes
+
+
+def _warn_of_future(target: Changelog, revisions: Sequence[Revision]) -> None:
+    """Warn of revisions that a clock that runs ahead has made."""
+    latest = max(revisions, key=lambda one: one.id, default=None)
+    if latest is not None and latest.at > target.now() + _AHEAD:
+        ahead = latest.at - target.now()
+        target.session.warn_once(
+            f"collection {target.label!r}: revision {latest.id} was made by a clock that is "
+            f"{ahead.total_seconds():.0f} s ahead; writes from here on come after it, but it "
+            "wins over what others wrote at the same time: set that clock"
+        )

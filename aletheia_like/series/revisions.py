@@ -151,6 +151,11 @@ def check(one: Revision) -> Revision:
     return one
 
 
+def form_of(one: Revision) -> tuple[str, bool, bool, bytes]:
+    """Return what tells a form of a revision from its others."""
+    return one.id, one.is_folded, one.is_base, one.text
+
+
 def _digest(parents: Sequence[str], text: bytes, tail: bytes) -> str:
     return digest_bytes(b"\n".join([",".join(parents).encode(), text, tail]))
 

@@ -15,7 +15,7 @@ from aletheia_like.series.frame import Frame
 from aletheia_like.series.history import Logged, State
 from aletheia_like.series.intervals import Bound, Interval
 from aletheia_like.series.reading import Reader, Slice, joined
-from aletheia_like.series.revisions import Op, Revision, folded
+from aletheia_like.series.revisions import Op, Revision, folded, form_of
 from aletheia_like.series.schema import Schema
 from aletheia_like.series.series import before_id
 from aletheia_like.series.writing import CHUNK_ROWS, encode_columns, index_row, refs
@@ -27,11 +27,7 @@ def trim(changelog: Changelog, before: Any = None) -> int:
     def attempt() -> int:
         changelog.refresh().check_whole()
         history = changelog.history
-        first = None if before is None else before_id(changelog, before)
-        kept = set(history.heads)
-        if first is not None:
-            kept |= {one for one in history.ids if one >= first}
-        gone = [one for one in history.ids if one not in kept]
+        kept, gone = to_forget(changelog, before)
         if not gone:
             return 0
         lost = set(gone)
@@ -47,6 +43,16 @@ def trim(changelog: Changelog, before: Any = None) -> int:
     return changelog.session.retry(attempt, AlreadyExistsError)
 
 
+def to_forget(changelog: Changelog, before: Any) -> tuple[set[str], list[str]]:
+    """Return which revisions `trim` keeps, and which not."""
+    history = changelog.history
+    kept = set(history.heads)
+    if before is not None:
+        first = before_id(changelog, before)
+        kept |= {one for one in history.ids if one >= first}
+    return kept, [one for one in history.ids if one not in kept]
+
+
 def _base(changelog: Changelog, id_: str) -> Revision:
     """Return a revision with all that is needed of what was before it."""
     one = changelog.history.revisions[id_]
@@ -55,10 +61,7 @@ def _base(changelog: Changelog, id_: str) -> Revision:
 
 
 def _unique(revisions: list[Revision]) -> list[Revision]:
-    found: dict[tuple[str, bool, bytes], Revision] = {}
-    for one in revisions:
-        found.setdefault((one.id, one.is_folded, one.text), one)
-    return list(found.values())
+    return list({form_of(one): one for one in revisions}.values())
 
 
 def drop(changelog: Changelog, revision: Any) -> None:
