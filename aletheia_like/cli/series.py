@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aletheia_like.cli.asking import confirm
+from aletheia_like.cli import serieskeeping
 from aletheia_like.cli.naming import assigned, split_columns
 from aletheia_like.cli.output import (
     counted,
     print_json,
     print_table,
     say,
-    shown_bytes,
     store_options,
 )
-from aletheia_like.cli.transfer import address
+from aletheia_like.cli.serieskeeping import CLOSED
+from aletheia_like.cli.seriesnaming import named_series, one_name
 from aletheia_like.connect import Metastore
 from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.model.names import split_reference
@@ -28,10 +28,7 @@ from aletheia_like.series.schema import Schema
 if TYPE_CHECKING:
     from aletheia_like.series.series import Series
 
-_CLOSED = click.Choice(["left", "right", "both", "neither"])
 _SHOWN = ("revision", "head", "at", "author", "rows", "parent")
-_YES = click.option("--yes", is_flag=True, help="Do not ask.")
-_DRY_RUN = click.option("--dry-run", is_flag=True, help="Only tell what would be lost.")
 
 
 @click.group("series")
@@ -78,7 +75,7 @@ def ls(name: str | None, *, project: str | None, url: str | None, as_json: bool)
     Example: aletheia series ls temperature
     """
     with Metastore(project, url=url) as ms:
-        found = ms.collections() if name is None else ms.collection(_one(name)).ls()
+        found = ms.collections() if name is None else ms.collection(one_name(name)).ls()
     if as_json:
         print_json(found)
     elif found:
@@ -90,7 +87,7 @@ def ls(name: str | None, *, project: str | None, url: str | None, as_json: bool)
 @click.argument("source", type=click.File("r", encoding="utf-8"), default="-")
 @click.option("--start", help="Where the interval begins that is replaced; else the first row.")
 @click.option("--stop", help="Where it ends; else the last row.")
-@click.option("--closed", type=_CLOSED, default="both", help="Which ends belong to it.")
+@click.option("--closed", type=CLOSED, default="both", help="Which ends belong to it.")
 @click.option("--update", is_flag=True, help="Replace the columns that are given, keep others.")
 @store_options
 def write(
@@ -111,7 +108,7 @@ def write(
     """
     data = _read_csv(source)
     with Metastore(project, url=url) as ms:
-        found = _series(ms, name)
+        found = named_series(ms, name)
         made = found.update(data) if update else found.write(data, start, stop, closed=closed)
     if as_json:
         print_json({"revision": None if made is None else made.id})
@@ -126,7 +123,7 @@ def write(
 @click.argument("name")
 @click.option("--start", help="First value of the index.")
 @click.option("--stop", help="Last value of the index.")
-@click.option("--closed", type=_CLOSED, default="left", help="Which ends belong to the range.")
+@click.option("--closed", type=CLOSED, default="left", help="Which ends belong to the range.")
 @click.option("--before", help="As it was before this revision or moment.")
 @click.option("--limit", type=int, help="At most so many rows.")
 @click.option("--offset", type=int, help="Leave out so many rows at the start.")
@@ -163,7 +160,7 @@ def read(
     options: dict[str, Any] = {"start": start, "stop": stop, "closed": closed, "before": before}
     wanted: dict[str, Any] = {"select": split_columns(select) or None}
     with Metastore(project, url=url) as ms:
-        found = _series(ms, name)
+        found = named_series(ms, name)
         if not found:
             _refuse_missing(found)
         if period is not None:
@@ -200,7 +197,7 @@ def rev(name: str, *, project: str | None, url: str | None, as_json: bool) -> No
         collection = ms.collection(parts[0])
         changed = None
         if len(parts) > 1:
-            changed = {one.id for one in _series(ms, name).log()}
+            changed = {one.id for one in named_series(ms, name).log()}
         logged = [one for one in collection.log() if changed is None or one.id in changed]
         rows = [
             {
@@ -219,213 +216,6 @@ def rev(name: str, *, project: str | None, url: str | None, as_json: bool) -> No
         print_table(
             rows, {word: word for word in ("revision", "head", "at", "author", "rows", "parent")}
         )
-
-
-@series.command()
-@click.argument("collection")
-@store_options
-def merge(collection: str, *, project: str | None, url: str | None, as_json: bool) -> None:
-    """Join what several writers did at the same time; where they overlap the later wins.
-
-    Example: aletheia series merge temperature
-    """
-    with Metastore(project, url=url) as ms:
-        made = ms.collection(_one(collection)).merge()
-    if as_json:
-        print_json([{"parent": one.parent, "revision": one.id} for one in made])
-    elif made:
-        say(f"joined {counted(len(made), 'head')}")
-        click.echo(made[0].id)
-    else:
-        say("nothing to do: there is one head only")
-
-
-def _moving(verb: str) -> Any:
-    """Return the command that pushes or pulls collections."""
-
-    @click.argument("other")
-    @click.argument("collections", nargs=-1)
-    @click.option("--shallow", is_flag=True, help="What is shown, without the history.")
-    @store_options
-    def move(
-        other: str,
-        *,
-        collections: tuple[str, ...],
-        shallow: bool,
-        project: str | None,
-        url: str | None,
-        as_json: bool,
-    ) -> None:
-        with Metastore(project, url=url) as ms:
-            there = address(other)
-            chosen = [_one(one) for one in collections]
-            if not chosen:
-                chosen = _all_collections(ms, there, verb)
-            action = ms.push if verb == "push" else ms.pull
-            tally = action(there, collections=chosen, shallow=shallow)
-        if as_json:
-            print_json(tally)
-        else:
-            blobs = f"{counted(tally.blobs, 'blob')} ({shown_bytes(tally.bytes)})"
-            click.echo(f"{counted(tally.revisions, 'revision')}, {blobs}")
-
-    to = "into" if verb == "push" else "from"
-    move.__doc__ = f"""Copy collections {to} another store, all by default: what is missing.
-
-    OTHER is the address of a store, or its folder.
-
-    Example: aletheia series {verb} /mnt/stick/metastore temperature
-    """
-    return series.command(verb)(move)
-
-
-push = _moving("push")
-pull = _moving("pull")
-
-
-@series.command()
-@click.argument("collection")
-@click.option("--before", help="The first revision or moment to keep; else only heads are kept.")
-@_YES
-@_DRY_RUN
-@store_options
-def trim(
-    collection: str,
-    *,
-    before: str | None,
-    yes: bool,
-    dry_run: bool,
-    project: str | None,
-    url: str | None,
-    as_json: bool,
-) -> None:
-    """Forget old revisions; what is shown stays.
-
-    Example: aletheia series trim temperature --before 2026-01-01 --yes
-    """
-    with Metastore(project, url=url) as ms:
-        found = ms.collection(_one(collection))
-        count = found.trimmable(before)
-        if not dry_run and count:
-            confirm(f"Forget {counted(count, 'revision')} of {found.label} for ever?", yes=yes)
-            count = found.trim(before)
-    if as_json:
-        print_json({"forgotten": count, "dry_run": dry_run})
-    else:
-        say(f"{'would forget' if dry_run else 'forgot'} {counted(count, 'revision')}")
-
-
-@series.command()
-@click.argument("collection")
-@store_options
-def defrag(collection: str, *, project: str | None, url: str | None, as_json: bool) -> None:
-    """Put small segments together, so that reads are faster.
-
-    Example: aletheia series defrag temperature
-    """
-    with Metastore(project, url=url) as ms:
-        count = ms.collection(_one(collection)).defrag()
-    if as_json:
-        print_json({"rewritten": count})
-    else:
-        say(f"{count:,} series rewritten")
-
-
-@series.command()
-@click.option("--grace", type=float, default=3600.0, help="Seconds between mark and deletion.")
-@_DRY_RUN
-@store_options
-def gc(
-    *, grace: float, dry_run: bool, project: str | None, url: str | None, as_json: bool
-) -> None:
-    """Delete bytes that no revision mentions any more: marked now, gone after the grace time.
-
-    Example: aletheia series gc
-    """
-    with Metastore(project, url=url) as ms:
-        done = ms.gc(grace=grace, dry_run=dry_run)
-    if as_json:
-        print_json(done)
-    else:
-        would = "would be " if dry_run else ""
-        click.echo(
-            f"{counted(done.deleted, 'blob')} {would}deleted ({shown_bytes(done.bytes)}), "
-            f"{done.marked:,} {would}marked"
-        )
-
-
-@series.command()
-@click.argument("name")
-@click.option("--start", help="First value of the index; else from the first row.")
-@click.option("--stop", help="Last value of the index; else to the last row.")
-@click.option("--closed", type=_CLOSED, default="left", help="Which ends belong to the range.")
-@_YES
-@store_options
-def delete(
-    name: str,
-    *,
-    start: str | None,
-    stop: str | None,
-    closed: str,
-    yes: bool,
-    project: str | None,
-    url: str | None,
-    as_json: bool,
-) -> None:
-    """Delete a collection with its history, a series, or a range of its rows.
-
-    A deleted series is still in the history of its collection.
-
-    Example: aletheia series delete temperature/Brussels --stop 2020-01-01
-    """
-    with Metastore(project, url=url) as ms:
-        if len(split_reference(name)) == 1:
-            collection = ms.collection(_one(name))
-            confirm(f"Delete collection {collection.label} and its history for ever?", yes=yes)
-            collection.delete()
-            made = None
-        else:
-            made = _series(ms, name).delete(start, stop, closed=closed)
-    if as_json:
-        print_json({"revision": None if made is None else made.id})
-    else:
-        say(f"deleted {name}")
-
-
-@series.command()
-@click.argument("name")
-@click.argument("to")
-@store_options
-def rename(name: str, to: str, *, project: str | None, url: str | None, as_json: bool) -> None:
-    """Give a collection or a series another name.
-
-    Example: aletheia series rename temperature/Brussels Bruxelles
-    """
-    with Metastore(project, url=url) as ms:
-        if len(split_reference(name)) == 1:
-            ms.collection(_one(name)).rename(to)
-        else:
-            _series(ms, name).rename(to)
-    if as_json:
-        print_json({"name": to})
-    else:
-        say(f"renamed {name} to {to}")
-
-
-def _one(name: str) -> str:
-    parts = split_reference(name)
-    if len(parts) != 1:
-        message = f"{name!r} names no collection: a slash inside a name is written \\/"
-        raise InvalidValueError(message)
-    return parts[0]
-
-
-def _series(ms: Metastore, name: str) -> Series:
-    collection, *labels = split_reference(name)
-    if len(labels) != 1:
-        message = f"{name!r} names no series: COLLECTION/SERIES, a slash inside a name is \\/"
-        raise InvalidValueError(message)
-    return ms.collection(collection).series(labels[0])
 
 
 def _refuse_missing(found: Series) -> None:
@@ -472,8 +262,14 @@ def _print_rows(
         print_table(named, {name: name for name in names})
 
 
-def _all_collections(ms: Metastore, there: str, verb: str) -> list[str]:
-    if verb == "push":
-        return ms.collections()
-    with Metastore(ms.project, url=there) as other:
-        return other.collections()
+for _command in (
+    serieskeeping.merge,
+    serieskeeping.push,
+    serieskeeping.pull,
+    serieskeeping.trim,
+    serieskeeping.defrag,
+    serieskeeping.gc,
+    serieskeeping.delete,
+    serieskeeping.rename,
+):
+    series.add_command(_command)
