@@ -164,6 +164,8 @@ def check_sorted(schema: Schema, columns: Columns) -> None:
         InvalidValueError: They are or do.
     """
     arrays = [columns[one.name] for one in schema.index]
+    if len(arrays) == 1 and bool(np.asarray(arrays[0][1:] > arrays[0][:-1]).all()):
+        return
     count = len(arrays[0])
     later = np.zeros(max(0, count - 1), bool)
     equal = np.ones(max(0, count - 1), bool)
@@ -383,9 +385,9 @@ def _is_aware(given: Any) -> bool:
 
 def _nanoseconds(column: Column, array: Array) -> Array:
     if array.dtype != DTYPES["timestamp"]:
-        wrong: Array = (array < _EARLIEST) | (array > _LATEST)
-        if bool(wrong.any()):
-            row = int(np.argmax(wrong))
+        least, greatest = (np.fmin.reduce(array), np.fmax.reduce(array)) if len(array) else (0, 0)
+        if len(array) and (least < _EARLIEST or greatest > _LATEST):
+            row = int(np.argmax((array < _EARLIEST) | (array > _LATEST)))
             raise _refuse(column, row, array[row], " between the years 1678 and 2262")
     return np.ascontiguousarray(array.astype(DTYPES["timestamp"]))
 

@@ -149,9 +149,9 @@ class Collection:
 
     def pull(self, other: Collection, *, shallow: bool = False) -> int:
         """Copy from another collection what this one lacks; see `push`."""
-        from aletheia_like.series.moving import move_collection
+        from aletheia_like.series.moving import move_collection, stored
 
-        return move_collection(other.changelog, self._changelog, shallow=shallow)
+        return move_collection(stored(other.changelog), self._changelog, shallow=shallow)
 
     def trim(self, before: Any = None) -> int:
         """Forget the history before a revision or moment; what is shown stays.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,13 +39,28 @@ class _Placed:
         self.file.replace(path)
 
 
-def as_ref(encoded: bytes, waiting: dict[str, bytes]) -> Ref:
-    """Return how a revision mentions a column, noting it for the store if it is long."""
-    if len(encoded) <= _BLOB_BYTES:
-        return encoded
-    digest = digest_bytes(encoded)
-    waiting[digest] = encoded
-    return digest
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A column as bytes.
+
+    Attributes:
+        ref: How a revision mentions it.
+        data: The bytes.
+    """
+
+    ref: Ref
+    data: bytes
+
+
+def encoded(data: bytes) -> Encoded:
+    """Return a column with how revisions mention it."""
+    return Encoded(data if len(data) <= _BLOB_BYTES else digest_bytes(data), data)
+
+
+def refs(columns: Mapping[str, Encoded], waiting: dict[str, bytes]) -> dict[str, Ref]:
+    """Return how a revision mentions columns, noting the long ones for the store."""
+    waiting |= {one.ref: one.data for one in columns.values() if isinstance(one.ref, str)}
+    return {name: one.ref for name, one in columns.items()}
 
 
 def store(session: Session, waiting: dict[str, bytes]) -> None:

@@ -5,7 +5,9 @@ What needs numpy is imported only when a series is used.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aletheia_like.errors import AlreadyExistsError, InvalidValueError
@@ -216,6 +218,48 @@ class SeriesMetastore(MovingMetastore):
             chosen = (experiments, runs, collections)
             return _move_all(_with_series(source), self, chosen, shallow=shallow, rename=rename)
 
+    def import_(
+        self,
+        path: str | Path,
+        *,
+        rename: bool = False,
+        format: str | None = None,  # noqa: A002
+    ) -> Tally:
+        """Bring what an export holds into this project; what is there already stays.
+
+        Args:
+            path: What `export` wrote.
+            rename: Give new names to runs and versions whose names mean something else here.
+            format: `parquet`, `sqlite` or `jsonl`, whatever the suffix says.
+
+        Raises:
+            NotFoundError: There is nothing at the path.
+            IntegrityError: It is half written or damaged; nothing was changed.
+            ConflictError: Other runs of the same ids are here and `rename` is false; nothing was
+                changed.
+            InvalidValueError: A collection here has another schema; nothing was changed.
+        """
+        from aletheia_like.transfer.exporting import open_export
+
+        source = open_export(path, format)
+        entries = list(source.collection("collections"))
+        if not entries:
+            return super().import_(path, rename=rename, format=format)
+        from aletheia_like.series.moving import check_schemas, exported, move_collection
+
+        with tempfile.TemporaryDirectory(prefix="aletheia-") as folder:
+            origins = [exported(source, entry, Path(folder)) for entry in entries]
+            there = set(self.collections())
+            for one in origins:
+                if one.label in there:
+                    check_schemas(one, self.collection(one.label).changelog)
+            tally = super().import_(path, rename=rename, format=format)
+            for one in origins:
+                tally.collections += one.label not in there
+                target = self.create_collection(one.schema, one.label, exist_ok=True)
+                move_collection(one, target.changelog, tally=tally)
+        return tally
+
     def gc(self, *, grace: float = 3600.0, dry_run: bool = False) -> Any:
         """Delete the bytes of columns that no revision of any project mentions any more.
 
@@ -290,12 +334,13 @@ def _move_all(
     if collections is None or experiments is not None or runs is not None:
         tally = copy_project(source, target, experiments, runs, rename=rename)
     for label in labels:
-        from aletheia_like.series.moving import move_collection
+        from aletheia_like.series.moving import move_collection, stored
 
         opened = source.collection(label)
         tally.collections += label in new
         there = target.create_collection(opened.schema, label, exist_ok=True)
-        move_collection(opened.changelog, there.changelog, shallow=shallow, tally=tally)
+        origin = stored(opened.changelog)
+        move_collection(origin, there.changelog, shallow=shallow, tally=tally)
     return tally
 
 

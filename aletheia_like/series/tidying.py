@@ -18,7 +18,7 @@ from aletheia_like.series.reading import Reader, Slice, joined
 from aletheia_like.series.revisions import Op, Revision, folded, form_of
 from aletheia_like.series.schema import Schema
 from aletheia_like.series.series import before_id
-from aletheia_like.series.writing import CHUNK_ROWS, encode_columns, index_row, refs
+from aletheia_like.series.writing import CHUNK_ROWS, encode_columns, index_row
 
 
 def trim(changelog: Changelog, before: Any = None) -> int:
@@ -175,7 +175,9 @@ def _pieces(
     columns = {name: frame[name] for name in schema.names}
     arrays = [columns[one.name] for one in schema.index]
     tables = {
-        start: refs(encode_columns(schema, columns, start, start + CHUNK_ROWS), waiting)
+        start: columnstore.refs(
+            encode_columns(schema, columns, start, start + CHUNK_ROWS), waiting
+        )
         for start in range(0, total, CHUNK_ROWS)
     }
     row = 0
@@ -183,7 +185,7 @@ def _pieces(
         end = row + len(one)
         cuts = [row, *(cut for cut in tables if row < cut < end), end]
         for first, last in itertools.pairwise(cuts):
-            chunk = first // CHUNK_ROWS * CHUNK_ROWS
+            begin = first // CHUNK_ROWS * CHUNK_ROWS
             lo: Bound = one.where.lo if first == row else (0, index_row(arrays, first), 0)
             hi: Bound = one.where.hi if last == end else (0, index_row(arrays, last), 0)
             yield Op(
@@ -191,8 +193,8 @@ def _pieces(
                 one.op.series,
                 Interval(lo, hi),
                 last - first,
-                tables[chunk],
-                first - chunk,
+                tables[begin],
+                first - begin,
                 origin=one.op.origin,
                 place=one.op.place,
             )
@@ -208,7 +210,7 @@ def _defragged_keys(
     by = columns.pop("")
     count = len(by)
     arrays = [columns[one.name] for one in schema.index]
-    table = refs(encode_columns(schema, columns, 0, count), waiting)
+    table = columnstore.refs(encode_columns(schema, columns, 0, count), waiting)
     edges = [0, *(np.flatnonzero(by[1:] != by[:-1]) + 1).tolist(), count]
     found = []
     for first, last in itertools.pairwise(edges):

@@ -22,7 +22,7 @@ from aletheia_like.series.casting import (
     sort_keys,
 )
 from aletheia_like.series.changelog import Draft
-from aletheia_like.series.columnstore import as_ref
+from aletheia_like.series.columnstore import Encoded, encoded, refs
 from aletheia_like.series.encoding import encode
 from aletheia_like.series.frame import Frame
 from aletheia_like.series.history import State
@@ -35,7 +35,7 @@ from aletheia_like.series.intervals import (
     interval,
 )
 from aletheia_like.series.reading import Reader, position
-from aletheia_like.series.revisions import Op, Ref
+from aletheia_like.series.revisions import Op
 from aletheia_like.series.schema import Schema
 
 CHUNK_ROWS = 1 << 19
@@ -144,33 +144,31 @@ class Rows:
         bounds += [(0, index_row(arrays, start), 0) for start in starts[1:]]
         bounds.append(self.where.hi)
         if len(starts) == 1:
-            encoded = [self._chunk(0)]
+            chunks = [self._chunk(0)]
         else:
             with ThreadPoolExecutor(_THREADS, thread_name_prefix="aletheia-columns") as pool:
-                encoded = list(pool.map(self._chunk, starts))
+                chunks = list(pool.map(self._chunk, starts))
         return [
             Op(
                 "write",
                 label,
                 Interval(bounds[number], bounds[number + 1]),
                 min(CHUNK_ROWS, count - start),
-                {name: as_ref(data, self._encoded) for name, data in encoded[number].items()},
+                refs(chunks[number], self._encoded),
             )
             for number, start in enumerate(starts)
         ]
 
-    def _chunk(self, start: int) -> Mapping[str, bytes]:
+    def _chunk(self, start: int) -> Mapping[str, Encoded]:
         return encode_columns(self._schema, self._columns, start, start + CHUNK_ROWS)
 
 
-def encode_columns(schema: Schema, columns: Columns, start: int, stop: int) -> dict[str, bytes]:
+def encode_columns(schema: Schema, columns: Columns, start: int, stop: int) -> dict[str, Encoded]:
     """Return some rows of columns as bytes, by name."""
-    return {one.name: encode(columns[one.name][start:stop], one.base) for one in schema.columns}
-
-
-def refs(encoded: Mapping[str, bytes], waiting: dict[str, bytes]) -> dict[str, Ref]:
-    """Return how a revision mentions columns, noting the long ones."""
-    return {name: as_ref(data, waiting) for name, data in encoded.items()}
+    return {
+        one.name: encoded(encode(columns[one.name][start:stop], one.base))
+        for one in schema.columns
+    }
 
 
 def index_values(schema: Schema, given: Any) -> tuple[Any, ...] | None:

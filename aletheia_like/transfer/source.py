@@ -80,6 +80,7 @@ KINDS = (
         "experiments",
         (Kind("artifacts", (_VERSIONS,)), Kind("runs", (Kind(ROWS),)), Kind("results")),
     ),
+    Kind("collections", (Kind("revisions"),)),
 )
 """Everything that a project holds, in the order in which it is moved."""
 

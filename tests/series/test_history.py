@@ -410,3 +410,30 @@ def test_an_interrupted_pull_goes_on_where_it_was(opened, tmp_path):
     assert (target / "s").frame().equals((clct / "s").frame())
     assert [one.id for one in target.log()] == [one.id for one in clct.log()]
     assert target.pull(clct) == 0
+
+
+@pytest.mark.parametrize("name", ["all.jsonl", "all.db", "all.parquet"])
+def test_an_export_holds_collections_with_their_history(opened, tmp_path, name):  # T27, L29
+    one, two = opened(), opened()
+    clct = one.create_collection(NUMBERS, "a/b")
+    values = np.random.default_rng(0).random(20_000)
+    (clct / "s").write({"at": np.arange(20_000), "value": values})
+    with clct.multi():
+        for number in range(200):
+            (clct / f"t{number}").write(at(number))
+    for number in range(150):
+        (clct / "u").write(at(number))
+    one.exper("e").start_run().finish()
+
+    one.export(tmp_path / name)
+    moved = two.import_(tmp_path / name)
+
+    assert (moved.collections, moved.revisions, moved.runs) == (1, 152, 1)
+    assert two.import_(tmp_path / name).revisions == 0
+    copied = two / "a/b"
+    assert [line.id for line in copied.log()] == [line.id for line in clct.log()]
+    assert copied.ls() == clct.ls()
+    for label in ("s", "t7", "u"):
+        assert (copied / label).frame().equals((clct / label).frame())
+    one.export(tmp_path / f"chosen-{name}", experiments=["e"])
+    assert opened().import_(tmp_path / f"chosen-{name}").collections == 0
