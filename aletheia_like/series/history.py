@@ -144,7 +144,7 @@ class History:
                     known |= {(op.origin, op.place) for op in found}
                     ops = [op for op in ops if (op.origin, op.place) not in known] + found
         if any(one.is_folded for one in ordered) or folds:
-            # Several revisions may carry the same: a rename is not to be done twice.
+            # Several revisions may carry the same.
             ops = list({(op.origin, op.place, op.where): op for op in ops}.values())
             ops.sort(key=lambda op: (op.origin, op.place, op.where.lo))
         return ops if before is None else [op for op in ops if op.origin < before]
@@ -178,16 +178,12 @@ class State:
         self._kind = kind
         self._ops: dict[str, list[Op]] = {}
         self._layers: dict[str, Layers[Op]] = {}
-        self._renames: list[Op] = []
         self._doubtful: set[str] = set()
         for op in ops:
             self.add(op)
 
     def add(self, op: Op) -> None:
         """Take in what was done last."""
-        if op.kind == "rename":
-            self._rename(op)
-            return
         listed = self._ops.get(op.series)
         if listed is None:
             listed = self._ops[op.series] = []
@@ -202,17 +198,8 @@ class State:
         """Return a copy to which things can be added; what is long is copied when it changes."""
         copy = State(self._kind)
         copy._ops = _Copied(self._ops)
-        copy._renames = list(self._renames)
         copy._doubtful = set(self._doubtful)
         return copy
-
-    def _rename(self, op: Op) -> None:
-        self._renames.append(op)
-        for one in (op.series, op.target):
-            self._layers.pop(one, None)
-            self._doubtful.discard(one)
-        self._ops[op.target] = self._ops.pop(op.series, [])
-        self._doubtful.add(op.target)
 
     def labels(self) -> list[str]:
         """Return the names of the series that exist, sorted."""
@@ -254,7 +241,7 @@ class State:
 
         One that later ones cover whole does not matter any more; one that deletes does.
         """
-        found = list(self._renames)
+        found: list[Op] = []
         for label, ops in self._ops.items():
             if self._kind == "kv":
                 found += ops
@@ -270,15 +257,8 @@ class _Copied(dict[str, list[Op]]):
     def __init__(self, below: dict[str, list[Op]]) -> None:
         super().__init__()
         self._below = below
-        self._gone: set[str] = set()
 
     def get(self, key: str, default: Any = None) -> Any:
-        if key not in self and key in self._below and key not in self._gone:
+        if key not in self and key in self._below:
             self[key] = list(self._below[key])
         return super().get(key, default)
-
-    def pop(self, key: str, default: Any = None) -> Any:
-        found = self.get(key, default)
-        self._gone.add(key)
-        super().pop(key, [])
-        return found

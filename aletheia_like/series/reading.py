@@ -111,6 +111,17 @@ class Reader:
                 found.append(Slice(op, first, last, piece))
         return found
 
+    def renamed(self, state: State, label: str, to: str) -> list[Op]:
+        """Return what has to be done so that a series shows what another does, and that ends."""
+        if self._schema.kind == "kv":
+            kept = [replace(op, series=to, origin="", place=0) for op in state.ops(label)]
+        else:
+            kept = [
+                Op("write", to, one.where, len(one), one.op.columns, one.first)
+                for one in self.slices(state, label)
+            ]
+        return [Op("delete", to), *kept, Op("delete", label)]
+
     def rows(self, slices: Sequence[Slice], names: Sequence[str]) -> Frame:
         """Return the columns of some slices, one after the other."""
         if not slices:

@@ -25,7 +25,7 @@ from aletheia_like.series.intervals import EVERYTHING, HIGHEST, LOWEST, Bound, I
 Ref = str | bytes
 """A column: the digest of a blob, or the bytes themselves."""
 
-OpKind = Literal["write", "delete", "rename"]
+OpKind = Literal["write", "delete"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,6 @@ class Op:
         count: How many rows are written.
         columns: Where these are, by column.
         first: The first row of them in these columns.
-        target: New name, of a rename.
         origin: Id of the revision that did it; "" until there is one.
         place: Its place among the operations of that.
     """
@@ -50,7 +49,6 @@ class Op:
     count: int = 0
     columns: Mapping[str, Ref] = field(default_factory=dict)
     first: int = 0
-    target: str = ""
     origin: str = ""
     place: int = 0
 
@@ -174,8 +172,6 @@ def _written(ops: Iterable[Op], *, own: bool) -> tuple[bytes, bytes]:
             one["k"] = op.kind
         if op.where != EVERYTHING:
             one["i"] = [_bound_out(op.where.lo), _bound_out(op.where.hi)]
-        if op.target:
-            one["t"] = op.target
         if op.columns:
             if id(op.columns) not in places:
                 places[id(op.columns)] = len(tables)
@@ -237,7 +233,6 @@ def _op(given: dict[str, Any], tables: list[dict[str, Ref]], id_: str, place: in
         given.get("n", 0),
         tables[given["c"]] if "c" in given else {},
         given.get("f", 0),
-        given.get("t", ""),
         given.get("o", id_),
         given.get("p", place),
     )

@@ -145,16 +145,19 @@ class Series:
     def rename(self, label: str) -> Revision | None:
         """Give the series another name; one that has that name is replaced.
 
+        The rows are not copied: what they lie in is mentioned again.
+
         Raises:
             NotFoundError: There is no such series.
         """
         target, source = self._collection.series(label).label, self._label
+        reader = self._reader
 
         def decide(state: State) -> Draft | None:
             if not state.exists(source):
                 message = f"no series {source!r} in collection {self._collection.label!r}"
                 raise NotFoundError(message)
-            return Draft([Op("rename", source, target=target)])
+            return Draft(reader.renamed(state, source, target))
 
         made = None if target == self._label else self._collection.carry_out(decide)
         self._label = target
@@ -270,7 +273,7 @@ class Series:
         return [
             history.revisions[one]
             for one in history.ids
-            if any(self._label in (op.series, op.target) for op in history.revisions[one].ops)
+            if any(self._label == op.series for op in history.revisions[one].ops)
         ]
 
     def segments(self) -> list[Segment]:

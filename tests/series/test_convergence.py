@@ -36,6 +36,8 @@ def carry_out(collections, step, number, history):
         case "delete", label, start, stop:
             made = clct.series(label).delete(start, stop)
         case "rename", label, other:
+            taken = content(clct).get(label, {})
+            step = (*step, taken)
             try:
                 made = clct.series(label).rename(other)
             except al.NotFoundError:
@@ -76,8 +78,9 @@ def model(history, *, by_key):
             case "delete", _, label, start, stop:
                 before = shown.get(label, {})
                 shown[label] = {k: v for k, v in before.items() if not start <= k < stop}
-            case "rename", _, label, other:
-                shown[other] = shown.pop(label, {})
+            case "rename", _, label, other, taken:
+                shown.pop(label, None)
+                shown[other] = taken
             case "wipe", _, label:
                 shown[label] = {}
     return {label: found for label, found in shown.items() if found}
