@@ -72,7 +72,8 @@ class MirroringDocumentStore:
         for write in writes:
             if _is_listed(write.path):
                 with _only_missed():
-                    self._mirror.apply(_unconditional(write))
+                    for one in _unconditional(write):
+                        self._mirror.apply([one])
         return revisions
 
     def listen(

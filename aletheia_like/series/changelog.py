@@ -118,7 +118,9 @@ class Changelog:
         with self._lock:
             self._is_current = False
             arrivals = self._read_head()
-            if arrivals > self._arrivals:
+            if arrivals > self._arrivals and self._lacks_parents(self._read_new(arrivals)):
+                # Somebody packed documents while they were read: whole reads cannot miss them.
+                self._arrivals = 0
                 self._read_new(arrivals)
             self._is_current = True
         return self
@@ -141,17 +143,23 @@ class Changelog:
         self._offset = document.read_at - self.session.clock()
         return int(document.fields.get("arrivals", 0))
 
-    def _read_new(self, arrivals: int) -> None:
+    def _lacks_parents(self, new: Iterable[Revision]) -> bool:
+        known = self.history.revisions
+        return any(parent not in known for one in new if not one.is_base for parent in one.parents)
+
+    def _read_new(self, arrivals: int) -> list[Revision]:
         query = Query(
             self.collection,
             (Filter(("arrival",), ">", self._arrivals),),
             (Order(("arrival",)),),
         )
+        new: list[Revision] = []
         for document in self.session.documents.query(query):
-            self._take(document)
+            new += self._take(document)
         self._arrivals = max(self._arrivals, arrivals)
+        return new
 
-    def _take(self, document: Document) -> None:
+    def _take(self, document: Document) -> tuple[Revision, ...]:
         fields = document.fields
         payload = fields.get("payload")
         body = None
@@ -166,6 +174,7 @@ class Changelog:
         self.stored[document.id] = stored
         for one in revisions:
             self._add(one)
+        return revisions
 
     def _drop_packed(self, pack: Stored) -> None:
         """Forget the documents that somebody has packed together."""

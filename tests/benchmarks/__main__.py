@@ -8,6 +8,7 @@ python -m tests.benchmarks start      W3: import, and process start to the first
 python -m tests.benchmarks writers    W4: eight processes write into one store
 python -m tests.benchmarks crash      W5: kill -9 at random moments
 python -m tests.benchmarks files      W6: adding, adding again and fetching files
+python -m tests.benchmarks series     W7: a long series, single points, many series, beside Lakota
 python -m tests.benchmarks export     1,000 runs of 1,000 rows into files and back
 python -m tests.benchmarks growth     W8: the same questions with 10^3 to 10^6 rows in the store
 python -m tests.benchmarks peers install --into DIR     what --peers DIR then measures as well
@@ -29,6 +30,7 @@ from tests.benchmarks.logging_rows import logging
 from tests.benchmarks.options import Options
 from tests.benchmarks.reading import reading
 from tests.benchmarks.runs import runs
+from tests.benchmarks.series import series
 from tests.benchmarks.sql import sql
 from tests.benchmarks.start import start
 from tests.benchmarks.writers import writers
@@ -38,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[str] | None]] = {
     "runs": runs,
     "reading": reading,
     "sql": sql,
+    "series": series,
     "start": start,
     "writers": writers,
     "crash": crash,
