@@ -33,14 +33,16 @@ from aletheia_like.series.clock import next_stamp
 from aletheia_like.series.documents import (
     INLINE_BYTES,
     Stored,
+    check_size,
     pack_fields,
+    pack_size,
     payload_of,
     revision_fields,
     revisions_of,
     schema_of,
 )
 from aletheia_like.series.history import History, State
-from aletheia_like.series.packing import LEVEL_PACKS, LONGEST_PACK, PACK_BYTES, PACKED, packable
+from aletheia_like.series.packing import LEVEL_PACKS, PACK_BYTES, PACKED, packable
 from aletheia_like.series.revisions import Op, Revision, form_of, revision
 from aletheia_like.series.schema import Schema
 
@@ -247,6 +249,7 @@ class Changelog:
             newest = self.history.newest
             parents = (newest,) if newest else ()
             one = self._stamped(parents, draft.ops)
+            check_size(one)
             tried.append(one)
             self.add([one])
             return one
@@ -310,7 +313,7 @@ class Changelog:
                 continue
             part.append(one)
             size += one.size
-            if size > PACK_BYTES // 4 or len(part) == LEVEL_PACKS * PACKED:
+            if size > PACK_BYTES // 2 or len(part) == LEVEL_PACKS * PACKED:
                 self._add_part(part)
                 part, size = [], 0
         self._add_part(part)
@@ -325,7 +328,7 @@ class Changelog:
             fields = pack_fields(part, self._schema, arrivals, 1)
             name = f"{part[-1].id}-pack1-{arrivals}"
             self._apply(arrivals, [Create(f"{self.collection}/{name}", fields)])
-            size = len(fields["pack"])
+            size = pack_size(fields)
             self.stored[name] = Stored(name, 1, arrivals, tuple(part), size)
             for one in part:
                 self._add(one)
@@ -373,15 +376,13 @@ class Changelog:
         revisions = [one for stored in batch for one in stored.revisions]
         arrival = max(one.arrival for one in batch)
         fields = pack_fields(revisions, self._schema, arrival, level)
-        if len(fields["pack"]) > LONGEST_PACK:
-            return
         name = f"{revisions[-1].id}-pack{level}-{arrival}"
         writes: list[Write] = [Create(f"{self.collection}/{name}", fields)]
         writes += [Delete(f"{self.collection}/{one.id}") for one in batch]
         self._apply(self._arrivals, writes)
         for one in batch:
             del self.stored[one.id]
-        size = len(fields["pack"])
+        size = pack_size(fields)
         self.stored[name] = Stored(name, level, arrival, tuple(revisions), size)
 
     def rewrite(self, keep: Sequence[Revision]) -> None:

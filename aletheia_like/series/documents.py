@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aletheia_like.errors import IntegrityError
+from aletheia_like.errors import IntegrityError, InvalidValueError
 from aletheia_like.model.codec import SCHEMA_VERSION
 from aletheia_like.model.values import Value
 from aletheia_like.ports.documents import Document
@@ -18,6 +18,8 @@ INLINE_BYTES = 24_576
 """A revision with more text and tail than this leaves them in a blob."""
 
 _SHOWN = 20
+_NAME_BYTES = 70
+_MOST_BLOBS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,26 @@ def pack_fields(
     if blobs:
         fields["blobs"] = list(blobs)
     return fields
+
+
+def pack_size(fields: Any) -> int:
+    """Return about how many bytes a pack's document takes."""
+    return len(fields["pack"]) + _NAME_BYTES * len(fields.get("blobs", ()))
+
+
+def check_size(one: Revision) -> None:
+    """Refuse a revision that no document can hold.
+
+    Raises:
+        InvalidValueError: It mentions too many blobs.
+    """
+    count = len(one.digests())
+    if count > _MOST_BLOBS:
+        message = (
+            f"a revision of {count:,} long columns; {_MOST_BLOBS:,} are possible: "
+            "divide the block of multi()"
+        )
+        raise InvalidValueError(message)
 
 
 def blobs_of(fields: Any) -> list[str]:

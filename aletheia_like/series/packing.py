@@ -12,11 +12,8 @@ PACKED = 128
 LEVEL_PACKS = 16
 """So many packs become one, and again."""
 
-PACK_BYTES = 1_500_000
-"""Texts and tails of one pack before they are compressed."""
-
-LONGEST_PACK = 600_000
-"""Bytes of a pack; a document takes 1 MiB."""
+PACK_BYTES = 600_000
+"""What is packed together at most, and names of blobs beside it; a document takes 1 MiB."""
 
 
 def packable(stored: Iterable[Stored], level: int) -> list[Stored]:
@@ -25,10 +22,9 @@ def packable(stored: Iterable[Stored], level: int) -> list[Stored]:
     wanted = PACKED if level == 0 else LEVEL_PACKS
     if len(of_level) < wanted:
         return []
-    small = [one for one in of_level if all(inner.size < PACK_BYTES for inner in one.revisions)]
     batch: list[Stored] = []
     size = 0
-    for one in sorted(small, key=lambda one: one.arrival):
+    for one in sorted(of_level, key=lambda one: one.arrival):
         size += one.size
         if size > PACK_BYTES or len(batch) == 2 * PACKED:
             break

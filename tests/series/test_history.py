@@ -437,3 +437,30 @@ def test_an_export_holds_collections_with_their_history(opened, tmp_path, name):
         assert (copied / label).frame().equals((clct / label).frame())
     one.export(tmp_path / f"chosen-{name}", experiments=["e"])
     assert opened().import_(tmp_path / f"chosen-{name}").collections == 0
+
+
+WRITER = """
+import sys
+import aletheia_like as al
+
+ms = al.Metastore("p", url=sys.argv[1], cache_dir=sys.argv[2], git="off")
+series = ms / "c" / "s"
+for number in range(20):
+    place = int(sys.argv[3]) + 2 * number
+    series.write({"at": [place], "value": [place]})
+"""
+
+
+def test_processes_that_write_at_once_lose_nothing(opened, tmp_path):  # T17, T24
+    import subprocess
+    import sys
+
+    url = (tmp_path / "store").as_uri()
+    clct = opened(url).create_collection(NUMBERS, "c")
+    command = [sys.executable, "-c", WRITER, url, str(tmp_path / "cache")]
+
+    writers = [subprocess.Popen([*command, str(number)]) for number in range(2)]
+
+    assert [one.wait(timeout=120) for one in writers] == [0, 0]
+    assert rows(clct / "s") == {number: float(number) for number in range(40)}
+    assert len(clct.log()) == 40
