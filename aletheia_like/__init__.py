@@ -39,11 +39,13 @@ if TYPE_CHECKING:
         UnavailableError,
         UntrustedArtifactError,
     )
+    from aletheia_like.handlers.handler import Handler
     from aletheia_like.logfiles import configure_logging, experiment_log, monitor, read_logs
     from aletheia_like.metastore.artifacts import ArtifactVersion
     from aletheia_like.metastore.assets import File, Folder, LogFile
     from aletheia_like.metastore.datasets import DatasetVersion
     from aletheia_like.metastore.experiment import Experiment
+    from aletheia_like.metastore.repository import Repository
     from aletheia_like.metastore.rows import Rows
     from aletheia_like.metastore.run import Run
     from aletheia_like.series.schema import Schema
@@ -59,6 +61,7 @@ __all__ = [
     "Experiment",
     "File",
     "Folder",
+    "Handler",
     "IntegrityError",
     "InvalidValueError",
     "LogFile",
@@ -66,6 +69,7 @@ __all__ = [
     "MissingExtraError",
     "NotFoundError",
     "ReadOnlyError",
+    "Repository",
     "Rows",
     "Run",
     "RunStateError",
@@ -94,7 +98,9 @@ _HOMES = {
     "Experiment": "aletheia_like.metastore.experiment",
     "File": "aletheia_like.metastore.assets",
     "Folder": "aletheia_like.metastore.assets",
+    "Handler": "aletheia_like.handlers.handler",
     "LogFile": "aletheia_like.metastore.assets",
+    "Repository": "aletheia_like.metastore.repository",
     "Rows": "aletheia_like.metastore.rows",
     **dict.fromkeys(
         ("init", "log", "log_artifact", "context", "get", "filter", "latest", "finish"),

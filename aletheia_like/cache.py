@@ -10,6 +10,7 @@ The layout is an interface; other programs may read it:
     rows/                             rows of runs that have ended, for SQL
     documents/                        what data sets and artifacts are opened by, for offline work
     locks/                            best effort, so that one process downloads for all
+    making/                           files of objects that are being stored
     quarantine/                       files that no longer had their content
 
 A hit costs one `stat`: a file whose size, times or inode differ from its record is hashed anew; if

@@ -24,6 +24,7 @@ from aletheia_like.ports.blobs import BlobStore
 from aletheia_like.ports.documents import DocumentStore
 from aletheia_like.ports.usage import Usage
 from aletheia_like.recorder import Recorder
+from aletheia_like.reproduce.metastore import ReproducingMetastore
 from aletheia_like.series.opening import SeriesMetastore
 from aletheia_like.settings import (
     EmbeddedUrl,
@@ -38,7 +39,7 @@ from aletheia_like.settings import (
 _log = logging.getLogger("aletheia")
 
 
-class Metastore(SeriesMetastore):
+class Metastore(SeriesMetastore, ReproducingMetastore):
     """A project in the metastore that arguments, environment and configuration name.
 
     Nothing is read or written, and no network is touched, before the first use.

@@ -71,6 +71,7 @@ class Settings:
         timeout: Seconds a call to a store may take in all, its repetitions included.
         environment_variables: Names, with `*`, of environment variables that runs record.
         snapshot_max_bytes: Greatest size of the stored differences of a dirty tree.
+        rows_cache_max_bytes: What rows that SQL keeps in the cache may take in all.
         strict: Raise where recording fails, instead of warning and going on.
         console: Record what runs print.
         system_metrics: Seconds between samples of the machine's load during runs; 0 takes none.
@@ -90,6 +91,7 @@ class Settings:
     timeout: float
     environment_variables: tuple[str, ...]
     snapshot_max_bytes: int
+    rows_cache_max_bytes: int
     strict: bool
     console: bool
     system_metrics: float
@@ -303,6 +305,7 @@ def _completed(values: dict[str, Any], origins: dict[str, str]) -> Settings:
         timeout=values.get("timeout", 8.0),
         environment_variables=values.get("environment_variables", ()),
         snapshot_max_bytes=values.get("snapshot_max_bytes", 50_000_000),
+        rows_cache_max_bytes=values.get("rows_cache_max_bytes", 4_000_000_000),
         strict=values.get("strict", False),
         console=values.get("console", False),
         system_metrics=values.get("system_metrics", 0.0),
@@ -403,6 +406,7 @@ _SETTINGS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "timeout": (_seconds, "a number of seconds above 0"),
     "environment_variables": (_names, "a list of names"),
     "snapshot_max_bytes": (_bytes, "a number of bytes"),
+    "rows_cache_max_bytes": (_bytes, "a number of bytes"),
     "strict": (_switch, "true or false"),
     "console": (_switch, "true or false"),
     "system_metrics": (_pause, "a number of seconds, or 0"),

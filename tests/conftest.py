@@ -18,6 +18,7 @@ from aletheia_like.ports.documents import Document, DocumentStore, Query
 from aletheia_like.testing import plugin
 from aletheia_like.testing.indexes import missing_index, read_indexes
 
+TOGETHER = "tests/integrations/"
 INDEXES = read_indexes(Path(__file__).parents[1] / "emulator" / "firestore.indexes.json")
 
 hypothesis.settings.register_profile("tests", deadline=None, print_blob=True)
@@ -28,6 +29,18 @@ def pytest_configure(config: pytest.Config) -> None:
     """Load our plugin as an installed package has it, also from a mere source tree."""
     if not config.pluginmanager.is_registered(plugin):
         config.pluginmanager.register(plugin)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Give all tests of integrations to one worker: Spark is slow to start, once is enough."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return TOGETHER if nodeid.startswith(TOGETHER) else nodeid
+
+    return Scheduling(config, log) if config.getoption("dist") == "load" else None
 
 
 @pytest.fixture(autouse=True)

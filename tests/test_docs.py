@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -32,6 +35,8 @@ def test_the_blocks_of_a_page_run_in_order(page, tmp_path, monkeypatch):
         monkeypatch.delenv(variable, raising=False)
     (tmp_path / "README.md").write_text("some words\n")
     found = blocks(page)
+    if page.stem == "spark":
+        needs_spark()
     runs_in_pytest = any("def test_" in block or "class Test" in block for block in found)
     program = tmp_path / ("test_page.py" if runs_in_pytest else "page.py")
     program.write_text("\n".join(found))
@@ -41,9 +46,17 @@ def test_the_blocks_of_a_page_run_in_order(page, tmp_path, monkeypatch):
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin]
         command.append(str(program))
 
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def needs_spark():
+    """Skip the test without Spark and its Java, unless they are required."""
+    missing = [one for one in ("pyspark", "pyarrow") if find_spec(one) is None]
+    missing += [] if os.environ.get("JAVA_HOME") or shutil.which("java") else ["java"]
+    if missing and "spark" not in os.environ.get("ALETHEIA_REQUIRE", "").split(","):
+        pytest.skip(f"missing {', '.join(missing)}: pip install 'aletheia-like[spark]', Java 17")
 
 
 def is_installed():

@@ -36,6 +36,11 @@ _JOB = (
     "CLOUD_ML_JOB_ID AIP_TRAINING_JOB_ID AWS_BATCH_JOB_ID RANK LOCAL_RANK WORLD_SIZE "
     "GITHUB_RUN_ID CI_JOB_ID RAY_JOB_ID"
 ).split()
+_DECISIVE = (
+    "PYTHONHASHSEED OMP_NUM_THREADS MKL_NUM_THREADS OPENBLAS_NUM_THREADS "
+    "CUBLAS_WORKSPACE_CONFIG NVIDIA_TF32_OVERRIDE TF_DETERMINISTIC_OPS TF_ENABLE_ONEDNN_OPTS "
+    "XLA_FLAGS"
+).split()
 _LOCK_FILES = (
     "uv.lock poetry.lock pdm.lock Pipfile.lock pylock.toml pylock.*.toml requirements*.txt "
     "environment.yml environment.yaml conda-lock.yml pixi.lock"
@@ -46,7 +51,8 @@ def read_environment(*, allow: Sequence[str] = ()) -> Environment:
     """Return what can be known at once, without starting another program.
 
     Args:
-        allow: Names, with `*`, of environment variables to record.
+        allow: Names, with `*`, of environment variables to record, beside those few on which the
+            numbers of a run depend.
     """
     return Environment(
         command=tuple(mask_arguments(_command())),
@@ -135,7 +141,7 @@ def mask_arguments(arguments: Sequence[str]) -> Iterator[str]:
 
 def _variables(environment: Mapping[str, str], allow: Sequence[str]) -> Iterator[tuple[str, str]]:
     for name in sorted(environment):
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in allow):
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in (*_DECISIVE, *allow)):
             yield name, MASK if _SECRET_NAME.search(name) else mask(environment[name])
 
 

@@ -77,8 +77,14 @@ def _usual_starts() -> list[Path]:
     return starts
 
 
-def run_git(root: Path, *arguments: str, stdin: Any = None) -> bytes:
+def run_git(root: Path, *arguments: str, stdin: Any = None, seconds: float = SECONDS) -> bytes:
     """Return what a git command prints.
+
+    Args:
+        root: Where it runs.
+        *arguments: What comes after `git`.
+        stdin: What it reads.
+        seconds: How long it may take.
 
     Raises:
         GitFailedError: There is no git, it took too long, or it says no.
@@ -95,7 +101,7 @@ def run_git(root: Path, *arguments: str, stdin: Any = None) -> bytes:
             as_process=False,
             stdout_as_string=False,
             strip_newline_in_stdout=False,
-            kill_after_timeout=SECONDS,
+            kill_after_timeout=seconds,
             env={**os.environ, **_ENVIRONMENT},
         )
     except git.GitCommandNotFound as error:
@@ -129,6 +135,7 @@ def read_git_state(root: Path) -> GitState:
         ahead=status.ahead,
         behind=status.behind,
         pushed=_is_pushed(root, status) if remotes else None,
+        root=_readable(str(root)),
     )
 
 

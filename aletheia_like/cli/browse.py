@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from aletheia_like.cli.lineage import print_lineage
 from aletheia_like.cli.output import (
     print_fields,
     print_json,
@@ -107,9 +108,13 @@ def ls(
 
 @click.command(short_help="Show one run, with all that is known of it.")
 @click.argument("run")
+@click.option("--lineage", is_flag=True, help="Draw what it came from, and what came of it.")
 @store_options
-def show(run: str, *, project: str | None, url: str | None, as_json: bool) -> None:
+def show(run: str, *, lineage: bool, project: str | None, url: str | None, as_json: bool) -> None:
     """Show one run: parameters, metrics, artifacts, data sets, code and environment.
+
+    With --lineage: its data sets and their sources, its artifacts, and their versions in
+    repositories.
 
     Example: aletheia show "penguins/which species/1"
     """
@@ -117,7 +122,10 @@ def show(run: str, *, project: str | None, url: str | None, as_json: bool) -> No
     chosen, (experiment, run_id) = project_and_rest(split_reference(run), given, 2)
     with Metastore(chosen, url=url, git="off") as ms:
         opened = ms.experiment(experiment).run(run_id)
-        if as_json:
+        if lineage:
+            found = opened.lineage()
+            print_json(found.to_dict()) if as_json else print_lineage(found)
+        elif as_json:
             record = dataclasses.asdict(opened.record)
             print_json(record | {"status": opened.status, "hyper_params": opened.hyper_params})
         else:
@@ -208,8 +216,13 @@ def _list_projects(url: str | None, *, as_json: bool) -> None:
         say("no projects yet: `aletheia demo` records some runs")
 
 
-def _check_project(ms: Metastore) -> None:
-    """Refuse a project that was named and that nothing was recorded in."""
+def check_project(ms: Metastore) -> None:
+    """Refuse a project in which nothing was recorded.
+
+    Raises:
+        NotFoundError: There is no such project.
+        UnavailableError: The store is out of reach.
+    """
     check_folder(ms)
     if ms.session.documents.get(ms.session.project_path) is None:
         known = ", ".join(repr(one.name) for one in ms.projects())
@@ -223,7 +236,7 @@ def _list_experiments(
     with Metastore(project, url=url, git="off") as ms:
         found = ms.experiments(debug=debug)
         if must_exist and not found:
-            _check_project(ms)
+            check_project(ms)
         rows = [
             {**dataclasses.asdict(one.record), "runs": one.record.next_run_number - 1}
             for one in found
@@ -244,6 +257,8 @@ def _list_runs(
         chosen = wanted.where, wanted.order_by, wanted.limit
         if experiment is None:
             found = ms.runs(*chosen, debug=wanted.debug)
+            if not len(found):
+                check_project(ms)
         else:
             found = ms.experiment(experiment).runs(*chosen, debug=wanted.debug or None)
     if as_json:
@@ -290,6 +305,7 @@ def _run_fields(session: Session, run: Run) -> dict[str, Any]:
         "tags": run.tags,
         "fold": record.fold,
         "model": dataclasses.asdict(record.model) if record.model else None,
+        "does again": record.reproduces,
         "started": record.started_at,
         "ended": record.ended_at,
         "took": shown_seconds(duration.total_seconds() if duration else None),

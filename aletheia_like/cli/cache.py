@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from aletheia_like.cache import CacheReport, LocalCache
 from aletheia_like.cli.output import (
     counted,
     print_json,
@@ -16,6 +17,7 @@ from aletheia_like.cli.output import (
     store_options,
 )
 from aletheia_like.connect import Metastore
+from aletheia_like.metastore.keptrows import FOLDER, KeptRows
 
 _VERIFICATION_FAILED = 6
 
@@ -49,14 +51,24 @@ def list_(*, project: str | None, url: str | None, as_json: bool) -> None:
         ]
         print_table(shown, {"digest": "sha-256", "size": "size", "used_at": "used"})
     say(f"{counted(len(rows), 'file')}, {shown_bytes(local.size())} in {local.root}")
+    kept = _kept_rows(local)
+    if count := len(kept.files()):
+        say(f"rows of {counted(count, 'ended run')} for SQL, {shown_bytes(kept.size())}")
+
+
+def _kept_rows(local: LocalCache) -> KeptRows:
+    return KeptRows(local.root / FOLDER)
 
 
 @cache.command()
 @click.option("--repair", is_flag=True, help="Set wrong files aside; they are fetched again.")
 @store_options
 def verify(*, repair: bool, project: str | None, url: str | None, as_json: bool) -> None:
-    """Hash every local copy; exit code 6 if one is wrong."""
-    report = Metastore(project or "unnamed", url=url).cache.verify(repair=repair)
+    """Hash every local copy, and read what is kept for SQL; exit code 6 if one is wrong."""
+    local = Metastore(project or "unnamed", url=url).cache
+    kept = _kept_rows(local)
+    found, count = local.verify(repair=repair), len(kept.files())
+    report = CacheReport(found.checked + count, (*found.wrong, *kept.verify(repair=repair)))
     if as_json:
         print_json(report)
     else:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from aletheia_like.errors import InvalidValueError, MissingExtraError
-from aletheia_like.metastore.tables import import_extra
+from aletheia_like.extras import import_extra
 
 _COLOURS = (33, 208, 34, 160, 135, 37, 244)
 _MARKS = ("braille", "x", "o", "+", "#", "*", "%")

@@ -1,7 +1,7 @@
 """The command `aletheia`: verbs are loaded when they are called, errors become exit codes.
 
 0 ok, 1 failure, 2 usage, 3 not found, 4 dirty tree, 5 conflict, 6 verification failed,
-7 store unavailable, or access to it denied
+7 store unavailable, or access to it denied; of `reproduce` also 8 within tolerance, 9 cannot
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import click
 from aletheia_like import errors
 
 _VERBS: Mapping[str, str] = {
+    "artifact": "aletheia_like.cli.artifact:artifact",
     "cache": "aletheia_like.cli.cache:cache",
     "completion": "aletheia_like.cli.settings:completion",
     "config": "aletheia_like.cli.settings:config",
@@ -38,6 +39,7 @@ _VERBS: Mapping[str, str] = {
     "plot": "aletheia_like.cli.plot:plot",
     "pull": "aletheia_like.cli.transfer:pull",
     "push": "aletheia_like.cli.transfer:push",
+    "reproduce": "aletheia_like.cli.reproduce:reproduce",
     "series": "aletheia_like.cli.series:series",
     "set": "aletheia_like.cli.change:set_",
     "show": "aletheia_like.cli.browse:show",
@@ -45,6 +47,7 @@ _VERBS: Mapping[str, str] = {
     "stats": "aletheia_like.cli.rows:stats",
     "sync": "aletheia_like.cli.sync:sync",
     "tail": "aletheia_like.cli.rows:tail",
+    "verify": "aletheia_like.cli.reproduce:verify",
     "version": "aletheia_like.cli.settings:version",
     "watch": "aletheia_like.cli.watch:watch",
 }

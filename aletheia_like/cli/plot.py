@@ -11,6 +11,14 @@ from typing import Any
 import click
 
 from aletheia_like.cli.curves import Look, Series, draw, save
+from aletheia_like.cli.figures import (
+    Asked,
+    as_series,
+    check_files,
+    plot_experiment,
+    plot_of,
+)
+from aletheia_like.cli.figures import as_json as as_json_data
 from aletheia_like.cli.fitting import is_terminal, printable
 from aletheia_like.cli.naming import Named, check_known, named, read_rows, split_columns
 from aletheia_like.cli.output import counted, print_json, say, store_options
@@ -18,6 +26,7 @@ from aletheia_like.connect import Metastore
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.rows import Rows
 from aletheia_like.model.rows import RUN_ID, STEP, TIMESTAMP
+from aletheia_like.plots.plot import PAGES, Plot
 
 _MIN_WIDTH, _MAX_WIDTH = 40, 160
 _MIN_HEIGHT, _MAX_HEIGHT = 12, 40
@@ -33,7 +42,21 @@ _GREATEST = 1e300
 @click.option("--hist", is_flag=True, help="How often each value occurs.")
 @click.option("--bins", type=click.IntRange(min=1), default=20, show_default=True, help="Bars.")
 @click.option("--scatter", is_flag=True, help="Points, without lines between.")
-@click.option("--out", type=click.Path(path_type=Path), help="A picture: .png, .svg or .pdf.")
+@click.option("--by", metavar="COLUMN", help="Mean and spread by fold, …; run: each; all: one.")
+@click.option("--where", metavar="CONDITION", help="Only runs for which this holds.")
+@click.option("--spread", type=click.Choice(["std", "minmax", "none"]), help="What bands show.")
+@click.option("--smooth", type=float, help="A moving average: weight of the past, below 1.")
+@click.option("--against", metavar="COLUMN", help="A point for each run, across by this column.")
+@click.option("--parallel", is_flag=True, help="A line for each run, an axis for each column.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page that works offline.")
+@click.option("--png", type=click.Path(path_type=Path), help="Write a picture.")
+@click.option(
+    "--out",
+    "--save",
+    "out",
+    type=click.Path(path_type=Path),
+    help="Write a file: .html, .png, .svg or .pdf.",
+)
 @store_options
 def plot(
     runs: tuple[str, ...],
@@ -44,15 +67,34 @@ def plot(
     hist: bool,
     bins: int,
     scatter: bool,
+    by: str | None,
+    where: str | None,
+    spread: str | None,
+    smooth: float | None,
+    against: str | None,
+    parallel: bool,
+    html: Path | None,
+    png: Path | None,
     out: Path | None,
     project: str | None,
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Draw numeric columns of one or more runs.
+    """Draw numeric columns of one or more runs, or of an experiment as a whole.
 
-    Examples: aletheia plot sweep/1 -c loss; aletheia plot sweep/1 sweep/2 -c loss,acc --log
+    Examples: aletheia plot sweep/1 sweep/2 -c loss,acc --log;
+    aletheia plot sweep -c loss --by fold --html curves.html
     """
+    files = _files(html, png, out)
+    asked = Asked(by, where, spread, smooth, against, parallel)
+    if asked:
+        if len(runs) != 1 or hist or scatter:
+            message = "name one experiment, without --hist and --scatter"
+            raise InvalidValueError(message)
+        name = named(runs[0], project)
+        plot = plot_experiment(name, url, split_columns(columns), across, asked, log=log)
+        _show(plot, files, told_as_json=as_json)
+        return
     read = [(named(one, project), one) for one in runs]
     wanted = split_columns(columns)
     tables = [(one, told, _read(one, url, [*wanted, *_column(across)])) for one, told in read]
@@ -83,12 +125,42 @@ def plot(
         bins=bins if hist else 0,
         lines=not scatter,
     )
-    if out is not None:
-        save(drawn, look, out)
-        say(f"wrote {out}")
-    else:
-        width, height = _size()
-        click.echo(draw(drawn, look, width, height, colour=_is_colourful()))
+    for path in files:
+        if path.suffix.lower() in PAGES:
+            if hist:
+                message = f"{path}: a histogram is a picture, such as .png, no page"
+                raise InvalidValueError(message)
+            y = printable(wanted[0]) if len(wanted) == 1 else "value"
+            plot_of(drawn, look, y).save(path)
+        else:
+            save(drawn, look, path)
+        say(f"wrote {path}")
+    if not files:
+        _print(drawn, look)
+
+
+def _files(html: Path | None, png: Path | None, out: Path | None) -> list[Path]:
+    check_files(html, png)
+    return [path for path in (html, png, out) if path is not None]
+
+
+def _show(plot: Plot, files: Sequence[Path], *, told_as_json: bool) -> None:
+    if told_as_json:
+        print_json(as_json_data(plot))
+        return
+    for path in files:
+        plot.save(path)
+        say(f"wrote {path}")
+    if not files:
+        series, look = as_series(plot)
+        _print(series, look)
+    for note in plot.notes:
+        say(note)
+
+
+def _print(series: Sequence[Series], look: Look) -> None:
+    width, height = _size()
+    click.echo(draw(series, look, width, height, colour=_is_colourful()))
 
 
 def _read(name: Named, url: str | None, columns: Sequence[str]) -> Rows:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from aletheia_like.cli.browse import check_project
 from aletheia_like.cli.fitting import is_terminal, print_fitting
 from aletheia_like.cli.output import counted, print_json, say, shown, store_options
 from aletheia_like.connect import Metastore
@@ -41,6 +42,8 @@ def sql(
         if experiment is not None:
             ms.experiment(experiment)
         frame = ms.sql(text, experiment=experiment)
+        # A count over nothing has a row too.
+        check_project(ms)
     if as_csv:
         frame.to_csv(sys.stdout, index=False, lineterminator="\n")
         return

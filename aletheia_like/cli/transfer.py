@@ -13,7 +13,8 @@ from aletheia_like.connect import Metastore
 from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.settings import parse_url
 from aletheia_like.transfer.exporting import FORMATS
-from aletheia_like.transfer.report import Tally
+from aletheia_like.transfer.importing import FOREIGN
+from aletheia_like.transfer.report import ImportReport, Tally
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -66,26 +67,54 @@ def export(
 @click.command("import")
 @click.argument("path")
 @_RENAME
-@_FORMAT
+@click.option(
+    "--from",
+    "--format",
+    "format_",
+    type=click.Choice([*FORMATS, *FOREIGN]),
+    help="What it is; recognised by default.",
+)
+@click.option("--experiment", help="What runs of another tracker become part of.")
+@click.option("--artifacts", help="A folder from which files may be taken, too.")
+@click.option("--run-column", help="Column of a CSV file that tells runs apart.")
+@click.option("--time-column", help="Column of a CSV file with times.")
 @store_options
 def import_(
     path: str,
     *,
     rename: bool,
     format_: str | None,
+    experiment: str | None,
+    artifacts: str | None,
+    run_column: str | None,
+    time_column: str | None,
     project: str | None,
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Bring what `aletheia export` wrote into a project.
+    """Bring an export, or what another tracker recorded, into a project.
 
-    What is there already stays.
+    PATH is what `aletheia export` wrote; MLflow's SQLite file or folder; a folder of TensorBoard's
+    event files; W&B's folder `wandb`; a CSV file or a folder of some. What is there already stays,
+    and importing again adds what is new. What is not carried is told.
 
-    Example: aletheia import results.db -p copies
+    Example: aletheia import mlflow.db -p copies
     """
     with Metastore(project, url=url) as ms:
-        tally = ms.import_(path, rename=rename, format=format_)
-    _tell(tally, f"imported from {path}", as_json=as_json)
+        report = ms.import_(
+            path,
+            rename=rename,
+            format=format_,
+            experiment=experiment,
+            artifacts=artifacts,
+            run_column=run_column,
+            time_column=time_column,
+        )
+    _tell(report, f"imported from {path} ({report.format})", as_json=as_json)
+    if not as_json:
+        for one in report.left:
+            whose = f" of run {one.run}" if one.run else ""
+            say(f"not carried: {one.what}{whose} ({one.count:,}): {one.why}")
 
 
 @click.command()
@@ -191,7 +220,7 @@ def _projects(url: str, given: str) -> list[str]:
     return found
 
 
-def _tell(tally: Tally, what: str, *, as_json: bool) -> None:
+def _tell(tally: Tally | ImportReport, what: str, *, as_json: bool) -> None:
     if as_json:
         print_json(tally)
         return

@@ -26,6 +26,12 @@ from aletheia_like.model.values import LongText, LongValue
 
 MOMENT = pa.timestamp("us", tz="UTC")
 
+GIVEN_NAME = "aletheia.name"
+"""Names the column as it was given, in the metadata of a field that is shown under another."""
+
+NONE: frozenset[str] = frozenset()
+NO_KEYS: Mapping[str, Any] = {}
+
 _INT64 = range(-(2**63), 2**63)
 _TEXT = pa.string()
 _NUMBERS = (pa.int64(), pa.float64())
@@ -80,16 +86,23 @@ def array(values: Sequence[Any]) -> Any:
     return pa.array([text(value) for value in known], _TEXT)
 
 
-def stacked(parts: Sequence[Any]) -> Any:
-    """Return tables one after the other; a column that one lacks is NULL there."""
+def stacked(parts: Sequence[Any], as_text: frozenset[str] = NONE) -> Any:
+    """Return tables one after the other; a column that one lacks is NULL there.
+
+    Args:
+        parts: At least one table.
+        as_text: Columns that are text whatever these tables hold: others mix the types.
+    """
     first = parts[0].schema
-    if all(part.schema.equals(first) for part in parts):
+    if not as_text and all(part.schema.equals(first) for part in parts):
         return pa.concat_tables(parts)
-    kinds: dict[str, set[Any]] = {}
+    kinds: dict[str, list[Any]] = {}
     for part in parts:
         for one in part.schema:
-            kinds.setdefault(one.name, set()).add(one.type)
-    schema = pa.schema([(name, _common(types)) for name, types in kinds.items()])
+            kinds.setdefault(one.name, []).append(one.type)
+    schema = pa.schema(
+        [(name, _TEXT if name in as_text else common_type(types)) for name, types in kinds.items()]
+    )
     return pa.concat_tables([_fitted(part, schema) for part in parts])
 
 
@@ -140,9 +153,9 @@ def _is_small(value: Any) -> bool:
     return type(value) is not int or value in _INT64
 
 
-def _common(types: set[Any]) -> Any:
+def common_type(types: Iterable[Any]) -> Any:
     """Return the type of a column whose parts have these types."""
-    known = types - {pa.null()}
+    known = set(types) - {pa.null()}
     if not known:
         return pa.null()
     if len(known) == 1:
@@ -165,8 +178,13 @@ def _cast(column: Any, wanted: Any) -> Any:
     if column.type == wanted:
         return column
     if wanted == _TEXT and column.type != pa.null():
-        return pa.array([text(value) for value in column.to_pylist()], _TEXT)
+        return as_texts(column)
     return column.cast(wanted, safe=False)
+
+
+def as_texts(column: Any) -> Any:
+    """Return a column with every value as text."""
+    return pa.array([text(value) for value in column.to_pylist()], _TEXT)
 
 
 def _json(value: Any) -> str:
@@ -194,6 +212,25 @@ def _float_text(value: float) -> str:
     if math.isnan(value):
         return "NaN"
     return repr(value) if math.isfinite(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def named(columns: Sequence[Any], names: Sequence[str], keys: Mapping[str, Any] = NO_KEYS) -> Any:
+    """Return a table of columns under names of their own, after the keys.
+
+    A column whose name had to be changed has the name that it was given as `GIVEN_NAME` in the
+    metadata of its field.
+    """
+    fields = [pa.field(name, column.type) for name, column in keys.items()]
+    for name, shown, column in zip(names, own_names(names, keys), columns, strict=True):
+        given = None if shown == name else {GIVEN_NAME: name}
+        fields.append(pa.field(shown, column.type, metadata=given))
+    return pa.table([*keys.values(), *columns], schema=pa.schema(fields))
+
+
+def given_name(field: Any) -> str | None:
+    """Return the name that a column was given if it is shown under another one."""
+    found = (field.metadata or {}).get(GIVEN_NAME.encode())
+    return None if found is None else found.decode()
 
 
 def own_names(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:

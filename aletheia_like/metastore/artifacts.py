@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from aletheia_like.errors import InvalidValueError
+from aletheia_like.metastore.objects import Content, Written, load_object
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.versions import (
     Draft,
     StoredVersion,
-    normalised,
     publish,
     read_local,
     store_tree,
 )
 from aletheia_like.model import paths
-from aletheia_like.model.names import with_article
 from aletheia_like.model.records import ArtifactUse, VersionRecord
 
 
@@ -40,6 +39,41 @@ class ArtifactVersion(StoredVersion):
         record = self._record
         return ArtifactUse(record.name, record.version, record.digest, record.size, record.kind)
 
+    def load(
+        self,
+        trust: bool = False,  # noqa: FBT002 - the contract's call
+        *,
+        handler: str | None = None,
+        validate: bool = True,
+        **options: Any,
+    ) -> Any:
+        """Return the object that was added.
+
+        Args:
+            trust: Allow loading to run code: pickles run whatever their maker wrote.
+            handler: Another than the recorded one; for what was added as a file.
+            validate: Refuse an environment that differs too much, and warn if it differs.
+            **options: For the handler, such as `mmap_mode="r"`.
+
+        Raises:
+            UntrustedArtifactError: Loading would run code; the message says what.
+            MissingExtraError: The handler, or what it needs, is not installed.
+            InvalidValueError: It is no object, the environment differs too much, or the handler
+                failed.
+            NotFoundError: Its bytes are not in the store.
+            IntegrityError: The stored bytes are wrong.
+        """
+        return load_object(
+            self._record,
+            str(self),
+            self._fetch,
+            self._session.warn_once,
+            trust=trust,
+            validate=validate,
+            handler=handler,
+            options=options,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Maker:
@@ -56,18 +90,14 @@ def add_artifact(
     session: Session,
     maker: Maker,
     name: str,
-    value: Any,
+    content: Content,
     *,
     is_local: bool = True,
     is_dir: bool | None = None,
     upload_file: bool = True,
     aliases: tuple[str, ...] = (),
-    location: str | None = None,
 ) -> ArtifactVersion:
-    """Hash, store and publish a file or directory; see `Run.add_artifact`.
-
-    `location` says where it was, if that is not where it is.
-    """
+    """Hash, store and publish a file or directory; see `Run.add_artifact`."""
     owner_path = paths.artifact(maker.experiment_path, name)
     record = VersionRecord(
         name=name,
@@ -75,7 +105,7 @@ def add_artifact(
         kind="reference",
         digest=None,
         size=None,
-        location=str(value),
+        location=content.location,
         uploaded=False,
         aliases=aliases,
         project=maker.project,
@@ -83,34 +113,16 @@ def add_artifact(
         run=maker.run,
         commit=maker.commit,
     )
+    draft = Draft(record)
     if is_local:
-        draft = _draft_local(session, record, _local_path(name, value), is_dir, upload=upload_file)
-    else:
-        draft = Draft(_as_reference(record, value))
-    if location is not None:
-        draft = replace(draft, record=replace(draft.record, location=location))
-    published = publish(session, owner_path, draft, _is_same)
-    return ArtifactVersion(session, published)
+        if content.written is not None:
+            record = replace(record, **_fields(content.written))
+        draft = _draft_local(session, record, Path(content.value), is_dir, upload=upload_file)
+    return ArtifactVersion(session, publish(session, owner_path, draft, _is_same))
 
 
-def _local_path(name: str, value: Any) -> Path:
-    if not isinstance(value, str | Path):
-        message = (
-            f"artifact {name!r} is {with_article(type(value).__name__)}: "
-            "save it to a file and give its path"
-        )
-        raise InvalidValueError(message)
-    return normalised(value)
-
-
-def _as_reference(record: VersionRecord, value: Any) -> VersionRecord:
-    if not isinstance(value, str) or "://" not in value:
-        message = (
-            f"artifact {record.name!r} with is_local=False needs a URI such as gs://bucket/file, "
-            f"not {value!r:.80}"
-        )
-        raise InvalidValueError(message)
-    return replace(record, location=value)
+def _fields(written: Written) -> dict[str, Any]:
+    return {one.name: getattr(written, one.name) for one in fields(written)}
 
 
 def _draft_local(
@@ -122,7 +134,7 @@ def _draft_local(
         found, asked = ("directory", "False") if found_dir else ("file", "True")
         message = f"artifact {record.name!r} was given is_dir={asked}, but {path} is a {found}"
         raise InvalidValueError(message)
-    manifest = store_tree(session, tree, record.name) if upload else None
+    manifest = store_tree(session, tree, record.name, record.media_type) if upload else None
     stored = replace(
         record,
         kind=tree.kind,
@@ -131,7 +143,6 @@ def _draft_local(
         files=len(tree.manifest),
         filename=path.name,
         manifest=manifest,
-        location=str(path),
         uploaded=upload,
     )
     return Draft(stored, tree)
@@ -143,4 +154,6 @@ def _is_same(newest: VersionRecord, draft: VersionRecord) -> bool:
         return False
     if draft.kind == "reference":
         return newest.location == draft.location
+    if newest.handler != draft.handler or newest.load_options != draft.load_options:
+        return False
     return newest.digest == draft.digest and newest.uploaded == draft.uploaded

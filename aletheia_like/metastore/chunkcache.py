@@ -11,7 +11,6 @@ that is damaged, or of another revision, is as good as none; deleting any, or al
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -22,16 +21,18 @@ from typing import Any
 import google_crc32c
 import pyarrow as pa
 
+from aletheia_like.metastore.keptrows import (
+    HEADER_BYTES,
+    TEMPORARY,
+    KeptRows,
+    header_line,
+    read_header,
+)
 from aletheia_like.model.digests import digest_bytes
 from aletheia_like.ports.documents import Document
 
 FORMAT = 1
 """Files of another format are not read."""
-
-MAX_BYTES = 4 << 30
-"""What all files together may take after a query; the least recently used go."""
-
-_HEADER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,10 @@ class ChunkCache:
     Args:
         folder: Where they lie; made when the first is written.
         store: What tells this store from all others.
-        max_bytes: What all files together may take.
+        max_bytes: What all files together may take after a query; the least recently used go.
     """
 
-    def __init__(self, folder: Path, store: str, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, folder: Path, store: str, max_bytes: int) -> None:
         self._folder = folder
         self._store = store
         self._max_bytes = max_bytes
@@ -68,7 +69,9 @@ class ChunkCache:
         path = self._path(run)
         try:
             with path.open("rb") as stream:
-                header = _checked_header(stream.readline(_HEADER_BYTES), self._revision(run))
+                header = read_header(stream.readline(HEADER_BYTES))
+                if header["revision"] != self._revision(run):
+                    return None
                 start, size, checksum = header["parts"].get(part, (0, 0, 0))
                 stream.seek(stream.tell() + start)
                 data = stream.read(size)
@@ -91,11 +94,11 @@ class ChunkCache:
             data = _to_bytes(table)
             header["parts"][name] = (len(body), len(data), google_crc32c.value(data))
             body += data
-        line = json.dumps(header).encode()
-        if len(line) + 10 > _HEADER_BYTES:
+        line = header_line(header)
+        if len(line) > HEADER_BYTES:
             return
         with contextlib.suppress(OSError):
-            _replace(self._path(run), b"%08x %s\n" % (google_crc32c.value(line), line), body)
+            _replace(self._path(run), line, body)
             self._wrote = True
 
     def tidy(self) -> None:
@@ -103,18 +106,7 @@ class ChunkCache:
         if not self._wrote:
             return
         self._wrote = False
-        found = []
-        for path in self._folder.glob("??/*"):
-            with contextlib.suppress(OSError):
-                status = path.stat()
-                found.append((status.st_mtime, status.st_size, path))
-        total = sum(size for _, size, _ in found)
-        for _, size, path in sorted(found):
-            if total <= self._max_bytes:
-                return
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
-            total -= size
+        KeptRows(self._folder).trim(self._max_bytes)
 
     def _path(self, run: Document) -> Path:
         key = digest_bytes(f"{self._store}\n{run.path}".encode())[:40]
@@ -123,23 +115,6 @@ class ChunkCache:
     def _revision(self, run: Document) -> str:
         changed = run.updated_at.isoformat()
         return f"{FORMAT} {run.fields.get('token', '')} {run.revision} {changed}"
-
-
-def _checked_header(line: bytes, revision: str) -> Any:
-    """Return a file's header.
-
-    Raises:
-        ValueError: It is damaged, or of another revision.
-    """
-    checksum, _, text = line.rstrip(b"\n").partition(b" ")
-    if int(checksum, 16) != google_crc32c.value(text):
-        message = "the header is damaged"
-        raise ValueError(message)
-    header = json.loads(text)
-    if header["revision"] != revision:
-        message = "the run has changed"
-        raise ValueError(message)
-    return header
 
 
 def _to_bytes(table: Any) -> bytes:
@@ -152,7 +127,7 @@ def _to_bytes(table: Any) -> bytes:
 
 def _replace(path: Path, *parts: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file, name = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
+    file, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
     try:
         with os.fdopen(file, "wb") as stream:
             stream.writelines(parts)

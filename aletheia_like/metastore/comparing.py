@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from aletheia_like.errors import AletheiaError, InvalidValueError
+from aletheia_like.extras import import_extra
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.storing import local_blob
-from aletheia_like.metastore.tables import cell_text, import_extra
+from aletheia_like.metastore.texttable import cell_text
 from aletheia_like.model.parameters import flatten
 from aletheia_like.model.records import ArtifactUse, DatasetUse, RunRecord
 from aletheia_like.model.values import equal

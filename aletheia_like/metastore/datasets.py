@@ -11,7 +11,9 @@ from typing import Any
 
 from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.metastore.fetching import fetch_url
+from aletheia_like.metastore.repeating import read_repetition
 from aletheia_like.metastore.session import Session
+from aletheia_like.metastore.sparkframes import to_spark
 from aletheia_like.metastore.versions import (
     Draft,
     StoredVersion,
@@ -87,6 +89,27 @@ class DatasetVersion(StoredVersion):
             self.local_path = self._unchanged_origin()
         return self.local_path
 
+    def to_spark(self, spark: Any, *, format: str | None = None, **options: Any) -> Any:  # noqa: A002 - Spark's word
+        """Return its files as a DataFrame of Spark.
+
+        What is in the local cache is read from there, once it is verified. What is not, and was
+        added from a place that Spark reads by itself (`gs://`, `s3://`, `hdfs://`, …), is read
+        from that place as it is now; everything else is downloaded first.
+
+        Args:
+            spark: A SparkSession.
+            format: How to read the files, if their suffixes do not tell: `parquet`, `orc`, `csv`,
+                `json`, `text`, `binaryFile`, or any other that Spark knows.
+            **options: For Spark's reader. CSV files have a header and their types are inferred,
+                unless these say otherwise.
+
+        Raises:
+            InvalidValueError: The files are of several formats or of none that is known, or
+                `spark` is no session.
+            NotFoundError: Its bytes are not in the store and not where they were added from.
+        """
+        return to_spark(self, spark, format, options)
+
     @property
     def _is_whole(self) -> bool:
         return self._partition is None
@@ -146,6 +169,9 @@ def get_dataset(
 ) -> DatasetVersion:
     """Return a version, the newest by default, without recording who asked."""
     owner_path = paths.dataset(session.project_path, name)
+    repetition = read_repetition() if version is None else None
+    if repetition is not None:
+        version = repetition.version(session.project, name)
     record = read_version(session, owner_path, "dataset", version)
     dataset = DatasetVersion(session, record, partition)
     if partition is not None and partition not in dataset.partitions:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from aletheia_like.errors import UnavailableError
 from aletheia_like.metastore.artifacts import ArtifactVersion, Maker, add_artifact
+from aletheia_like.metastore.objects import Content, Written
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.versions import read_local
 from aletheia_like.model import codec
@@ -38,21 +39,23 @@ class Deferred:
         token: Names it in the journal, and its folder.
         name: Of the artifact.
         value: Where its copy is, or the URI that it refers to.
-        location: Where it was.
+        location: Where it was; None if it was an object.
         is_local: Whether `value` is a path.
         upload_file: Whether its bytes are to be stored.
         aliases: Movable names for it.
         maker: Who made it.
+        written: How an object became the file.
     """
 
     token: str
     name: str
     value: str
-    location: str
+    location: str | None
     is_local: bool
     upload_file: bool
     aliases: Sequence[str]
     maker: Mapping[str, Any]
+    written: Mapping[str, Any] | None = None
 
 
 class Deferring(Protocol):
@@ -68,7 +71,7 @@ def add_or_defer(
     writer: Deferring,
     maker: Maker,
     name: str,
-    value: Any,
+    content: Content,
     *,
     is_local: bool,
     is_dir: bool | None,
@@ -81,7 +84,7 @@ def add_or_defer(
             session,
             maker,
             name,
-            value,
+            content,
             is_local=is_local,
             is_dir=is_dir,
             upload_file=upload_file,
@@ -94,7 +97,7 @@ def add_or_defer(
             session,
             maker,
             name,
-            value,
+            content,
             is_local=is_local,
             upload_file=upload_file,
             aliases=aliases,
@@ -108,7 +111,7 @@ def _deferred(
     session: Session,
     maker: Maker,
     name: str,
-    value: Any,
+    content: Content,
     *,
     is_local: bool,
     upload_file: bool,
@@ -116,11 +119,12 @@ def _deferred(
 ) -> tuple[Deferred, ArtifactVersion]:
     """Keep a copy of an artifact, and return it as a version without a number, too."""
     token = secrets.token_hex(8)
-    record = VersionRecord(name, UNNUMBERED, "reference", None, None, location=str(value))
-    kept = str(value)
+    record = VersionRecord(name, UNNUMBERED, "reference", None, None, location=content.location)
+    kept = str(content.value)
     if is_local:
-        path = Path(value).expanduser().absolute()
+        path = Path(content.value)
         tree = read_local(path, name)
+        kept = str(_copied(path, _folder(session, token)) if upload_file else path)
         record = VersionRecord(
             name,
             UNNUMBERED,
@@ -129,20 +133,21 @@ def _deferred(
             tree.size,
             files=len(tree.manifest),
             filename=path.name,
-            location=str(path),
+            location=content.location or kept,
             uploaded=False,
+            handler=content.written.handler if content.written else None,
             run=maker.run,
         )
-        kept = str(_copied(path, _folder(session, token)) if upload_file else path)
     deferred = Deferred(
         token,
         name,
         kept,
-        record.location or kept,
+        content.location,
         is_local,
         upload_file,
         list(aliases),
         asdict(maker),
+        None if content.written is None else asdict(content.written),
     )
     return deferred, ArtifactVersion(session, record)
 
@@ -153,15 +158,15 @@ def deliver_artifact(session: Session, run_path: str, deferred: Deferred) -> Non
     Raises:
         UnavailableError: The store is still away.
     """
+    written = None if deferred.written is None else Written(**deferred.written)
     version = add_artifact(
         session,
         Maker(**deferred.maker),
         deferred.name,
-        deferred.value,
+        Content(deferred.value, deferred.location, written),
         is_local=deferred.is_local,
         upload_file=deferred.upload_file,
         aliases=tuple(deferred.aliases),
-        location=deferred.location,
     )
     field = ("artifacts", to_id(deferred.name, "artifact"))
     session.documents.apply([Update(run_path, {field: codec.to_value(version.use)})])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from aletheia_like.errors import (
@@ -17,8 +16,10 @@ from aletheia_like.feeds import Preparing
 from aletheia_like.metastore.artifacts import ArtifactVersion, Maker, add_artifact
 from aletheia_like.metastore.comparing import Comparison, compare
 from aletheia_like.metastore.deleting import delete_run
-from aletheia_like.metastore.handle import DocumentHandle
+from aletheia_like.metastore.keeping import KeepsArtifacts
 from aletheia_like.metastore.leaderboard import add_result, read_results
+from aletheia_like.metastore.objects import Content
+from aletheia_like.metastore.plotting import PlottedExperiment
 from aletheia_like.metastore.run import Run
 from aletheia_like.metastore.searching import existing_run, find_run, find_runs, understood
 from aletheia_like.metastore.session import Session, author
@@ -42,7 +43,7 @@ class RunCounter:
     revision: str
 
 
-class Experiment(DocumentHandle):
+class Experiment(PlottedExperiment, KeepsArtifacts):
     """A named question, asked by many runs.
 
     Args:
@@ -259,28 +260,26 @@ class Experiment(DocumentHandle):
             seconds=seconds,
         )
 
-    def add_artifact(
+    def _keep(
         self,
         name: str,
-        value: str | Path,
+        content: Content,
         *,
-        is_local: bool = True,
-        is_dir: bool | None = None,
-        upload_file: bool = True,
-        aliases: Sequence[str] = (),
+        is_local: bool,
+        is_dir: bool | None,
+        upload_file: bool,
+        aliases: tuple[str, ...],
     ) -> ArtifactVersion:
-        """Store a file or directory that no single run made; see `Run.add_artifact`."""
-        self._check_writable()
         maker = Maker(self._session.project, self.name, self._path)
         return add_artifact(
             self._session,
             maker,
             name,
-            value,
+            content,
             is_local=is_local,
             is_dir=is_dir,
             upload_file=upload_file,
-            aliases=tuple(aliases),
+            aliases=aliases,
         )
 
     def delete_run(self, id: str | int, *, force: bool = False) -> None:  # noqa: A002
@@ -386,6 +385,9 @@ class Experiment(DocumentHandle):
 
     def _check_writable(self) -> None:
         self._change({})
+
+    def _keeper_path(self) -> str:
+        return self._path
 
     def __repr__(self) -> str:
         return f"<Experiment {self._session.project}/{self.name}{' debug' if self._debug else ''}>"

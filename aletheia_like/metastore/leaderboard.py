@@ -15,6 +15,11 @@ from aletheia_like.model.records import RunRecord
 from aletheia_like.model.values import Value, check_key, decode, encode, is_key
 from aletheia_like.ports.documents import REMOVE, Create, Document, Query, Removal, Update, Write
 
+RESULT_COLUMNS = tuple(
+    "run number name fold debug started_at ended_at seconds commit model".split()
+)
+"""The columns that stand first in the leaderboard."""
+
 
 def result_fields(record: RunRecord) -> dict[str, Value]:
     """Return a run's line: parameters and metrics under dotted names, one value each."""
@@ -85,4 +90,5 @@ def read_results(session: Session, experiment_path: str, *, debug: bool) -> Tabl
     found = session.documents.query(Query(paths.results(experiment_path)))
     lines = [{key: decode(value) for key, value in one.fields.items()} for one in found]
     shown = [line for line in lines if debug or not line.get("debug")]
-    return Table(sorted(shown, key=lambda line: str(line.get("ended_at", ""))))
+    ordered = sorted(shown, key=lambda line: str(line.get("ended_at", "")))
+    return Table(ordered, RESULT_COLUMNS)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aletheia_like.cache import LocalCache
 from aletheia_like.errors import InvalidValueError, NotFoundError, UnavailableError
+from aletheia_like.extras import import_extra
 from aletheia_like.metastore.allrows import project_rows
 from aletheia_like.metastore.assets import load_object
 from aletheia_like.metastore.datasets import (
@@ -25,7 +26,7 @@ from aletheia_like.metastore.rows import Rows
 from aletheia_like.metastore.searching import find_runs, understood
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.storing import lengthen, shorten
-from aletheia_like.metastore.tables import Runs, import_extra
+from aletheia_like.metastore.tables import Runs
 from aletheia_like.model import codec, paths
 from aletheia_like.model.names import check_name, with_article
 from aletheia_like.model.records import ProjectRecord, VersionRecord
@@ -34,6 +35,7 @@ from aletheia_like.ports.documents import Create, Document, Query, Removal, Upda
 from aletheia_like.ports.usage import UsageRecord
 
 if TYPE_CHECKING:
+    from aletheia_like.metastore.repository import Repository
     from aletheia_like.metastore.sql import Engine
 
 _log = logging.getLogger("aletheia")
@@ -130,6 +132,10 @@ class OpenMetastore:
         found = self._session.documents.query(Query(paths.experiments(self._session.project_path)))
         opened = [Experiment(self._session, one, writable=False) for one in found]
         return [one for one in opened if debug or not one.debug]
+
+    def __getitem__(self, name: str) -> Experiment:
+        """Open an experiment for reading; see `experiment`."""
+        return self.experiment(name)
 
     def __contains__(self, name: object) -> bool:
         """Whether the project has an experiment of this name."""
@@ -334,6 +340,31 @@ class OpenMetastore:
     def dataset_versions(self, name: str) -> list[DatasetVersion]:
         """Return every version of a dataset, oldest first; one read each."""
         return dataset_versions(self._session, name)
+
+    def repository(
+        self, name: str, mode: str = "a", *, generation: int | None = None
+    ) -> Repository:
+        """Open a repository: artifacts that outlive experiments, saved all at once.
+
+        Args:
+            name: Unique within the project; the first save creates it.
+            mode: `r` only reads; `a` and `w+` read and add; `w` starts empty, and its first save
+                begins the repository anew. What it held before stays, as an older generation.
+            generation: With mode `r`, what it held before it was begun anew: 0, 1, …
+
+        Raises:
+            NotFoundError: Mode `r`, and there is no such repository or generation.
+            InvalidValueError: The name or mode is not possible.
+        """
+        from aletheia_like.metastore.repository import open_repository
+
+        return open_repository(self._session, name, mode, generation)
+
+    def repositories(self) -> list[str]:
+        """Return the names of the project's repositories, sorted; one read each."""
+        from aletheia_like.metastore.repository import list_repositories
+
+        return list_repositories(self._session)
 
     def set_downloader(self, local_cache_dir: str | Path) -> None:
         """Keep local copies below this folder from now on."""

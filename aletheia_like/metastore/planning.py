@@ -53,6 +53,10 @@ _UNASKED: Final = frozenset(
 _EVEN: Final = {"metrics": 2, "summary": 9}
 """How many outer maps of a column cannot have keys that no field can have; else none."""
 
+_TRIES: Final = 8
+_LEAST_TRIES: Final = 24
+"""How many more runs than wanted are looked at, before all that a condition may mean are read."""
+
 _MAX_QUERIES: Final = 8
 _MAX_PARTS: Final = 5
 _INT64: Final = range(-(2**63), 2**63)
@@ -77,7 +81,8 @@ class Best:
     """How to find the first runs of an order without reading all.
 
     Attributes:
-        first: Finds one more than are wanted; those it leaves out come later, or are `odd`.
+        first: Finds at least one more than are wanted; those it leaves out come later, or are
+            `odd`.
         odd: Find all whose value lies in another form.
     """
 
@@ -109,23 +114,38 @@ def best(
 ) -> Best | None:
     """Return how to find the first runs of an order; None if all have to be read for it.
 
-    It needs an order by numbers or moments, and no condition but bounds of the same column.
+    It needs an order by numbers or moments. Whatever the condition says beside bounds of the same
+    column is not asked: of more runs than are wanted some will do, unless few runs can.
     """
     parts = And(()) if condition is None else condition
-    bounds = parts.conditions if isinstance(parts, And) else (parts,)
+    joined = parts.conditions if isinstance(parts, And) else (parts,)
+    own = [one for one in joined if isinstance(one, Comparison) and _same(one.column, column)]
+    if len(own) < len(joined) and _is_narrow(parts):
+        return None
     least: Any = _FIRST_MOMENT if column.head in MOMENTS else -math.inf
-    asks = [asked(Comparison(column, ">=", least))]
-    for one in bounds:
-        if not (isinstance(one, Comparison) and one.column.parts == column.parts):
-            return None
-        asks.append(asked(one))
+    asks = [asked(one) for one in (Comparison(column, ">=", least), *own)]
     known = [ask for ask in asks if ask is not None and _operator(ask) in RANGE_OPERATORS]
     if len(known) < len(asks) or len(known[0].direct) > 1:
         return None
     filters = tuple(ask.direct[0] for ask in known)
     order = Order(filters[0].path, descending)
     odd = [_alone(collection, one) for one in known[0].odd]
-    return Best(Query(collection, filters, (order,), limit + 1), tuple(odd))
+    most = limit if len(own) == len(joined) else limit * _TRIES + _LEAST_TRIES
+    return Best(Query(collection, filters, (order,), most + 1), tuple(odd))
+
+
+def _same(one: Column, other: Column) -> bool:
+    return one.parts == other.parts
+
+
+def _is_narrow(condition: Condition) -> bool:
+    """Whether a store can be asked for something that few runs have."""
+    asks = [asked(one) for one in necessary(condition)]
+    return any(
+        _operator(ask) in ("==", "in", "contains") and ask.direct[0].path != ("status",)
+        for ask in asks
+        if ask is not None
+    )
 
 
 def asked(one: Comparison) -> Ask | None:

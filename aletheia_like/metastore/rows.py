@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any, overload
 
 from aletheia_like.errors import InvalidValueError, NotFoundError
+from aletheia_like.extras import import_extra
 from aletheia_like.metastore.assets import File, complete
 from aletheia_like.metastore.session import Session
-from aletheia_like.metastore.tables import Table, import_extra
+from aletheia_like.metastore.tables import Table
+from aletheia_like.metastore.texttable import shown_places
 from aletheia_like.model.rows import ABSENT, RUN_ID, TIMESTAMP, Columns, moment
+from aletheia_like.model.values import LongText, LongValue
+
+_NAMED = 10
+"""How many columns an error names."""
 
 Predicate = Callable[[dict[str, Any]], bool]
-
-_SHOWN = 10
-_SHOWN_WIDTH = 40
 
 
 class Rows(Table):
@@ -173,7 +176,7 @@ class Rows(Table):
                 raise IndexError(message)
             return next(iter(self.chosen([column % self._count])))
         if column not in self._columns:
-            near = difflib.get_close_matches(column, self.columns) or self.columns[:_SHOWN]
+            near = difflib.get_close_matches(column, self.columns) or self.columns[:_NAMED]
             message = f"no column {column!r:.80}: there is {', '.join(near) or 'none'}"
             raise NotFoundError(message)
         return [None if cell is ABSENT else cell for cell in self._cells(column)]
@@ -189,13 +192,20 @@ class Rows(Table):
             self._cells(name)
         return (self._row(index) for index in range(self._count))
 
-    def __str__(self) -> str:
-        if not self._count:
-            return "no rows"
-        shown = self if self._count <= _SHOWN else self.head(_SHOWN)
-        more = self._count - len(shown)
-        table = shown.to_pandas().to_string(index=False, max_colwidth=_SHOWN_WIDTH)
-        return f"{table}\n… {more} more rows" if more else str(table)
+    def _shown(self) -> dict[str, list[Any]]:
+        places = shown_places(self._count)
+        return {
+            name: [self._seen(cells[place], name) for place in places]
+            for name, cells in self._columns.items()
+        }
+
+    def _seen(self, cell: Any, name: str) -> Any:
+        """Return a cell as far as it is known here: to look at a table reads nothing."""
+        if cell is ABSENT:
+            return None
+        if self._read is None or name in self._complete or type(cell) in _ELSEWHERE:
+            return cell
+        return _as_moment(cell) if name == TIMESTAMP else self._read(cell)
 
     def _ipython_key_completions_(self) -> list[str]:
         return self.columns
@@ -282,6 +292,7 @@ class Rows(Table):
         )
 
 
+_ELSEWHERE = (LongText, LongValue)
 _SIMPLE = frozenset({type(None), bool, int, float, str, bytes, type(ABSENT)})
 
 

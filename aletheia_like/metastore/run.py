@@ -6,13 +6,15 @@ import dataclasses
 import logging
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.artifacts import ArtifactVersion, Maker
 from aletheia_like.metastore.datasets import DatasetVersion, get_dataset
 from aletheia_like.metastore.deferring import UNNUMBERED, add_or_defer
+from aletheia_like.metastore.objects import Content
+from aletheia_like.metastore.plotting import plot_run
+from aletheia_like.metastore.promoting import Promoting
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.stopping import FIELD, StopRequests, request_stop
 from aletheia_like.metastore.storing import lengthen
@@ -37,12 +39,14 @@ from aletheia_like.ports.usage import UsageRecord, meant_for
 
 if TYPE_CHECKING:
     from aletheia_like.metastore.experiment import Experiment
+    from aletheia_like.metastore.verifying import Verification
+    from aletheia_like.plots.plot import Plot
 
 _log = logging.getLogger("aletheia")
 _KNOWN = frozenset(RunRecord.__dataclass_fields__) - {"extra"} | {"schema_version"}
 
 
-class Run(Tracked):
+class Run(Tracked, Promoting):
     """A live run, or one opened for reading.
 
     As a context manager it ends by itself: `finished`, `failed` after an exception, `killed` after
@@ -187,6 +191,11 @@ class Run(Tracked):
         return self.record.parent
 
     @property
+    def reproduces(self) -> str | None:
+        """The run, as `EXPERIMENT/RUN`, whose command was done again when this one started."""
+        return self.record.reproduces
+
+    @property
     def started_at(self) -> Any:
         """When it started."""
         return self.record.started_at
@@ -247,36 +256,16 @@ class Run(Tracked):
         """
         self._change({("hyper_params",): to_mapping(parameters)})
 
-    def add_artifact(
+    def _keep(
         self,
         name: str,
-        value: str | Path,
+        content: Content,
         *,
-        is_local: bool = True,
-        is_dir: bool | None = None,
-        upload_file: bool = True,
-        aliases: Sequence[str] = (),
+        is_local: bool,
+        is_dir: bool | None,
+        upload_file: bool,
+        aliases: tuple[str, ...],
     ) -> ArtifactVersion:
-        """Store a file or directory that this run made, as the next version of its name.
-
-        Args:
-            name: What to find it by.
-            value: Path of a file or directory; with `is_local=False`, a URI that is only noted.
-            is_local: Whether `value` is a path on this machine.
-            is_dir: Refuse anything but a directory, or anything but a file.
-            upload_file: False stores path, size and hash, not the bytes.
-            aliases: Movable names for this version.
-
-        Returns:
-            The version. If the store is away it is -1: a copy waits on this machine, and gets its
-            number when it is stored.
-
-        Raises:
-            NotFoundError: There is nothing at the path; nothing was written.
-            InvalidValueError: The name, the kind of file, or the value cannot be stored.
-            IntegrityError: The file changed while it was read.
-        """
-        self._check_live()
         git = self.git
         maker = Maker(
             self._session.project,
@@ -291,15 +280,15 @@ class Run(Tracked):
                 self._open_writer(),
                 maker,
                 name,
-                value,
+                content,
                 is_local=is_local,
                 is_dir=is_dir,
                 upload_file=upload_file,
-                aliases=tuple(aliases),
+                aliases=aliases,
             )
-        if version.version == UNNUMBERED:
-            return version
-        self._change({("artifacts", to_id(name, "artifact")): codec.to_value(version.use)})
+        if version.version != UNNUMBERED:
+            key = to_id(name, "artifact")
+            self._change({("artifacts", key): codec.to_value(version.use)})
         return version
 
     def get_dataset(
@@ -337,10 +326,32 @@ class Run(Tracked):
             self._change({("datasets", key): use})
         return dataset
 
+    def plot(
+        self,
+        y: str | Sequence[str] | None = None,
+        *,
+        x: str | None = None,
+        smooth: float = 0.0,
+        log: bool | str = False,
+        points: int = 2_000,
+    ) -> Plot:
+        """Return a plot of columns of its rows; the arguments are those of `Experiment.plot`."""
+        return plot_run(self.record, self.rows(), y, x=x, smooth=smooth, log=log, points=points)
+
     @property
     def path(self) -> str:
         """Path of its document."""
         return self._path
+
+    @property
+    def session(self) -> Session:
+        """The live parts of its metastore."""
+        return self._session
+
+    @property
+    def is_recorded_here(self) -> bool:
+        """Whether this process records it; else it was opened for reading."""
+        return self._writer is not None
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -374,6 +385,22 @@ class Run(Tracked):
         """Operations that this process made for this run, and bytes; it prices them, too."""
         return self._session.usage.of(self._path)
 
+    def verify(self, *, workers: int = 8) -> Verification:
+        """Read and hash everything the run refers to, in the store, and say what is wrong.
+
+        That is: its artifacts and data sets with all their files, the files and long values of
+        its rows, and what was captured of its code, packages and console. Nothing is written.
+
+        Args:
+            workers: How many blobs are read at once.
+
+        Raises:
+            UnavailableError: The store cannot be reached.
+        """
+        from aletheia_like.metastore.verifying import verify_run
+
+        return verify_run(self._session, self._path, workers=workers)
+
     def note_tag(self, tag: str) -> None:
         """Record the git tag that was set on the run's commit."""
         self._change({("git", "tag"): tag})
@@ -391,6 +418,13 @@ class Run(Tracked):
 
     def _check_live(self) -> None:
         self._change({})
+
+    def _keeper_path(self) -> str:
+        return self._experiment.path
+
+    def _made_version(self, name: str) -> int | None:
+        made = self.record.artifacts.get(name)
+        return made.version if made else None
 
     def _lengthened(self, value: Any) -> Any:
         return lengthen(self._session, value)

@@ -75,14 +75,21 @@ def understood(
     Raises:
         InvalidValueError: They cannot be understood.
     """
-    if limit is not None and limit < 1:
-        message = f"limit must be at least 1, not {limit}"
-        raise InvalidValueError(message)
+    _check(order_by, limit)
     condition = None if where is None else parse_condition(where)
     _check_moments(condition, where or "")
     order = None if order_by is None else parse_column(order_by.removeprefix("-"))
     descending = order_by is not None and order_by.startswith("-")
     return Search(where or "", condition, order, descending, limit, debug)
+
+
+def _check(order_by: object, limit: object) -> None:
+    if limit is not None and (type(limit) is not int or limit < 1):
+        message = f"limit is a whole number, at least 1, not {limit!r}"
+        raise InvalidValueError(message)
+    if order_by is not None and not isinstance(order_by, str):
+        message = f"order_by is the name of a column, such as '-metrics.acc', not {order_by!r:.80}"
+        raise InvalidValueError(message)
 
 
 def find_runs(session: Session, collections: Sequence[str], asked: Search) -> Runs:
@@ -252,7 +259,7 @@ def _first(
         if how is None:
             return None
         first = list(session.documents.query(how.first))
-        if len(first) > asked.limit:
+        if len(first) == how.first.limit:
             ends.append(reader.key(first[-1], column))
         found |= {one.path: one for one in (*first, *_united(session, how.odd))}
     rank = 1 if column.head in MOMENTS else 0
@@ -262,7 +269,10 @@ def _first(
         for one in reader.ordered(filter(reader.answers, known))
         if all(_is_before(reader.key(one, column), end, asked) for end in ends)
     ]
-    return sure if len(sure) >= asked.limit else None
+    if len(sure) < asked.limit:
+        return None
+    _check_names(session, collections, asked, list(found.values()))
+    return sure
 
 
 def _is_before(key: Any, end: Any, asked: Search) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aletheia_like.errors import InvalidValueError
+from aletheia_like.model.names import with_article
 from aletheia_like.model.rows import RUN_ID
 
 EXPERIMENT = "experiment"
@@ -87,6 +88,7 @@ def parse(connection: Any, query: str, parameters: Parameters, known: Sequence[s
     Raises:
         InvalidValueError: It is no query, several, or one that is to change something.
     """
+    _check_text(query)
     _check_statement(connection, query)
     explained = _EXPLAIN.match(query)
     prefix = explained[0] if explained else ""
@@ -98,6 +100,12 @@ def parse(connection: Any, query: str, parameters: Parameters, known: Sequence[s
         words = set(re.findall(r"\w+", query.lower()))
         return Asked({name: (EVERYTHING,) for name in known if name in words}, None, None, prefix)
     return Asked(_mentions(tree, known, parameters), _columns(tree), tree, prefix)
+
+
+def _check_text(query: object) -> None:
+    if not isinstance(query, str):
+        message = f"a query is a text, not {with_article(type(query).__name__)}: {query!r:.80}"
+        raise InvalidValueError(message)
 
 
 def nodes(tree: Any) -> Iterator[Node]:

@@ -12,10 +12,18 @@ import pyarrow as pa
 
 from aletheia_like.errors import IntegrityError
 from aletheia_like.metastore.accompanying import SYSTEM
-from aletheia_like.metastore.arrowcolumns import MOMENT, array, own_names, stacked, stored_array
+from aletheia_like.metastore.arrowcolumns import (
+    MOMENT,
+    NONE,
+    array,
+    named,
+    stacked,
+    stored_array,
+)
 from aletheia_like.metastore.arrowcolumns import text as to_text
 from aletheia_like.metastore.assets import complete
 from aletheia_like.metastore.chunkcache import ChunkCache, RunRows
+from aletheia_like.metastore.keptrows import FOLDER
 from aletheia_like.metastore.reading import Unsent, columns_of
 from aletheia_like.metastore.run import Run
 from aletheia_like.metastore.session import Session
@@ -42,7 +50,11 @@ _STREAMS: Mapping[str, str | None] = {OWN: None, SYSTEM: SYSTEM}
 
 
 def rows_table(
-    session: Session, runs: Sequence[Document], part: str, columns: frozenset[str] | None
+    session: Session,
+    runs: Sequence[Document],
+    part: str,
+    columns: frozenset[str] | None,
+    as_text: frozenset[str] = NONE,
 ) -> Any:
     """Return the rows of runs, one run after the other, each in its own order.
 
@@ -53,25 +65,28 @@ def rows_table(
         runs: Documents of the runs, as just read.
         part: `OWN`, or the name of a stream.
         columns: In lower case, those whose long values are wanted; None for all.
+        as_text: Columns that are text whatever these runs hold.
 
     Raises:
         IntegrityError: A chunk cannot be read.
     """
-    reader = _Reader(session, part, columns)
-    found = reader.read_all(runs)
+    found = run_tables(session, runs, part, columns)
     counts = [table.num_rows for table in found]
     kept = [table for table in found if table.num_rows]
-    body = stacked(kept) if kept else pa.table({TIMESTAMP: pa.array([], MOMENT)})
+    body = stacked(kept, as_text) if kept else pa.table({TIMESTAMP: pa.array([], MOMENT)})
     ids = [one.path.split("/") for one in runs]
-    names = own_names([TIMESTAMP, *body.column_names[1:]], (EXPERIMENT, RUN_ID))
-    return pa.table(
-        [
-            _repeated([from_id(one[3]) for one in ids], counts),
-            _repeated([from_id(one[5]) for one in ids], counts),
-            *body.columns,
-        ],
-        names=[EXPERIMENT, RUN_ID, *names],
-    )
+    keys = {
+        EXPERIMENT: _repeated([from_id(one[3]) for one in ids], counts),
+        RUN_ID: _repeated([from_id(one[5]) for one in ids], counts),
+    }
+    return named(body.columns, [TIMESTAMP, *body.column_names[1:]], keys)
+
+
+def run_tables(
+    session: Session, runs: Sequence[Document], part: str, columns: frozenset[str] | None
+) -> list[Any]:
+    """Return a table for each run, `timestamp` before its own columns; else as `rows_table`."""
+    return _Reader(session, part, columns).read_all(runs)
 
 
 class _Reader:
@@ -83,7 +98,9 @@ class _Reader:
         self._columns = columns
         self._live = _unsent_here(session)
         self._cache = ChunkCache(
-            Path(session.cache.root) / "rows", f"{session.settings.url} {session.blobs_url}"
+            Path(session.cache.root) / FOLDER,
+            f"{session.settings.url} {session.blobs_url}",
+            session.settings.rows_cache_max_bytes,
         )
         # A store in memory dies with its process, and another one has the same address.
         self._has_cache = not session.settings.url.startswith("memory:")

@@ -11,13 +11,14 @@ import pyarrow as pa
 
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.accompanying import SYSTEM
-from aletheia_like.metastore.arrowcolumns import MOMENT, array, own_names, text
+from aletheia_like.metastore.arrowcolumns import MOMENT, NONE, array, named, text
 from aletheia_like.metastore.run import Run
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.sqlparsing import EXPERIMENT, Asked, Scope
 from aletheia_like.metastore.sqlrows import OWN, rows_table
 from aletheia_like.metastore.storing import lengthen
 from aletheia_like.metastore.tables import run_row
+from aletheia_like.metastore.texttable import in_order
 from aletheia_like.model import codec, paths
 from aletheia_like.model.names import from_id
 from aletheia_like.model.records import VersionRecord, seen_status
@@ -101,7 +102,10 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
 }
 """The columns that each table always has, with their types; None where values decide."""
 
-_OF_RUNS = ("runs", "rows", "events", SYSTEM)
+PARTS_OF_ROWS: Mapping[str, str] = {"rows": OWN, "events": OWN, SYSTEM: SYSTEM}
+"""The tables of what runs logged, and which part of it they show."""
+
+_OF_RUNS = ("runs", *PARTS_OF_ROWS)
 
 
 def empty_table(name: str) -> Any:
@@ -109,30 +113,48 @@ def empty_table(name: str) -> Any:
     return _table([], COLUMNS[name])
 
 
-def fetch_tables(session: Session, asked: Asked, experiment: str | None = None) -> dict[str, Any]:
+def fetch_tables(
+    session: Session,
+    asked: Asked,
+    experiment: str | None = None,
+    as_text: frozenset[str] = NONE,
+) -> dict[str, Any]:
     """Return the tables that a query names, with all the rows that it can see.
 
     Args:
         session: The metastore.
         asked: What the query asks for.
         experiment: Only what belongs to this experiment.
+        as_text: Columns, as they were given, that are text whatever is fetched here.
 
     Raises:
         IntegrityError: A chunk of rows cannot be read.
         UnavailableError: The store is away.
     """
-    fetcher = _Fetcher(session, asked, experiment)
+    fetcher = _Fetcher(session, asked, experiment, as_text)
     tables = {name: fetcher.table(name) for name in asked.tables if name != "events"}
     if "events" in asked.tables:
         tables["events"] = fetcher.table("events")
     return tables
 
 
+def fetch_runs(session: Session, scope: Scope) -> list[Document]:
+    """Return the documents of the runs that a scope covers, those of an experiment by start."""
+    return _Fetcher(session, Asked({"runs": (scope,)})).runs_of("runs")
+
+
 class _Fetcher:
     """Reads what a query needs of a store, each document once."""
 
-    def __init__(self, session: Session, asked: Asked, experiment: str | None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        asked: Asked,
+        experiment: str | None = None,
+        as_text: frozenset[str] = NONE,
+    ) -> None:
         self._session = session
+        self._as_text = as_text
         self._columns = asked.columns
         self._scopes = {name: _within(scopes, experiment) for name, scopes in asked.tables.items()}
         self._experiments: list[str] | None = None
@@ -142,8 +164,6 @@ class _Fetcher:
         match name:
             case "runs":
                 return self._runs_table()
-            case "rows" | "events":
-                return rows_table(self._session, self._runs_of(name), OWN, self._columns)
             case "results":
                 return self._results_table()
             case "artifacts":
@@ -155,11 +175,15 @@ class _Fetcher:
                 return self._versions_table(name, (one.path for one in owners))
             case "files":
                 return self._files_table()
-        return rows_table(self._session, self._runs_of(name), name, self._columns)
+        runs, part = self.runs_of(name), PARTS_OF_ROWS[name]
+        return rows_table(self._session, runs, part, self._columns, self._as_text)
+
+    def _table(self, name: str, rows: Sequence[Row], last: Sequence[str] = ()) -> Any:
+        return _table(rows, COLUMNS[name], last, self._as_text)
 
     def _runs_table(self) -> Any:
-        rows = [self._run_row(document) for document in self._runs_of("runs")]
-        return _table(rows, COLUMNS["runs"], _PARTS_OF_RUNS)
+        rows = [self._run_row(document) for document in self.runs_of("runs")]
+        return self._table("runs", rows, _PARTS_OF_RUNS)
 
     def _run_row(self, document: Document) -> dict[str, Any]:
         record = codec.run_record(document.path, document.fields, document.updated_at)
@@ -183,13 +207,15 @@ class _Fetcher:
 
     def _results_table(self) -> Any:
         rows = []
-        for path in self._experiment_paths(self._scopes["results"]):
+        scopes = self._scopes["results"]
+        for path in self._experiment_paths(scopes):
             name = from_id(path.rpartition("/")[2])
-            for one in self._session.documents.query(Query(paths.results(path))):
+            one_of = functools.partial(paths.result, path)
+            for one in self._documents_in(paths.results(path), one_of, _ids(scopes, name)):
                 line = {key: decode(value) for key, value in one.fields.items()}
                 line.pop("run", None)
                 rows.append({**line, EXPERIMENT: name, RUN_ID: from_id(one.id)})
-        return _table(rows, COLUMNS["results"])
+        return self._table("results", rows)
 
     def _artifact_owners(self) -> Iterator[str]:
         for path in self._experiment_paths(self._scopes["artifacts"]):
@@ -202,16 +228,16 @@ class _Fetcher:
             found = self._session.documents.query(Query(paths.versions(owner)))
             records = [codec.version_record(one.path, one.fields) for one in found]
             rows += [_version_row(one) for one in sorted(records, key=lambda one: one.version)]
-        return _table(rows, COLUMNS[name])
+        return self._table(name, rows)
 
     def _files_table(self) -> Any:
         found = self._session.documents.query(Query(paths.FILES))
         rows = [
             {"sha256": one.id, **{k: decode(v) for k, v in one.fields.items()}} for one in found
         ]
-        return _table(rows, COLUMNS["files"])
+        return self._table("files", rows)
 
-    def _runs_of(self, name: str) -> list[Document]:
+    def runs_of(self, name: str) -> list[Document]:
         """Return the documents of the runs that a table is made of, read once for all tables."""
         if self._runs is None:
             wanted = [scope for one in _OF_RUNS for scope in self._scopes.get(one, ())]
@@ -222,18 +248,18 @@ class _Fetcher:
 
     def _read_runs(self, scopes: Sequence[Scope]) -> Iterator[Document]:
         for path in self._experiment_paths(scopes):
-            name = from_id(path.rpartition("/")[2])
-            here = [one for one in scopes if one.experiments is None or name in one.experiments]
-            ids = [one.runs for one in here]
-            known = None if None in ids else {id_ for one in ids for id_ in one or ()}
-            yield from sorted(self._runs_in(path, known), key=_start)
+            ids = _ids(scopes, from_id(path.rpartition("/")[2]))
+            one_of = functools.partial(paths.run, path)
+            yield from sorted(self._documents_in(paths.runs(path), one_of, ids), key=_start)
 
-    def _runs_in(self, experiment_path: str, ids: set[str] | None) -> Iterator[Document]:
-        """Yield an experiment's runs, or those of these ids that there are."""
+    def _documents_in(
+        self, collection: str, path: Callable[[str], str], ids: set[str] | None
+    ) -> Iterator[Document]:
+        """Yield the documents of a collection, or those of these ids that there are."""
         if ids is None:
-            yield from self._session.documents.query(Query(paths.runs(experiment_path)))
+            yield from self._session.documents.query(Query(collection))
             return
-        wanted = _possible(functools.partial(paths.run, experiment_path), sorted(ids))
+        wanted = _possible(path, sorted(ids))
         for start in range(0, len(wanted), _READ_BATCH):
             found = self._session.documents.get_many(wanted[start : start + _READ_BATCH])
             yield from (one for one in found if one is not None)
@@ -269,6 +295,12 @@ def _within(scopes: Sequence[Scope], experiment: str | None) -> tuple[Scope, ...
     return tuple(one.narrowed(EXPERIMENT, frozenset({experiment})) for one in scopes)
 
 
+def _ids(scopes: Sequence[Scope], experiment: str) -> set[str] | None:
+    """Return the ids of the runs of an experiment that any scope covers; None for all."""
+    ids = [one.runs for one in scopes if one.experiments is None or experiment in one.experiments]
+    return None if None in ids else {id_ for one in ids for id_ in one or ()}
+
+
 def _covers(scope: Scope, run_path: str) -> bool:
     parts = run_path.split("/")
     return scope.covers(from_id(parts[3]), from_id(parts[5]))
@@ -294,13 +326,19 @@ def _version_row(record: VersionRecord) -> Row:
     return {**known, **own, **record.extra}
 
 
-def _table(rows: Sequence[Row], fixed: Mapping[str, Any], last: Sequence[str] = ()) -> Any:
+def _table(
+    rows: Sequence[Row],
+    fixed: Mapping[str, Any],
+    last: Sequence[str] = (),
+    as_text: frozenset[str] = NONE,
+) -> Any:
     """Return rows as a table that has the fixed columns, some after all others, and its own."""
-    found = dict.fromkeys(name for row in rows for name in row)
+    own = {name for row in rows for name in row} - fixed.keys()
     first = [name for name in fixed if name not in last]
-    names = [*first, *(name for name in found if name not in fixed), *last]
-    columns = [_column([row.get(name) for row in rows], fixed.get(name)) for name in names]
-    return pa.table(columns, names=own_names(names))
+    names = [*first, *in_order(own, ()), *last]
+    types = {**dict.fromkeys(as_text, _TEXT), **{k: v for k, v in fixed.items() if v is not None}}
+    columns = [_column([row.get(name) for row in rows], types.get(name)) for name in names]
+    return named(columns, names)
 
 
 def _column(values: Sequence[Any], wanted: Any) -> Any:

@@ -20,6 +20,7 @@ from aletheia_like.feeds import Changes
 from aletheia_like.metastore import telling
 from aletheia_like.metastore.assets import AssetWriter
 from aletheia_like.metastore.handle import check_tags
+from aletheia_like.metastore.repeating import note_started, read_repetition
 from aletheia_like.metastore.run import Run
 from aletheia_like.metastore.session import Session, author, new_id, new_name, new_token
 from aletheia_like.metastore.storing import shorten, store_bytes
@@ -110,9 +111,14 @@ def check_request(
 def start(experiment: Experiment, request: RunRequest) -> Run:
     """Start or resume a run; see `Experiment.start_run`."""
     session = experiment._session  # noqa: SLF001 - handles of one metastore
+    repetition = read_repetition()
+    if repetition is not None and request.id is not None:
+        request = replace(request, id=repetition.own_id(request.id))
     code = _read_code(session, experiment, request.git)
     run = _resume_or_create(session, experiment, request, code)
     session.live_runs.add(run)
+    if run.reproduces is not None:
+        note_started(session.settings.url, run.path)
     note_surroundings(session, run.path, code.root)
     if session.settings.tag_runs and code.root and code.state and code.state.commit:
         _tag(run, code.root, code.state.commit)
@@ -191,6 +197,7 @@ def _read_code(session: Session, experiment: Experiment, asked: str | None) -> C
 
 def _create(session: Session, experiment: Experiment, request: RunRequest, code: Code) -> Run:
     now = session.clock()
+    repetition = read_repetition()
     record = RunRecord(
         project=session.project,
         experiment=experiment.name,
@@ -204,6 +211,7 @@ def _create(session: Session, experiment: Experiment, request: RunRequest, code:
         desc=request.desc,
         tags=request.tags,
         parent=request.parent,
+        reproduces=repetition.run if repetition is not None else None,
         debug=experiment.debug,
         created_by=author(),
         started_at=now,

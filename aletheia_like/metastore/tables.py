@@ -5,21 +5,27 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import html
-import importlib
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
-from aletheia_like.errors import InvalidValueError, MissingExtraError
+from aletheia_like.errors import NotFoundError
+from aletheia_like.extras import import_extra
 from aletheia_like.metastore.changes import seen_record
+from aletheia_like.metastore.texttable import (
+    cell_text,
+    column_texts,
+    in_order,
+    shown_places,
+    text_table,
+)
 from aletheia_like.model.names import from_id
-from aletheia_like.model.parameters import flatten
+from aletheia_like.model.parameters import flattened
 from aletheia_like.model.records import RunRecord
 from aletheia_like.model.values import Fields, LongText, Value
 from aletheia_like.ports.documents import Document
 
-_SHOWN_ROWS = 20
 _INT64 = range(-(2**63), 2**63)
 _PLAIN = frozenset("bool int float str bytes moment datetime date time timedelta".split())
 _LISTS = frozenset(f"list {name}" for name in _PLAIN)
@@ -31,17 +37,32 @@ _NO_COLUMNS = frozenset(
 )
 """Fields of a run that its row does not show, so that they need not be read for it."""
 
+RUN_COLUMNS = tuple(
+    "experiment id number name status fold model started_at ended_at seconds commit tags parent "
+    "desc".split()
+)
+"""The columns that every run has."""
+
 
 class Table:
-    """Rows with the union of their columns; what a row lacks is None."""
+    """Rows with the union of their columns; what a row lacks is None.
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    Args:
+        rows: Values by column.
+        first: Columns that come first, in this order. The others follow by their names, since a
+            store may return the fields of a document in any order.
+    """
+
+    _noun = "rows"
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]], first: Sequence[str] = ()) -> None:
         self._rows = [dict(row) for row in rows]
+        self._first = first
 
     @property
     def columns(self) -> list[str]:
-        """Names of all columns, in the order of first appearance."""
-        return list(dict.fromkeys(itertools.chain.from_iterable(self._rows)))
+        """Names of all columns: what every row has, parameters, metrics, others by their name."""
+        return in_order(itertools.chain.from_iterable(self._rows), self._first)
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return the rows as dictionaries, every column in each."""
@@ -77,7 +98,7 @@ class Table:
     def __getitem__(self, column: str) -> list[Any]:
         if column not in self.columns:
             message = f"no column {column!r}: there are {', '.join(self.columns) or 'none'}"
-            raise InvalidValueError(message)
+            raise NotFoundError(message)
         return [row.get(column) for row in self._rows]
 
     def __len__(self) -> int:
@@ -87,19 +108,29 @@ class Table:
         return iter(self.to_dicts())
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {len(self)} rows, {len(self.columns)} columns>"
+        return str(self)
+
+    def __str__(self) -> str:
+        return text_table(self._shown(), len(self), self._noun)
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.columns)
+        columns = self._shown()
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
+        texts = [column_texts(name, cells) for name, cells in columns.items()]
         body = "".join(
-            "<tr>"
-            + "".join(f"<td>{html.escape(cell_text(value))}</td>" for value in row.values())
-            + "</tr>"
-            for row in self.to_dicts()[:_SHOWN_ROWS]
+            f"<tr>{''.join(f'<td>{html.escape(text)}</td>' for text in row)}</tr>"
+            for row in zip(*texts, strict=True)
         )
-        more = len(self) - _SHOWN_ROWS
-        foot = f"<p>{more} more rows</p>" if more > 0 else ""
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{foot}"
+        size = f"{len(self):,} {self._noun} x {len(columns):,} columns"
+        more = len(self) - len(shown_places(len(self)))
+        left_out = f", {more:,} not shown" if more else ""
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return f"{table}<p>{size}{left_out}</p>"
+
+    def _shown(self) -> dict[str, list[Any]]:
+        """Return of each column the cells that a person is shown."""
+        rows = [self._rows[place] for place in shown_places(len(self))]
+        return {name: [row.get(name) for row in rows] for name in self.columns}
 
 
 class Runs(Table):
@@ -109,8 +140,11 @@ class Runs(Table):
         documents: The runs' documents; they are read when something is asked for.
     """
 
+    _noun = "runs"
+
     def __init__(self, documents: Sequence[Document]) -> None:
         self._documents = list(documents)
+        self._first = RUN_COLUMNS
 
     @functools.cached_property
     def _rows(self) -> list[dict[str, Any]]:  # type: ignore[override]
@@ -181,25 +215,10 @@ def run_row(record: RunRecord) -> dict[str, Any]:
         "desc": record.desc,
     }
     if isinstance(record.hyper_params, Mapping):
-        row |= flatten(record.hyper_params, "hyper_params.")
-    row |= flatten(record.metrics, "metrics.")
+        row |= flattened(record.hyper_params, "hyper_params.")
+    row |= flattened(record.metrics, "metrics.")
     row |= record.extra
     return row
-
-
-def cell_text(value: Any) -> str:
-    """Return a value as a table for people shows it."""
-    match value:
-        case None:
-            return ""
-        case float():
-            return f"{value:.6g}"
-        case list() | tuple():
-            return ", ".join(map(cell_text, value))
-        case LongText(head=head):
-            return f"{head}…"
-        case _:
-            return str(value)
 
 
 def _one_type(values: Sequence[Any]) -> list[Any]:
@@ -239,17 +258,3 @@ def _as_text(value: Any) -> str:
     if isinstance(value, dict | list):
         return json.dumps(value, default=str, ensure_ascii=False)
     return str(value)
-
-
-def import_extra(module: str, extra: str | None) -> Any:
-    """Return an optional module.
-
-    Raises:
-        MissingExtraError: It is not installed; the message says what to install.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        what = f"'aletheia-like[{extra}]'" if extra else module
-        message = f"this needs {module}: pip install {what}"
-        raise MissingExtraError(message) from error

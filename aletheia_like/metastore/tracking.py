@@ -21,7 +21,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast, overload
 
 from aletheia_like.errors import InvalidValueError, NotFoundError, ReadOnlyError
 from aletheia_like.metastore.arguments import (
@@ -159,18 +160,10 @@ def _track(
     kwargs: Mapping[str, Any],
     options: TrackOptions,
 ) -> Any:
-    call = _Call(run, subject, args, kwargs, options)
-    hit = call.begin()
-    if hit is not None:
-        return hit.result
-    try:
-        result = subject.function(*args, **kwargs)
-    except BaseException as error:
-        if call.fail(error):
-            raise
-        return None
-    call.succeed(result)
-    return result
+    with _Call(run, subject, args, kwargs, options) as call:
+        if call.hit is None:
+            call.result = subject.function(*args, **kwargs)
+    return call.result
 
 
 async def _track_async(
@@ -180,22 +173,19 @@ async def _track_async(
     kwargs: Mapping[str, Any],
     options: TrackOptions,
 ) -> Any:
-    call = _Call(run, subject, args, kwargs, options)
-    hit = call.begin()
-    if hit is not None:
-        return hit.result
-    try:
-        result = await subject.function(*args, **kwargs)
-    except BaseException as error:
-        if call.fail(error):
-            raise
-        return None
-    call.succeed(result)
-    return result
+    with _Call(run, subject, args, kwargs, options) as call:
+        if call.hit is None:
+            call.result = await subject.function(*args, **kwargs)
+    return call.result
 
 
 class _Call:
-    """One call of a function, from what is known before it to the row about it."""
+    """One call of a function, from what is known before it to the row about it.
+
+    Attributes:
+        hit: Its result if that is in the cache, so that the function need not be called.
+        result: What the function returned; None if it raised and that is not to go on.
+    """
 
     def __init__(
         self,
@@ -216,6 +206,8 @@ class _Call:
         self._sampler = _sampler(options)
         self._pid = os.getpid()
         self._started = 0.0
+        self.hit: CachedResult | None = None
+        self.result: Any = None
         named = named_arguments(subject.signature, args, kwargs)
         # Told before the call, which may change what it was given.
         self._before = {
@@ -228,18 +220,30 @@ class _Call:
         self._cache = self._open_cache()
         self._key = self._key_of(subject.function, named) if self._cache is not None else None
 
-    def begin(self) -> CachedResult | None:
-        """Return the result if it is in the cache, and log so; else start what measures."""
-        hit = self._find()
-        if hit is not None:
-            self._log(0.0, hit.result, cache=str(hit.lineage))
-            return hit
+    def __enter__(self) -> Self:
+        self.hit = self._find()
+        if self.hit is not None:
+            self.result = self.hit.result
+            self._log(0.0, self.hit.result, cache=str(self.hit.lineage))
+            return self
         if self._sampler is not None:
             self._sampler.start()
         self._started = time.perf_counter()
-        return None
+        return self
 
-    def succeed(self, result: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if error is not None:
+            return not self._fail(error)
+        if self.hit is None:
+            self._succeed(self.result)
+        return False
+
+    def _succeed(self, result: object) -> None:
         """Log a call that returned, and keep its result."""
         seconds = time.perf_counter() - self._started
         figures = self._stop()
@@ -247,7 +251,7 @@ class _Call:
         if self._cache is not None and self._key is not None:
             self._cache.store(self._key, result, self._lineage())
 
-    def fail(self, error: BaseException) -> bool:
+    def _fail(self, error: BaseException) -> bool:
         """Log a call that raised; return whether to let the exception go on."""
         seconds = time.perf_counter() - self._started
         text = describe(str(error)) or type(error).__name__

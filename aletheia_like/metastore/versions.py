@@ -26,7 +26,7 @@ from aletheia_like.metastore.storing import LocalFile, store_bytes, store_files
 from aletheia_like.model import paths
 from aletheia_like.model.codec import SCHEMA_VERSION, to_fields, version_record
 from aletheia_like.model.digests import Manifest, ManifestEntry
-from aletheia_like.model.names import from_id
+from aletheia_like.model.names import from_id, to_id
 from aletheia_like.model.records import FileRecord, VersionRecord
 from aletheia_like.model.values import FieldPath, Value
 from aletheia_like.ports.documents import Create, Document, Query, Removal, Update, Write
@@ -54,10 +54,21 @@ def read_local(path: Path, what: str) -> FileTree:
         return read_manifest(path, progress=progress)
 
 
-def store_tree(session: Session, tree: FileTree, what: str) -> str | None:
-    """Store the files of a tree; return the digest of its manifest's blob, None for one file."""
+def store_tree(
+    session: Session, tree: FileTree, what: str, media_type: str | None = None
+) -> str | None:
+    """Store the files of a tree; return the digest of its manifest's blob, None for one file.
+
+    Args:
+        session: Where to.
+        tree: What.
+        what: Named beside the progress bar.
+        media_type: Of its files, if their names do not tell.
+    """
     below = tree.path if tree.kind == "directory" else tree.path.parent
-    files = [LocalFile(one.digest, one.size, below / one.path) for one in tree.manifest]
+    files = [
+        LocalFile(one.digest, one.size, below / one.path, media_type) for one in tree.manifest
+    ]
     store_files(session, files, what)
     if tree.kind == "file":
         return None
@@ -87,10 +98,10 @@ def publish(
 
     def attempt() -> tuple[VersionRecord, bool]:
         owner = session.documents.get(owner_path)
-        newest = _newest(owner)
+        newest = newest_of(owner)
         if newest is not None and same(newest, draft_record):
             return newest, False
-        number = _next_number(owner)
+        number = next_number(owner)
         record = replace(draft_record, version=number)
         files = _file_writes(paths.version(owner_path, number), draft.tree)
         writes = _owner_writes(session, owner_path, owner, record)
@@ -122,7 +133,7 @@ def read_version(
     """
     name = from_id(owner_path.rpartition("/")[2])
     if version is None:
-        newest = _newest(session.documents.get(owner_path))
+        newest = newest_of(session.documents.get(owner_path))
         if newest is None:
             message = (
                 f"no {what} {name!r} in project {session.project!r}{_known(session, owner_path)}"
@@ -145,7 +156,7 @@ def list_versions(session: Session, owner_path: str) -> list[VersionRecord]:
 
 def list_newest(session: Session, collection: str) -> list[VersionRecord]:
     """Return the newest version of every name in a collection, one read each."""
-    found = (_newest(document) for document in session.documents.query(Query(collection)))
+    found = (newest_of(document) for document in session.documents.query(Query(collection)))
     return [record for record in found if record is not None]
 
 
@@ -346,14 +357,16 @@ def _known(session: Session, owner_path: str) -> str:
     return f": there are {', '.join(map(repr, names))}" if names else ": there are none yet"
 
 
-def _newest(owner: Document | None) -> VersionRecord | None:
+def newest_of(owner: Document | None) -> VersionRecord | None:
+    """Return the newest version of a name, which the name's document repeats."""
     if owner is None or not isinstance(owner.fields.get("latest"), dict):
         return None
     latest = owner.fields["latest"]
     return version_record(paths.version(owner.path, int(latest["version"])), latest)
 
 
-def _next_number(owner: Document | None) -> int:
+def next_number(owner: Document | None) -> int:
+    """Return the number that the next version of a name gets."""
     counted = owner.fields.get("next_version") if owner is not None else None
     return counted if isinstance(counted, int) else 0
 
@@ -363,6 +376,7 @@ def _owner_writes(
 ) -> list[Write]:
     fields = to_fields(record)
     counted: dict[str, Value] = {"next_version": record.version + 1, "latest": fields}
+    moved: dict[str, Value] = {to_id(one, "alias"): record.version for one in record.aliases}
     version = Create(paths.version(owner_path, record.version), fields)
     if owner is None:
         first = {
@@ -370,9 +384,11 @@ def _owner_writes(
             "name": record.name,
             "created_at": session.clock(),
             **counted,
+            **({"aliases": moved} if moved else {}),
         }
         return [*session.project_writes(), Create(owner_path, first), version]
     changes: dict[FieldPath, Value | Removal] = {(key,): counted[key] for key in counted}
+    changes |= {("aliases", key): moved[key] for key in moved}
     return [Update(owner_path, changes, owner.revision), version]
 
 

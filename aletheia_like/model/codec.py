@@ -98,8 +98,7 @@ def version_record(path: str, fields: Fields) -> VersionRecord:
     """Read the document of one version of an artifact or dataset."""
     parts = path.split("/")
     known = {"name": from_id(parts[-3]), "version": int(parts[-1])}
-    defaults = {"kind": "file", "digest": None, "size": None}
-    return _read(VersionRecord, {**defaults, **fields}, **known)
+    return _read(VersionRecord, {"kind": "file", **fields}, **known)
 
 
 def file_record(fields: Fields) -> FileRecord:
@@ -112,11 +111,12 @@ def _read(cls: type[R], fields: Fields, **known: Any) -> R:
     values: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     for key, stored in fields.items():
-        reader = readers.get(key)
-        if key in known or key == "schema_version":
+        if key in known:
             continue
+        reader = readers.get(key)
         if reader is None:
-            extra[key] = decode(stored)
+            if key != "schema_version":
+                extra[key] = decode(stored)
         elif (value := reader(stored)) is not None:
             values[key] = value
     if extra and hasattr(cls, "extra"):
@@ -190,10 +190,13 @@ _READERS: Mapping[Any, Callable[[Value], Any]] = {
     **dict.fromkeys(("tags", "aliases", "command", "gpus"), _texts),
     (GitState, "files"): _texts,
     (VersionRecord, "files"): _count,
+    **{(VersionRecord, one): _map for one in ("options", "load_options", "libraries")},
+    **{(VersionRecord, one): _text for one in ("handler", "media_type")},
     **dict.fromkeys(("number", "next_run_number", "size", "version"), _count),
     (ModelInfo, "version"): _text,
     **dict.fromkeys(
-        ("created_at", "started_at", "resumed_at", "ended_at", "heartbeat_at"), _moment
+        ("created_at", "started_at", "resumed_at", "ended_at", "heartbeat_at", "expires_at"),
+        _moment,
     ),
 }
 

@@ -32,6 +32,7 @@ from aletheia_like.model.conditions import (
     Part,
     moment,
 )
+from aletheia_like.model.names import with_article
 
 _MAX_DEPTH = 50
 _SHOWN_BEFORE, _SHOWN_AFTER = 60, 30
@@ -115,7 +116,7 @@ def pointed(text: str, at: int) -> str:
 
 def _checked(text: object, what: str) -> str:
     if not isinstance(text, str):
-        message = f"a {what} is a text, not a {type(text).__name__}: {text!r:.80}"
+        message = f"a {what} is a text, not {with_article(type(text).__name__)}: {text!r:.80}"
         raise InvalidValueError(message)
     return text
 

@@ -8,6 +8,10 @@
     projects/{p}/experiments/{e}/artifacts/{name}/versions/{n}/files/{id}
     projects/{p}/datasets/{name}/versions/{n}/files/{id}
     projects/{p}/collections/{label}/revisions/{id}
+    projects/{p}/repositories/{repo}/artifacts/{name}/versions/{n}
+    projects/{p}/repositories/{repo}/releases/{tag}
+    projects/{p}/repositories/{repo}/audit/{id}
+    projects/{p}/repositories/{repo}/generations/{g}/artifacts, releases
     projects/{p}/metadata/{name}
     files/{sha256}
 
@@ -116,6 +120,36 @@ def collections(project_path: str) -> str:
 def series_collection(project_path: str, label: str) -> str:
     """Path of a collection of series: its schema, and how many changes it has seen."""
     return f"{collections(project_path)}/{to_id(label, 'collection')}"
+
+
+def repositories(project_path: str) -> str:
+    """Collection of a project's repositories."""
+    return f"{project_path}/repositories"
+
+
+def repository(project_path: str, name: str) -> str:
+    """Path of a repository: what its artifacts share."""
+    return f"{repositories(project_path)}/{to_id(name, 'repository')}"
+
+
+def generation(repository_path: str, number: int) -> str:
+    """Path below which a repository's artifacts and releases lie, since it was begun anew."""
+    return f"{repository_path}/generations/{number}" if number else repository_path
+
+
+def releases(generation_path: str) -> str:
+    """Collection of a repository's releases."""
+    return f"{generation_path}/releases"
+
+
+def release(generation_path: str, tag: str) -> str:
+    """Path of a release."""
+    return f"{releases(generation_path)}/{to_id(tag, 'release')}"
+
+
+def audit(repository_path: str) -> str:
+    """Collection of what was done to a repository."""
+    return f"{repository_path}/audit"
 
 
 def metadata(project_path: str, name: str) -> str:

@@ -72,6 +72,7 @@ class GitState:
         pushed: Whether some remote-tracking branch holds the commit; None without a remote.
         snapshot: Digest of the blob from which the dirty tree can be rebuilt.
         tag: The tag that was set on the commit for this run.
+        root: Folder of the working tree on the machine it ran on.
     """
 
     commit: str | None
@@ -87,6 +88,7 @@ class GitState:
     pushed: bool | None = None
     snapshot: str | None = None
     tag: str | None = None
+    root: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ class Environment:
         packages: Digest of the blob that lists the installed distributions.
         lock_files: Digest of each lock file found beside the code, by its name.
         job: Ids that a scheduler gave: SLURM, Kubernetes, and the like.
-        variables: Environment variables that the settings allow to be recorded.
+        variables: Environment variables that the settings allow to be recorded, and the few that
+            change results: hash seed, threads, determinism.
     """
 
     command: tuple[str, ...] = ()
@@ -176,6 +179,7 @@ class RunRecord:
         summary_of_others: The same, of processes that joined the run.
         last_step: The step that its rows have come to.
         console: The end of what it printed, and the blob that holds all of it.
+        reproduces: The run, as `EXPERIMENT/RUN`, whose command was done again when it started.
         stop_requested: Who asked it to stop, when and why.
         rows_at: When rows were added or changed after its end.
         updated_at: When the document last changed, by the store's clock.
@@ -206,6 +210,7 @@ class RunRecord:
     notes: str | None = None
     tags: tuple[str, ...] = ()
     parent: str | None = None
+    reproduces: str | None = None
     debug: bool = False
     created_by: str | None = None
     started_at: dt.datetime | None = None
@@ -238,14 +243,20 @@ class VersionRecord:
         manifest: Digest of the blob that lists a directory's files.
         location: Where it came from, a path or a URL.
         uploaded: Whether the bytes are in the blob store.
+        handler: What turned an object into the file; None if it was a file already.
+        media_type: Of the file that the handler made.
+        options: What the handler was told.
+        load_options: What it wants to be told when it reads the file.
+        libraries: Versions of Python and of what the handler used, by distribution.
         project, experiment, run, commit: What made it.
+        expires_at: From when on it is found only by its number, alias or exact date.
     """
 
     name: str
     version: int
     kind: Kind
-    digest: str | None
-    size: int | None
+    digest: str | None = None
+    size: int | None = None
     files: int = 1
     filename: str | None = None
     manifest: str | None = None
@@ -258,6 +269,10 @@ class VersionRecord:
     partitions: Any = None
     features: Any = None
     handler: str | None = None
+    media_type: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    load_options: Mapping[str, Any] = field(default_factory=dict)
+    libraries: Mapping[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     project: str | None = None
     experiment: str | None = None
@@ -265,6 +280,7 @@ class VersionRecord:
     commit: str | None = None
     created_at: dt.datetime | None = None
     created_by: str | None = None
+    expires_at: dt.datetime | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

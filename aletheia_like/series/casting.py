@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from aletheia_like.errors import InvalidValueError
-from aletheia_like.metastore.tables import import_extra
+from aletheia_like.extras import import_extra
 from aletheia_like.series.encoding import DTYPES, Array
 from aletheia_like.series.schema import Column, Schema
 

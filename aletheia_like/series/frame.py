@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from aletheia_like.metastore.tables import import_extra
+from aletheia_like.extras import import_extra
 from aletheia_like.series.casting import Columns, absent
 from aletheia_like.series.encoding import Array
 from aletheia_like.series.schema import Column, Schema

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aletheia_like.errors import InvalidValueError
-from aletheia_like.metastore.tables import import_extra
+from aletheia_like.extras import import_extra
 from aletheia_like.series.frame import Frame
 from aletheia_like.series.schema import Schema
 

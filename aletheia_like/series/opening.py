@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +26,15 @@ from aletheia_like.ports.documents import (
 )
 from aletheia_like.series.schema import Schema
 from aletheia_like.transfer.moving import MovingMetastore, copy_project
-from aletheia_like.transfer.report import Tally
+from aletheia_like.transfer.report import ImportReport, Tally
 
 if TYPE_CHECKING:
     from aletheia_like.metastore.run import Run
     from aletheia_like.series.changelog import Changelog
     from aletheia_like.series.collection import Collection
+    from aletheia_like.series.moving import Origin
     from aletheia_like.series.series import Series
+    from aletheia_like.transfer.source import Entry, Source
 
 _COPIED = 50
 Chosen = tuple[Sequence[str] | None, Sequence[str] | None, Sequence[str] | None]
@@ -224,40 +227,63 @@ class SeriesMetastore(MovingMetastore):
         *,
         rename: bool = False,
         format: str | None = None,  # noqa: A002
-    ) -> Tally:
-        """Bring what an export holds into this project; what is there already stays.
+        experiment: str | None = None,
+        artifacts: str | Path | None = None,
+        run_column: str | None = None,
+        time_column: str | None = None,
+    ) -> ImportReport:
+        """Bring an export, or what another tracker recorded, into this project.
 
-        Args:
-            path: What `export` wrote.
-            rename: Give new names to runs and versions whose names mean something else here.
-            format: `parquet`, `sqlite` or `jsonl`, whatever the suffix says.
+        Collections of series come with their history; for the rest see `MovingMetastore.import_`.
 
         Raises:
-            NotFoundError: There is nothing at the path.
-            IntegrityError: It is half written or damaged; nothing was changed.
-            ConflictError: Other runs of the same ids are here and `rename` is false; nothing was
-                changed.
             InvalidValueError: A collection here has another schema; nothing was changed.
         """
-        from aletheia_like.transfer.exporting import open_export
+        from aletheia_like.transfer.importing import own_source
 
-        source = open_export(path, format)
-        entries = list(source.collection("collections"))
-        if not entries:
-            return super().import_(path, rename=rename, format=format)
-        from aletheia_like.series.moving import check_schemas, exported, move_collection
-
+        source = own_source(path, format)
+        entries = [] if source is None else list(source.collection("collections"))
         with tempfile.TemporaryDirectory(prefix="aletheia-") as folder:
-            origins = [exported(source, entry, Path(folder)) for entry in entries]
-            there = set(self.collections())
-            for one in origins:
-                if one.label in there:
-                    check_schemas(one, self.collection(one.label).changelog)
-            tally = super().import_(path, rename=rename, format=format)
-            for one in origins:
-                tally.collections += one.label not in there
-                target = self.create_collection(one.schema, one.label, exist_ok=True)
-                move_collection(one, target.changelog, tally=tally)
+            origins = self._exported(source, entries, Path(folder)) if source else []
+            report = super().import_(
+                path,
+                rename=rename,
+                format=format,
+                experiment=experiment,
+                artifacts=artifacts,
+                run_column=run_column,
+                time_column=time_column,
+            )
+            tally = self._import_series(origins) if origins else Tally()
+        return replace(
+            report,
+            collections=tally.collections,
+            revisions=tally.revisions,
+            blobs=report.blobs + tally.blobs,
+            bytes=report.bytes + tally.bytes,
+        )
+
+    def _exported(self, source: Source, entries: Sequence[Entry], folder: Path) -> list[Origin]:
+        """Return the collections of an export, if they fit those that are here."""
+        if not entries:
+            return []
+        from aletheia_like.series.moving import check_schemas, exported
+
+        origins = [exported(source, entry, folder) for entry in entries]
+        there = set(self.collections())
+        for one in origins:
+            if one.label in there:
+                check_schemas(one, self.collection(one.label).changelog)
+        return origins
+
+    def _import_series(self, origins: Sequence[Origin]) -> Tally:
+        from aletheia_like.series.moving import move_collection
+
+        tally, there = Tally(), set(self.collections())
+        for one in origins:
+            tally.collections += one.label not in there
+            target = self.create_collection(one.schema, one.label, exist_ok=True)
+            move_collection(one, target.changelog, tally=tally)
         return tally
 
     def gc(self, *, grace: float = 3600.0, dry_run: bool = False) -> Any:

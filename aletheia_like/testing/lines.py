@@ -27,11 +27,17 @@ class Line:
         self._listening: socket.socket | None = None
         self._ends: set[socket.socket] = set()
         self._port = 0
+        self._taken = 0
 
     @property
     def host(self) -> str:
         """Address and port for clients."""
         return f"127.0.0.1:{self._port}"
+
+    @property
+    def connections(self) -> int:
+        """How many connections clients have made so far."""
+        return self._taken
 
     def cut(self) -> None:
         """Break every connection and refuse new ones, as when the server has died."""
@@ -73,6 +79,7 @@ class Line:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = listening.accept()
+                self._taken += 1
                 try:
                     far = socket.create_connection(self._server, timeout=5)
                 except OSError:

@@ -80,10 +80,14 @@ class _Carrier:
             for entry in plan.new:
                 self._create(entry)
             for path, number in plan.counters.items():
-                self._raise_counter(path, number)
+                self._raise(path, "next_run_number", number)
+            for path, number in plan.generations.items():
+                self._raise(path, "generation", number)
             for version in plan.versions:
                 self._publish(version)
                 done(1)
+            for path, aliases in plan.aliases.items():
+                self._add_aliases(path, aliases)
             self._each(self._move_run, plan.runs, done)
         self._tally.renamed = plan.renamed
         self._tally.kept = tuple(plan.kept)
@@ -121,11 +125,26 @@ class _Carrier:
             return
         self._tally.document(entry.path, is_new=True)
 
-    def _raise_counter(self, path: str, least: int) -> None:
+    def _raise(self, path: str, word: str, least: int) -> None:
+        """Let a document count as far as the source does."""
+
         def decide(document: Document | None) -> Sequence[Write]:
-            if document is None or document.fields.get("next_run_number", 1) >= least:
+            if document is None or document.fields.get(word, 0) >= least:
                 return []
-            return [Update(document.path, {("next_run_number",): least}, document.revision)]
+            return [Update(document.path, {(word,): least}, document.revision)]
+
+        self._session.change(self._path(path), decide)
+
+    def _add_aliases(self, path: str, aliases: Mapping[str, int]) -> None:
+        def decide(document: Document | None) -> Sequence[Write]:
+            if document is None:
+                return []
+            known = document.fields.get("aliases")
+            taken = known if isinstance(known, dict) else {}
+            changes: dict[FieldPath, Value | Removal] = {
+                ("aliases", one): aliases[one] for one in aliases if one not in taken
+            }
+            return [Update(document.path, changes, document.revision)] if changes else []
 
         self._session.change(self._path(path), decide)
 

@@ -34,6 +34,7 @@ from aletheia_like.transfer import mentions
 from aletheia_like.transfer.bar import counting_bar
 from aletheia_like.transfer.blobfolder import BlobFolder, NamedBlob
 from aletheia_like.transfer.canonical import text_of
+from aletheia_like.transfer.locking import locked
 from aletheia_like.transfer.report import Tally
 from aletheia_like.transfer.source import Blob, Entry, Source, is_run, with_rows
 from aletheia_like.transfer.storedrows import WriterRows, cells_of, read_writers
@@ -93,20 +94,33 @@ def export_lines(source: Source, folder: Path, *, whole: bool, show: bool | None
 
     Raises:
         AlreadyExistsError: The folder holds something else; it is left as it is.
+        ConflictError: Another export writes into it.
     """
-    written = read_written(folder)
-    if written.project not in (None, source.project):
-        message = (
-            f"{folder} holds an export of project {written.project!r}, not of "
-            f"{source.project!r}: choose another folder"
-        )
+    check_folder(folder)
+    with locked(folder):
+        written = read_written(folder)
+        if written.project not in (None, source.project):
+            message = (
+                f"{folder} holds an export of project {written.project!r}, not of "
+                f"{source.project!r}: choose another folder"
+            )
+            raise AlreadyExistsError(message)
+        blobs = BlobFolder(folder, dict(written.files), show=False)
+        with (folder / DATA).open("r+b" if (folder / DATA).exists() else "w+b") as stream:
+            stream.seek(written.size)
+            stream.truncate()
+            return _Writer(source, stream, written, blobs).write(whole=whole, show=show)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a file where a folder should be.
+
+    Raises:
+        AlreadyExistsError: It is one.
+    """
+    if folder.exists() and not folder.is_dir():
+        message = f"{folder} is a file: give the path of a folder"
         raise AlreadyExistsError(message)
-    folder.mkdir(parents=True, exist_ok=True)
-    blobs = BlobFolder(folder, dict(written.files), show=False)
-    with (folder / DATA).open("r+b" if (folder / DATA).exists() else "w+b") as stream:
-        stream.seek(written.size)
-        stream.truncate()
-        return _Writer(source, stream, written, blobs).write(whole=whole, show=show)
 
 
 def read_written(folder: Path) -> Written:
@@ -117,9 +131,7 @@ def read_written(folder: Path) -> Written:
         IntegrityError: A line in the middle cannot be read.
     """
     data = folder / DATA
-    if folder.exists() and not folder.is_dir():
-        message = f"{folder} is a file: give the path of a folder"
-        raise AlreadyExistsError(message)
+    check_folder(folder)
     if not data.exists():
         if folder.is_dir() and any(folder.iterdir()):
             message = f"{folder} has files in it and is no export: choose an empty folder"

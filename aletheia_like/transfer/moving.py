@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.metastore import OpenMetastore
-from aletheia_like.transfer.report import Tally
+from aletheia_like.transfer.report import ImportReport, Tally
 
 
 class MovingMetastore(OpenMetastore):
@@ -56,25 +56,43 @@ class MovingMetastore(OpenMetastore):
         *,
         rename: bool = False,
         format: str | None = None,  # noqa: A002
-    ) -> Tally:
-        """Bring what an export holds into this project; what is there already stays.
+        experiment: str | None = None,
+        artifacts: str | Path | None = None,
+        run_column: str | None = None,
+        time_column: str | None = None,
+    ) -> ImportReport:
+        """Bring an export, or what another tracker recorded, into this project.
+
+        What is there already stays. Importing again adds what has come since, or nothing.
 
         Args:
-            path: What `export` wrote.
+            path: What `export` wrote, or a file or folder of MLflow, TensorBoard, W&B, or CSV.
             rename: Give new names to runs and versions whose names mean something else here.
-            format: `parquet`, `sqlite` or `jsonl`, whatever the suffix says.
+            format: `parquet`, `sqlite`, `jsonl`, `mlflow`, `tensorboard`, `wandb` or `csv`; by
+                default it is recognised.
+            experiment: What the runs of another tracker become part of; by default MLflow's
+                experiments, W&B's projects, or the name of the folder or file.
+            artifacts: Folder from which files may be taken, beside the source's own.
+            run_column: Column of a CSV file that tells runs apart; without it a file is a run.
+            time_column: Column of a CSV file with moments, or seconds since 1970.
+
+        Returns:
+            What was brought, and what was not carried.
 
         Raises:
             NotFoundError: There is nothing at the path.
+            InvalidValueError: It is nothing that can be imported, or may be of several formats.
             IntegrityError: It is half written or damaged; nothing was changed.
             ConflictError: Other runs of the same ids are here and `rename` is false; nothing was
                 changed.
+            MissingExtraError: A package that reads it is not installed.
         """
-        from aletheia_like.transfer.copying import move
-        from aletheia_like.transfer.exporting import open_export
+        from aletheia_like.transfer.foreign.records import Wishes
+        from aletheia_like.transfer.importing import import_project
 
-        source = open_export(path, format)
-        return move(source, self._session, rename=rename)
+        folder = None if artifacts is None else Path(artifacts).expanduser().absolute()
+        wishes = Wishes(experiment, folder, run_column, time_column)
+        return import_project(self._session, path, rename=rename, format_=format, wishes=wishes)
 
     def push(
         self,

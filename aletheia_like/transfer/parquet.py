@@ -14,6 +14,7 @@ when all is written; a folder in which that was interrupted says so, and exporti
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aletheia_like.errors import AlreadyExistsError
-from aletheia_like.metastore.tables import import_extra
+from aletheia_like.extras import import_extra
 from aletheia_like.model.digests import digest_bytes
 from aletheia_like.model.rows import moment
 from aletheia_like.transfer import flat
@@ -31,6 +32,7 @@ from aletheia_like.transfer.blobfolder import BlobFolder, NamedBlob
 from aletheia_like.transfer.canonical import text_of
 from aletheia_like.transfer.cells import ColumnNames, Kind, kinds_of, together, typed
 from aletheia_like.transfer.gathering import Gathered, RunRows, gather
+from aletheia_like.transfer.locking import locked
 from aletheia_like.transfer.report import Tally
 from aletheia_like.transfer.source import Source
 
@@ -50,15 +52,15 @@ def export_parquet(source: Source, folder: Path, *, show: bool | None) -> Tally:
 
     Raises:
         AlreadyExistsError: There is something else; it is left as it is.
+        ConflictError: Another export writes into it.
         MissingExtraError: pyarrow is not installed.
     """
     import_extra("pyarrow.parquet", "sql")
     check_target(folder, source.project)
-    gathered = gather(source, show=show)
-    try:
-        return _Writer(source, gathered, folder, show=show).write()
-    finally:
-        gathered.close()
+    with locked(folder):
+        check_target(folder, source.project)
+        with contextlib.closing(gather(source, show=show)) as gathered:
+            return _Writer(source, gathered, folder, show=show).write()
 
 
 def check_target(folder: Path, project: str) -> None:

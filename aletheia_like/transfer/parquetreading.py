@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aletheia_like.errors import IntegrityError, InvalidValueError
-from aletheia_like.metastore.tables import import_extra
+from aletheia_like.extras import import_extra
 from aletheia_like.model import jsontext
 from aletheia_like.model.names import from_id
 from aletheia_like.model.rows import Line

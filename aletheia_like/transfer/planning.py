@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aletheia_like.model.names import from_id, to_id
@@ -69,6 +69,9 @@ class Plan:
     Attributes:
         new: Documents that the target lacks, and that nothing lies below.
         counters: The least number that the next run of an experiment may have, by its path.
+        generations: How often a repository was begun anew at least, by its path.
+        aliases: Numbers of versions by the ids of aliases that the target lacks, by the path of
+            the name.
         versions: What to publish.
         runs: What to bring up to date.
         renamed: New names of runs and versions, by their old ones.
@@ -78,6 +81,8 @@ class Plan:
 
     new: list[Entry] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
+    generations: dict[str, int] = field(default_factory=dict)
+    aliases: dict[str, dict[str, int]] = field(default_factory=dict)
     versions: list[VersionMove] = field(default_factory=list)
     runs: list[RunMove] = field(default_factory=list)
     renamed: dict[str, str] = field(default_factory=dict)
@@ -103,6 +108,7 @@ class _Planner:
         self._rename = rename
         self._plan = Plan()
         self._numbers: dict[tuple[str, int], int] = {}
+        self._names: dict[str, Mapping[str, str]] = {}
 
     def plan(self) -> Plan:
         project = self._source.get("")
@@ -111,9 +117,11 @@ class _Planner:
         for entry in self._source.collection("metadata"):
             self._add_or_keep(entry, ("updated_at",))
         for owner in self._source.collection("datasets"):
-            self._versions(owner, {})
+            self._versions(owner)
         for experiment in self._source.collection("experiments"):
             self._experiment(experiment)
+        for repository in self._source.collection("repositories"):
+            self._repository(repository)
         return self._plan
 
     def _add_or_keep(self, entry: Entry, ignored: Sequence[str]) -> bool:
@@ -142,8 +150,10 @@ class _Planner:
             for run in runs
             if found[run.path][0] != run.path
         }
+        self._names[experiment.id] = names
         for owner in self._source.collection(f"{experiment.path}/artifacts"):
-            self._versions(owner, names)
+            self._versions(owner)
+            self._aliases(owner)
         results = {one.id: one for one in self._source.collection(f"{experiment.path}/results")}
         for run in runs:
             place, known = found[run.path]
@@ -191,7 +201,9 @@ class _Planner:
                     **_without(result, ("number",)),
                     "run": from_id(place.rpartition("/")[2]),
                 }
-        further = known is not None and _life(fields) > _life(known.fields)
+        further = known is not None and (
+            _life(fields) > _life(known.fields) or _is_told_anew(fields, known.fields)
+        )
         differs = known is not None and not equal(_summary(fields), _summary(known.fields))
         move = RunMove(run.path, place, fields, result, known is not None, further, differs)
         self._plan.runs.append(move)
@@ -207,7 +219,70 @@ class _Planner:
                     changed[key] = {**use, "version": number}
         return changed
 
-    def _versions(self, owner: Entry, names: Mapping[str, str]) -> None:
+    def _repository(self, repository: Entry) -> None:
+        """Plan a repository: its versions are told apart as those of experiments are."""
+        self._add_or_keep(repository, tuple(repository.fields))
+        generation = repository.fields.get("generation")
+        if isinstance(generation, int):
+            self._plan.generations[repository.path] = generation
+        self._shelves(repository.path)
+        for begun in self._source.collection(f"{repository.path}/generations"):
+            self._add_or_keep(begun, tuple(begun.fields))
+            self._shelves(begun.path)
+        path = f"{repository.path}/audit"
+        there = {one.id for one in self._target.collection(path)}
+        self._plan.new += [one for one in self._source.collection(path) if one.id not in there]
+
+    def _shelves(self, path: str) -> None:
+        """Plan the artifacts and releases of one generation of a repository."""
+        for owner in self._source.collection(f"{path}/artifacts"):
+            self._versions(owner)
+            self._aliases(owner)
+        for release in self._source.collection(f"{path}/releases"):
+            fields = dict(release.fields)
+            versions = fields.get("versions")
+            if isinstance(versions, dict):
+                fields["versions"] = {
+                    name: self._numbers.get((f"{path}/artifacts/{name}", number), number)
+                    for name, number in versions.items()
+                }
+            self._add_or_keep(replace(release, fields=fields), ("token",))
+
+    def _aliases(self, owner: Entry) -> None:
+        """Plan the aliases of a name that the target lacks; those it has stay where they are."""
+        there, given = self._target.get(owner.path), owner.fields.get("aliases")
+        known = there.fields.get("aliases") if there is not None else None
+        if there is None or not isinstance(given, dict):
+            return
+        lacking = given.keys() - (known.keys() if isinstance(known, dict) else ())
+        if lacking:
+            numbers = {one: int(given[one] or 0) for one in lacking}
+            self._plan.aliases[owner.path] = {
+                one: self._numbers.get((owner.path, number), number)
+                for one, number in numbers.items()
+            }
+
+    def _from_here(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return a version's fields with the run, artifact and data sets as they are named here.
+
+        A version in a repository tells what it was promoted from.
+        """
+        experiment, run = fields.get("experiment"), fields.get("run")
+        if not isinstance(experiment, str):
+            return fields
+        place = to_id(experiment, "experiment")
+        changed = dict(fields)
+        if isinstance(run, str):
+            changed["run"] = self._names.get(place, {}).get(run, run)
+        origin, inputs = fields.get("promoted_from"), fields.get("inputs")
+        if isinstance(origin, dict):
+            below = f"experiments/{place}/artifacts"
+            changed["promoted_from"] = self._renumbered({"": origin}, below)[""]
+        if isinstance(inputs, dict):
+            changed["inputs"] = self._renumbered(inputs, "datasets")
+        return changed
+
+    def _versions(self, owner: Entry) -> None:
         """Plan the versions of a name that the target lacks."""
         versions = sorted(
             self._source.collection(f"{owner.path}/versions"), key=lambda one: int(one.id)
@@ -218,10 +293,7 @@ class _Planner:
         free = max([*counted, *(number + 1 for number in there)])
         for version in versions:
             number = int(version.id)
-            run = version.fields.get("run")
-            fields = version.fields
-            if isinstance(run, str) and run in names:
-                fields = {**fields, "run": names[run]}
+            fields = self._from_here(version.fields)
             same = _same(fields, number, there)
             if same is not None:
                 if int(same.id) != number:
@@ -257,6 +329,18 @@ def _life(fields: Mapping[str, Any]) -> tuple[dt.datetime, bool]:
     return max(moments, default=_LONG_AGO), fields.get("status") != "running"
 
 
+def _is_told_anew(fields: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    """Whether a run was imported from another tracker, later than here, and it told more."""
+    now, before = _imported_at(fields), _imported_at(known)
+    return now is not None and before is not None and now > before
+
+
+def _imported_at(fields: Mapping[str, Any]) -> dt.datetime | None:
+    imported = fields.get("imported")
+    found = imported.get("at") if isinstance(imported, dict) else None
+    return found if isinstance(found, dt.datetime) else None
+
+
 def _summary(fields: Mapping[str, Any]) -> Any:
     return fields.get("summary", {})
 
@@ -273,5 +357,6 @@ def _shown(path: str) -> str:
 
 def _shown_version(path: str) -> str:
     names = _shown(path).rpartition("/")
-    what = "data set" if path.startswith("datasets/") else "artifact"
+    kinds = {"datasets": "data set", "repositories": "repository version"}
+    what = kinds.get(path.partition("/")[0], "artifact")
     return f"{what} {names[0]}@{names[2]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 
@@ -56,7 +57,67 @@ class Tally:
                 self.experiments += 1
             case ["experiments", _, "runs", _]:
                 self.runs += 1
-            case ["experiments", _, "artifacts", _, "versions", _]:
+            case ["experiments" | "repositories", *_, "artifacts", _, "versions", _]:
                 self.artifacts += 1
             case ["datasets", _, "versions", _]:
                 self.datasets += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Something that was seen and not carried.
+
+    Attributes:
+        what: Its kind, such as `histogram`.
+        count: How many there are.
+        why: And what to do, if anything can be done.
+        run: The run it belongs to, as its source calls it; empty if it is none's.
+    """
+
+    what: str
+    count: int
+    why: str
+    run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import brought, and what it left.
+
+    Attributes:
+        format: What was read.
+        found: How many runs were seen in it, new or not; None for our own exports.
+        left: What was not carried.
+
+    The others are those of `Tally`.
+    """
+
+    format: str
+    found: int | None = None
+    left: tuple[Left, ...] = ()
+    experiments: int = 0
+    runs: int = 0
+    rows: int = 0
+    artifacts: int = 0
+    datasets: int = 0
+    metadata: int = 0
+    collections: int = 0
+    revisions: int = 0
+    blobs: int = 0
+    bytes: int = 0
+    changed: int = 0
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
+
+
+def report_of(
+    tally: Tally, format_: str, found: int | None = None, left: Sequence[Left] = ()
+) -> ImportReport:
+    """Return what was moved as the report of an import; equal things that were left are summed."""
+    counts = {one.name: getattr(tally, one.name) for one in fields(tally)}
+    summed: dict[tuple[str, str, str], int] = {}
+    for one in left:
+        key = (one.what, one.why, one.run)
+        summed[key] = summed.get(key, 0) + one.count
+    listed = tuple(Left(what, count, why, run) for (what, why, run), count in summed.items())
+    return ImportReport(format_, found, listed, **counts)

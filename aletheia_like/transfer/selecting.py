@@ -88,7 +88,7 @@ class _Selected:
     def collection(self, path: str) -> Iterator[Entry]:
         parts = path.split("/")
         match parts:
-            case ["metadata"] | ["collections"]:
+            case ["metadata"] | ["repositories"] | ["collections"]:
                 return
             case ["experiments"]:
                 entries = (self._source.get(f"{path}/{one}") for one in sorted(self._wanted))
@@ -128,7 +128,11 @@ class _Selected:
         versions = list(self.collection(f"{owner.path}/versions"))
         if versions:
             newest = max(versions, key=lambda entry: int(entry.id))
-            yield replace(owner, fields={**owner.fields, "latest": newest.fields})
+            fields = {**owner.fields, "latest": newest.fields}
+            aliases, known = fields.get("aliases"), {int(one.id) for one in versions}
+            if isinstance(aliases, dict):
+                fields["aliases"] = {key: one for key, one in aliases.items() if one in known}
+            yield replace(owner, fields=fields)
 
     def _is_wanted(self, version: Entry) -> bool:
         parts = version.path.split("/")

@@ -70,6 +70,7 @@ class Kind:
 
 
 _VERSIONS = Kind("versions", (Kind("files"),))
+_SHELVES = (Kind("artifacts", (Kind("versions"),)), Kind("releases"))
 
 ROWS = "rows"
 
@@ -80,6 +81,7 @@ KINDS = (
         "experiments",
         (Kind("artifacts", (_VERSIONS,)), Kind("runs", (Kind(ROWS),)), Kind("results")),
     ),
+    Kind("repositories", (*_SHELVES, Kind("generations", _SHELVES), Kind("audit"))),
     Kind("collections", (Kind("revisions"),)),
 )
 """Everything that a project holds, in the order in which it is moved."""

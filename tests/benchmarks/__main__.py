@@ -3,6 +3,7 @@
 python -m tests.benchmarks logging    W1: 10,000 rows of ten numbers in one run
 python -m tests.benchmarks runs       W2: recording 1,000 runs and reading them as a table
 python -m tests.benchmarks reading    W2: one run's rows as a table, and its last values by step
+python -m tests.benchmarks frames     W2: data frames of runs and rows, side by side with peers
 python -m tests.benchmarks sql        W2, W8: rows and runs by SQL, against DuckDB on Parquet
 python -m tests.benchmarks start      W3: import, and process start to the first durable row
 python -m tests.benchmarks writers    W4: eight processes write into one store
@@ -24,6 +25,7 @@ from pathlib import Path
 from tests.benchmarks.crash import crash
 from tests.benchmarks.export import export
 from tests.benchmarks.files import files
+from tests.benchmarks.frames import frames
 from tests.benchmarks.growth import growth
 from tests.benchmarks.installing import install
 from tests.benchmarks.logging_rows import logging
@@ -39,6 +41,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[str] | None]] = {
     "logging": logging,
     "runs": runs,
     "reading": reading,
+    "frames": frames,
     "sql": sql,
     "series": series,
     "start": start,

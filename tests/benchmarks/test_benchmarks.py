@@ -12,7 +12,7 @@ import pytest
 from tests.benchmarks.installing import pinned
 
 ROOT = Path(__file__).parent.parent.parent
-NAMES = "logging runs reading sql start writers crash files growth export series".split()
+NAMES = "logging runs reading frames sql start writers crash files growth export series".split()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -139,3 +139,14 @@ def test_a_million_points_become_few_that_look_the_same():
 def test_a_picture_is_named_as_one(tmp_path):
     with pytest.raises(InvalidValueError, match="png"):
         save([Series("a", [1.0], [1.0])], Look("t", "x"), tmp_path / "weights")
+
+
+def test_an_experiment_is_drawn_by_group(aletheia, logged, tmp_path):
+    (both,) = aletheia("plot", "p/sweep", "-c", "loss", "--by", "all", "--json").json
+    assert both["runs"] == 2
+    shown = aletheia("plot", "p/sweep", "-c", "loss", "--by", "run", "--png", "x.png")
+    assert (shown.code, (tmp_path / "x.png").read_bytes()[:4]) == (0, b"\x89PNG")
+    assert aletheia("plot", "p/sweep/1", "-c", "loss", "--html", "one.html").code == 0
+    assert "Plotly" in (tmp_path / "one.html").read_text(encoding="utf-8")
+    assert aletheia("plot", "p/sweep/1", "-c", "loss", "--by", "fold").code == USAGE
+    assert aletheia("plot", "p/sweep", "-c", "loss", "--by", "run").code == 0

@@ -142,3 +142,37 @@ def test_asking_writes_nothing(aletheia, sweep, tmp_path):
 def test_an_empty_store_stays_empty(aletheia, tmp_path):
     assert aletheia("sql", "SELECT * FROM runs", "-p", "p", "--json").json == []
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("query", ["SELECT * FROM runs", "SELECT count(*) FROM rows"])
+def test_a_project_that_does_not_exist_is_not_an_empty_answer(aletheia, sweep, query):  # C4
+    asked = aletheia("sql", query, "-p", "typo")
+
+    assert (asked.code, asked.out) == (3, "")
+    assert "no project 'typo'" in asked.err
+    assert "'p'" in asked.err
+    assert aletheia("ls", "-p", "typo", "--where", "fold = 1").code == 3
+
+
+def test_the_cache_verbs_know_of_kept_rows(aletheia, sweep, tmp_path):
+    aletheia("sql", "SELECT * FROM rows", "-p", "p")
+
+    assert "rows of 3 ended runs" in aletheia("cache", "ls").err
+    assert aletheia("cache", "verify", "--json").json["checked"] == 3
+    kept = next(path for path in (tmp_path / "cache" / "rows").rglob("*") if path.is_file())
+    kept.write_bytes(kept.read_bytes()[:-1] + b"?")
+    damaged = aletheia("cache", "verify")
+    assert (damaged.code, damaged.out.strip()) == (6, str(kept))
+    assert aletheia("cache", "verify", "--repair").code == 0
+    assert not kept.exists()
+
+
+def test_kept_rows_take_no_more_than_the_setting_allows(aletheia, sweep, tmp_path):
+    for _ in range(2):
+        asked = aletheia(
+            "sql", "SELECT * FROM rows", "-p", "p", ALETHEIA_ROWS_CACHE_MAX_BYTES="1500"
+        )
+        assert asked.code == 0
+
+    kept = [path for path in (tmp_path / "cache" / "rows").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in kept) <= 1_500

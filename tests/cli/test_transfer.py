@@ -75,3 +75,18 @@ def test_a_conflict_is_told_and_renaming_solves_it(aletheia, recorded, tmp_path)
     assert "--rename" in refused.err
     assert (solved.code, "3 runs" in solved.out) == (0, True)
     assert r"renamed which\/one/1 to which\/one/1-" in solved.err
+
+
+def test_an_import_from_another_tracker_tells_what_it_left(aletheia, tmp_path):
+    (tmp_path / "x.csv").write_text("loss,who\n1,a\n2,b\n")
+
+    told = aletheia("import", "x.csv", "-p", "p", "--experiment", "e", "--run-column", "who")
+    plain = aletheia("import", "x.csv", "-p", "p", "--from", "csv", "--experiment", "e", "--json")
+    nothing = aletheia("import", ".", "-p", "p", "--from", "wandb")
+
+    assert (told.code, told.out.startswith("2 rows, 2 runs, ")) == (0, True)
+    assert "imported from x.csv (csv)" in told.err
+    assert "not carried: time of rows of run x.csv (2): no column has times" in told.err
+    assert plain.json["left"][0]["count"] == 2
+    assert (plain.json["format"], plain.json["found"]) == ("csv", 1)
+    assert nothing.code == 3

@@ -6,7 +6,6 @@ import contextlib
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,12 +13,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import pytest
 
 import aletheia_like as al
+from aletheia_like.testing.lines import Line
 
 HEAD = """
 import asyncio, itertools, multiprocessing, os, random, signal, sys, threading, time
@@ -140,99 +138,6 @@ class Place:
         return list(self.read(run, experiment).rows()[name])
 
 
-class Proxy:
-    """Passes bytes on, from a port of its own, until it is told not to.
-
-    Args:
-        target: Host and port of the server.
-    """
-
-    def __init__(self, target: str) -> None:
-        name, _, port = target.rpartition(":")
-        self._target = (name, int(port))
-        self._port = 0
-        self._listener: socket.socket | None = None
-        self._open: set[socket.socket] = set()
-        self._lock = threading.Lock()
-        self._flowing = threading.Event()
-        self.connections = 0
-
-    @property
-    def host(self) -> str:
-        return f"127.0.0.1:{self._port}"
-
-    def mend(self) -> None:
-        """Listen, and let bytes flow."""
-        self._flowing.set()
-        if self._listener is None:
-            listener = socket.socket()
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("127.0.0.1", self._port))
-            listener.listen(64)
-            self._port = listener.getsockname()[1]
-            self._listener = listener
-            threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
-
-    def cut(self) -> None:
-        """Refuse everything, and break off what is under way."""
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            # Closing alone would not wake the thread that waits for connections.
-            with contextlib.suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
-            listener.close()
-        with self._lock:
-            open_, self._open = self._open, set()
-        for one in open_:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-
-    def stall(self) -> None:
-        """Keep connections, and pass nothing on: a network that swallows everything."""
-        self._flowing.clear()
-
-    def __enter__(self) -> Self:
-        self.mend()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.cut()
-        self._flowing.set()
-
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                near, _ = listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            try:
-                far = socket.create_connection(self._target, timeout=5)
-                far.settimeout(None)
-            except OSError:
-                near.close()
-                continue
-            with self._lock:
-                self._open |= {near, far}
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
-
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65_536):
-                self._flowing.wait()
-                sink.sendall(data)
-        for one in (source, sink):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-
-
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """The folder of one machine's journals."""
@@ -261,9 +166,9 @@ def place(request: pytest.FixtureRequest) -> Place:
 
 
 @pytest.fixture
-def proxy(firestore_emulator: str) -> Iterator[Proxy]:
-    """A way to the Firestore emulator that can be cut, stalled and mended."""
-    with Proxy(firestore_emulator) as opened:
+def line(firestore_emulator: str) -> Iterator[Line]:
+    """A way to the Firestore emulator that can be cut, held and mended."""
+    with Line(firestore_emulator) as opened:
         yield opened
 
 

@@ -27,9 +27,9 @@ def test_a_full_disk_under_the_journal_stops_nobody_while_the_store_is_there(
     assert child.warnings.count("free some space") == 1
 
 
-def test_a_disk_that_is_full_for_a_while_is_used_again(firestore, proxy, start, sync, mounted):
+def test_a_disk_that_is_full_for_a_while_is_used_again(firestore, line, start, sync, mounted):
     # The store is away, so the journal is all there is: what it refuses is held in memory.
-    place = firestore.through(FIRESTORE_EMULATOR_HOST=proxy.host)
+    place = firestore.through(FIRESTORE_EMULATOR_HOST=line.host)
     body = """
 ms = opened()
 run = ms.exper("e").start_run()
@@ -60,7 +60,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         mark = home / "cut"
         child = start(place, body, mark)
         child.wait_for("ready")
-        proxy.cut()
+        line.cut()
         mark.touch()
         child.wait()
         sync(firestore)
@@ -123,10 +123,10 @@ run.finish()
     assert embedded.journals() == []
 
 
-def test_what_is_not_stored_keeps_the_files_that_hold_it(firestore, proxy, start, sync, tmp_path):
+def test_what_is_not_stored_keeps_the_files_that_hold_it(firestore, line, start, sync, tmp_path):
     # An artifact that waits keeps its note, however many rows were stored after it.
     (tmp_path / "model").write_text("weights")
-    place = firestore.through(FIRESTORE_EMULATOR_HOST=proxy.host, ALETHEIA_TIMEOUT="0.3")
+    place = firestore.through(FIRESTORE_EMULATOR_HOST=line.host, ALETHEIA_TIMEOUT="0.3")
     body = """
 ms = opened()
 ms.session.recorder._interval = 0.05
@@ -147,7 +147,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     mark = firestore.home / "cut"
     child = start(place, body, mark, tmp_path / "model")
     child.wait_for("ready")
-    proxy.cut()
+    line.cut()
     mark.touch()
     child.wait()
     assert len(firestore.journals()) > 5

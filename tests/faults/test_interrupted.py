@@ -194,8 +194,8 @@ while True:
     assert len(marked) > 50
 
 
-def test_ctrl_c_while_the_end_is_awaited_does_not_lose_the_end(firestore, proxy, start, sync):
-    place = firestore.through(FIRESTORE_EMULATOR_HOST=proxy.host)
+def test_ctrl_c_while_the_end_is_awaited_does_not_lose_the_end(firestore, line, start, sync):
+    place = firestore.through(FIRESTORE_EMULATOR_HOST=line.host)
     body = """
 ms = opened()
 run = ms.exper("e").start_run()
@@ -212,12 +212,12 @@ run.finish()
     mark = place.home / "cut"
     child = start(place, body, mark)
     child.wait_for("ready")
-    proxy.cut()
+    line.cut()
     mark.touch()
     child.wait_for("ending")
     time.sleep(0.5)
     child.send(signal.SIGINT)
-    proxy.mend()
+    line.mend()
     child.wait()
 
     sync(firestore)

@@ -35,8 +35,8 @@ ack("closed", int((time.perf_counter() - begun) * 1000))
 
 
 @pytest.fixture
-def through_proxy(firestore, proxy):
-    return firestore.through(FIRESTORE_EMULATOR_HOST=proxy.host)
+def through_line(firestore, line):
+    return firestore.through(FIRESTORE_EMULATOR_HOST=line.host)
 
 
 def check_finished(place, child, status="finished"):
@@ -50,17 +50,17 @@ def check_finished(place, child, status="finished"):
     assert [line["run"] for line in lines] == ["1"] * (status == "finished")
 
 
-@pytest.mark.parametrize("fault", ["cut", "stall"])
+@pytest.mark.parametrize("fault", ["cut", "hold"])
 def test_an_outage_in_the_middle_of_a_run_is_not_noticed(
-    firestore, through_proxy, proxy, start, fault
+    firestore, through_line, line, start, fault
 ):  # R21
     mark = firestore.home / "end"
-    child = start(through_proxy, TRAINING, mark, 30, ALETHEIA_TIMEOUT="1")
+    child = start(through_line, TRAINING, mark, 30, ALETHEIA_TIMEOUT="1")
     child.wait_for("row")
     time.sleep(1.0)
-    getattr(proxy, fault)()
+    getattr(line, fault)()
     time.sleep(2.5)
-    proxy.mend()
+    line.mend()
     time.sleep(0.5)
     mark.touch()
     assert child.wait() == 0, child.warnings
@@ -70,18 +70,18 @@ def test_an_outage_in_the_middle_of_a_run_is_not_noticed(
     assert child.numbers("p99")[0] < 2_000
     # A line that just swallows everything for a moment is only slow.
     told = child.warnings.count("changes are kept and sent when it is back")
-    assert told <= 1 if fault == "stall" else told == 1
+    assert told <= 1 if fault == "hold" else told == 1
 
 
-@pytest.mark.parametrize("fault", ["cut", "stall"])
+@pytest.mark.parametrize("fault", ["cut", "hold"])
 def test_a_store_that_is_away_at_the_end_gets_everything_by_sync(
-    firestore, through_proxy, proxy, start, sync, fault
+    firestore, through_line, line, start, sync, fault
 ):  # R21
     mark = firestore.home / "end"
-    child = start(through_proxy, TRAINING, mark, 1, ALETHEIA_TIMEOUT="1")
+    child = start(through_line, TRAINING, mark, 1, ALETHEIA_TIMEOUT="1")
     child.wait_for("row")
     time.sleep(1.5)
-    getattr(proxy, fault)()
+    getattr(line, fault)()
     time.sleep(0.3)
     mark.touch()
     assert child.wait(30) == 0, child.warnings
@@ -167,10 +167,10 @@ def check_late(place, child):
             assert third.number == 3
 
 
-def test_a_store_that_never_was_there_holds_nobody_up(firestore, proxy, start, sync, tmp_path):
+def test_a_store_that_never_was_there_holds_nobody_up(firestore, line, start, sync, tmp_path):
     # R21, the seed's "works on a train"
-    proxy.cut()
-    place = firestore.through(FIRESTORE_EMULATOR_HOST=proxy.host)
+    line.cut()
+    place = firestore.through(FIRESTORE_EMULATOR_HOST=line.host)
     body = f"import os; os.chdir({str(tmp_path)!r})\n{NEVER}"
     begun = time.monotonic()
     child = start(place, body, ALETHEIA_TIMEOUT="2")
@@ -187,20 +187,20 @@ def test_a_store_that_never_was_there_holds_nobody_up(firestore, proxy, start, s
     assert "nothing" in sync(firestore)
 
 
-def test_offline_asks_nobody(firestore, proxy, start, sync, tmp_path):
-    place = firestore.through(FIRESTORE_EMULATOR_HOST=proxy.host)
+def test_offline_asks_nobody(firestore, line, start, sync, tmp_path):
+    place = firestore.through(FIRESTORE_EMULATOR_HOST=line.host)
     body = f"import os; os.chdir({str(tmp_path)!r})\n{NEVER}"
     child = start(place, body, ALETHEIA_OFFLINE="1")
     assert child.wait(30) == 0, child.warnings
 
-    assert proxy.connections == 0
+    assert line.connections == 0
     assert child.numbers("finished")[0] < 1_000
     sync(firestore)
     check_late(firestore, child)
 
 
-def test_strict_raises_at_the_end_and_keeps_the_journal(firestore, proxy, start, sync):
-    place = firestore.through(FIRESTORE_EMULATOR_HOST=proxy.host)
+def test_strict_raises_at_the_end_and_keeps_the_journal(firestore, line, start, sync):
+    place = firestore.through(FIRESTORE_EMULATOR_HOST=line.host)
     body = """
 run = opened().exper("e").start_run()
 run.log(i=0)
@@ -216,7 +216,7 @@ except al.UnavailableError as error:
     mark = place.home / "cut"
     child = start(place, body, mark, ALETHEIA_STRICT="1", ALETHEIA_TIMEOUT="0.5")
     child.wait_for("ready")
-    proxy.cut()
+    line.cut()
     mark.touch()
     child.wait_for("raised")
     child.wait()

@@ -165,10 +165,8 @@ def test_the_leaderboard_knows_what_every_process_of_a_run_told(place):  # invar
         assert place.read("shared").metrics == told
 
 
-def test_an_end_that_waited_counts_though_somebody_had_joined_before(
-    firestore, proxy, start, sync
-):
-    place = firestore.through(FIRESTORE_EMULATOR_HOST=proxy.host, ALETHEIA_TIMEOUT="0.5")
+def test_an_end_that_waited_counts_though_somebody_had_joined_before(firestore, line, start, sync):
+    place = firestore.through(FIRESTORE_EMULATOR_HOST=line.host, ALETHEIA_TIMEOUT="0.5")
     body = """
 run = opened().exper("e").start_run(id="shared", resume="allow")
 run.log(who=sys.argv[1])
@@ -185,7 +183,7 @@ run.finish(timeout=0.5)
     main.wait_for("ready")
     rank = start(place, body, "rank", mark)
     rank.wait_for("ready")
-    proxy.cut()
+    line.cut()
     mark.touch()
     assert (main.wait(), rank.wait()) == (0, -9)
     sync(firestore)

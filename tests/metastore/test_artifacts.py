@@ -145,6 +145,19 @@ def test_an_object_is_refused_with_advice(run):
         run.add_artifact("a", object())
 
 
+def test_an_object_comes_back_in_another_session(ms, open_ms, run):
+    value = {"a": [1, [2.5, None]], "ü": True}
+    version = run.add_artifact("a", value, separators=[",", ":"], sort_keys=True)
+    run.finish()
+
+    record = open_ms().experiment("e").run(run.id).load_artifact("a")
+    again = open_ms().exper("e").start_run().add_artifact("a", value, separators=[",", ":"])
+
+    assert record == value
+    assert dict(version.record.options) == {"separators": [",", ":"], "sort_keys": True}
+    assert (again.version, again.digest, again.load()) == (1, version.digest, value)
+
+
 @pytest.mark.parametrize("name", ["a/b", "..", "ünï", "a b.c"])
 def test_odd_artifact_names(ms, run, tmp_path, name):
     (tmp_path / "f").write_text("x")

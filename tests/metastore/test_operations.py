@@ -155,6 +155,45 @@ def test_the_table_costs_one_read_a_run(ms, warm, counted):
     assert counted(lambda: warm.run(1)) == (1, 0, 0, 0)
 
 
+def test_what_a_condition_excludes_is_not_read(ms, warm, counted):
+    for number in range(9):
+        with warm.start_run(hyper_params={"lr": number / 10}) as run:
+            run.add_metric("acc", number)
+
+    # One read for the query that finds nothing: values that lie in another form.
+    few = counted(lambda: warm.runs("metrics.acc > 6").to_pandas())
+    assert few == (2 + 1, 0, 0, 0)
+    first = counted(lambda: warm.runs(order_by="-metrics.acc", limit=2).to_pandas())
+    assert first == (3 + 1, 0, 0, 0)
+
+
+def test_sql_reads_rows_once(ms, warm, counted):
+    for number in range(3):
+        with warm.start_run() as run:
+            run.log_batch({"n": number} for _ in range(100))
+
+    # The experiment, its four runs, three chunks, and a query that finds none; then no chunks.
+    assert counted(lambda: ms.sql("SELECT sum(n) FROM rows")) == (1 + 4 + 3 + 1, 0, 0, 0)
+    assert counted(lambda: ms.sql("SELECT sum(n) FROM rows")) == (1 + 4, 0, 0, 0)
+    assert counted(lambda: ms.sql("SELECT * FROM runs")) == (1 + 4, 0, 0, 0)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet", "db"])
+def test_an_export_reads_each_document_once(ms, warm, counted, tmp_path, suffix):
+    for _ in range(3):
+        with warm.start_run() as run:
+            run.log_batch({"n": n} for n in range(100))
+
+    # The project twice, to see that it is there; its experiment, four runs, three chunks and
+    # four lines of the leaderboard; one read for each query without an answer: metadata, data
+    # sets, artifacts, and the rows of a run without any. The index of one blob, and the blob.
+    documents = 2 + 1 + 4 + 3 + 4
+    reads, *others = counted(lambda: ms.export(tmp_path / f"out.{suffix}"))
+
+    assert reads == documents + 4 + 1
+    assert others == [0, 0, 1]
+
+
 def test_a_dataset(ms, open_ms, counted, tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("1")

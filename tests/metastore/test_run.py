@@ -10,6 +10,8 @@ import math
 import pytest
 
 import aletheia_like as al
+from aletheia_like.ports.documents import Update
+from aletheia_like.testing.stores import FailingDocumentStore
 
 
 @pytest.fixture
@@ -235,11 +237,15 @@ def test_free_fields_of_a_run(exper, read_run, tmp_path):  # R19, M9
         _ = read.nothing_here
 
 
-def test_a_loaded_run_refuses_changes(exper, read_run):  # M13
+def test_a_loaded_run_refuses_changes(exper, read_run):  # M12, M13
     exper.start_run().finish()
     read = read_run("1")
+    before = read.record
 
     for change in (
+        lambda: read.log(loss=1),
+        lambda: read.log_batch([{"loss": 1}]),
+        lambda: read.set_value("loss", 1),
         lambda: read.add_metric("a", 1),
         lambda: read.set_hyper_params({}),
         lambda: setattr(read, "desc", "x"),
@@ -251,6 +257,7 @@ def test_a_loaded_run_refuses_changes(exper, read_run):  # M13
             change()
     with pytest.raises(al.RunStateError), read:
         pass
+    assert read_run("1").record == before
 
 
 def test_an_ended_run_refuses_changes_until_it_is_resumed(exper, read_run):  # R18
@@ -271,6 +278,24 @@ def test_an_ended_run_refuses_changes_until_it_is_resumed(exper, read_run):  # R
     assert read.ended_at > ended
     board = exper.results().to_dicts()
     assert [(line["run"], line["metrics.b"]) for line in board] == [("x", 2)]
+
+
+def test_a_run_that_another_ends_while_it_is_reopened_goes_on_here(metastore):
+    exper = metastore.exper("e")
+    exper.start_run(id="x").finish()
+
+    class Overtaken(FailingDocumentStore):
+        def apply(self, writes):
+            revisions = super().apply(writes)
+            if any(("resumed_at",) in getattr(write, "changes", ()) for write in writes):
+                super().apply([Update(writes[0].path, {("status",): "finished"})])
+            return revisions
+
+    metastore._session.documents = Overtaken(metastore._session.documents)
+    with exper.start_run(id="x", resume="allow") as run:
+        run.log(a=1)
+
+    assert exper.run("x").rows()["a"] == [1]
 
 
 def test_resume_words(exper):

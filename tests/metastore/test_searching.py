@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import aletheia_like as al
+from aletheia_like.metastore.searching import understood
 from aletheia_like.model import codec, paths
 from aletheia_like.model.records import GitState, ModelInfo, RunRecord
 from aletheia_like.ports.documents import Create
@@ -346,6 +347,8 @@ def reads_of(ms, action):
         (None, "-started_at", 1, 2, ["12"]),
         (None, None, 3, 4, ["1", "2", "3"]),
         ("metrics.acc < 0.5", "-metrics.acc", 1, 3, ["6"]),
+        ("hyper_params.lr > 0.2 and metrics.acc < 0.5", "-metrics.acc", 1, 7, ["6"]),
+        ("name = 'late'", "metrics.acc", 1, 2, ["11"]),
         ("hyper_params.lr > 0.95 or number = 1", None, None, 12, ["1", "11", "12"]),
         ("not debug", None, None, 12, [str(number) for number in range(1, 13)]),
     ],
@@ -401,6 +404,9 @@ def test_runs_of_all_experiments_are_found(ms, exper):
     assert [(run.experiment, run.id) for run in found] == [("f", "1"), ("e", "12")]
     assert ms.runs("metrics.acc > 0.9", debug=True)["experiment"] == ["e", "f", "trial"]
     assert "f" in ms
+    assert ms["f"].name == "f"
+    with pytest.raises(al.NotFoundError, match="no experiment 'g'"):
+        ms["g"]
     assert all(name not in ms for name in ("g", "", 5))
 
 
@@ -426,8 +432,18 @@ def test_a_condition_that_cannot_be_meant_is_refused(exper, where, told):
 def test_an_order_by_what_no_run_has_is_refused(exper):
     with pytest.raises(al.InvalidValueError, match=r"did you mean 'metrics\.acc'"):
         exper.runs(order_by="-metrics_acc", limit=2)
+
+
+@pytest.mark.parametrize("limit", [0, -1, "3", 1.5, True])
+def test_a_limit_that_is_no_number_of_runs_is_refused(limit):
     with pytest.raises(al.InvalidValueError, match="limit"):
-        exper.runs(limit=0)
+        understood(None, None, limit, debug=False)
+
+
+@pytest.mark.parametrize("words", [(5, None), (None, 5), (None, ["-a"]), ("", None), (None, "")])
+def test_words_that_are_no_text_or_nothing_are_refused(words):
+    with pytest.raises(al.InvalidValueError, match=r"text|name of a column|found the end"):
+        understood(*words, None, debug=False)
 
 
 def test_a_parameter_that_no_run_has_finds_nothing(exper):

@@ -307,7 +307,7 @@ def test_xetrack_is_like_pandas(start):  # X21, X22
     frame = frame_of(rows)  # get pandas data frame of current run
     assert frame["b"].tolist()[0] == 2.0
     assert frame.isna().sum().to_dict() == {"b": 1, "a": 0, "accuracy": 1}
-    header, *lines = str(rows).splitlines()
+    header, *lines, _ = str(rows).splitlines()
     assert header.split() == ["b", "a", "accuracy", *OURS]
     assert [line.split()[:3] for line in lines] == [["2.0", "1.0", "NaN"], ["NaN", "1.0", "1.0"]]
 

@@ -486,6 +486,7 @@ REFUSED = [
     ("SET threads = 1", "SET"),
     ("WITH x AS (SELECT 1) DELETE FROM rows", "DELETE"),
     ("SELECT 1; DROP TABLE rows", "one query"),
+    (5, "a query is a text, not an int"),
     ("", "one query"),
     ("SELEC 1", "syntax error"),
     ("SELECT * FROM nope", "no table 'nope': there are runs"),

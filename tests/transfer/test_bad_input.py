@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import aletheia_like as al
+from aletheia_like.transfer.locking import locked
 
 
 def foreign_sqlite(path):
@@ -130,6 +133,46 @@ def test_a_half_written_parquet_folder_is_refused_and_mended(filled, opened, tmp
     assert copy.import_(folder).runs == 3
 
 
+def test_a_half_written_folder_of_lines_changes_nothing_and_is_mended(filled, opened, tmp_path):
+    target = tmp_path / "a.jsonl"
+    filled.export(target)
+    data = target / "data.jsonl"
+    whole = data.read_bytes()
+    data.write_bytes(whole[: len(whole) // 2])
+    copy = opened("copy")
+
+    with pytest.raises(al.IntegrityError, match="half written"):
+        copy.import_(target)
+
+    assert copy.projects() == []
+    filled.export(target)
+    assert copy.import_(target).runs == 3
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "a.db"])
+def test_an_empty_project_has_nothing_to_export(opened, tmp_path, name):
+    with pytest.raises(al.NotFoundError, match="nothing to export"):
+        opened("empty").export(tmp_path / name)
+
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "a.db"])
+def test_columns_of_several_types_and_odd_names_come_back(opened, tmp_path, name):
+    cells = [1, "two", None, 2.5, True, [1, "x"], {"a": {"b": None}}]
+    ms = opened("odd")
+    with ms.exper("a; DROP TABLE x").start_run(hyper_params={"'": 1, '"; --': [1, "a"]}) as run:
+        for cell in cells:
+            run.log({"mixed": cell, "a; DROP TABLE x": 1, '"': "'"})
+
+    ms.export(tmp_path / name)
+    copy = opened("copy")
+    copy.import_(tmp_path / name)
+
+    assert copy["a; DROP TABLE x"].run(1).rows()["mixed"] == cells
+    assert copy["a; DROP TABLE x"].run(1).hyper_params == {"'": 1, '"; --': [1, "a"]}
+
+
 def test_a_parquet_folder_without_one_of_its_tables_is_refused(filled, opened, tmp_path):
     filled.export(tmp_path / "a.parquet")
     next((tmp_path / "a.parquet" / "rows").iterdir()).unlink()
@@ -149,3 +192,26 @@ def test_a_failed_export_leaves_the_earlier_one(filled, opened, tmp_path):
 
     assert (tmp_path / "a.sqlite").read_bytes() == before
     assert not list(tmp_path.glob(".a.sqlite*"))
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_two_exports_into_one_folder_wait_for_each_other(filled, opened, tmp_path, suffix):
+    target = tmp_path / f"out.{suffix}"
+    others = [filled, *(opened() for _ in range(3))]
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda ms: ms.export(target), others))
+
+    assert opened("copy").import_(target).runs == 3
+    if suffix == "jsonl":
+        kinds = [json.loads(line)["kind"] for line in (target / "data.jsonl").open()]
+        assert (kinds.count("end"), kinds.count("export")) == (1, 1)
+
+
+def test_an_export_that_lasts_is_named(tmp_path):
+    with (
+        locked(tmp_path / "out.jsonl"),
+        pytest.raises(al.ConflictError, match=r"another export.*out\.jsonl"),
+        locked(tmp_path / "out.jsonl", seconds=0),
+    ):
+        pass

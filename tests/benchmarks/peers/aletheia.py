@@ -73,6 +73,12 @@ class Aletheia(Driver):
         usage = self._ms.usage
         return {"document_writes": usage.document_writes, "document_reads": usage.document_reads}
 
+    def runs_frame(self):
+        return self._metastore().experiment("bench").runs().to_pandas()
+
+    def rows_frame(self, run):
+        return self._metastore().experiment("bench")[run].rows().to_pandas()
+
 
 if __name__ == "__main__":
     main(Aletheia)

@@ -70,6 +70,14 @@ class Driver:
         """Read every row of one run; return how many there are."""
         raise NotImplementedError
 
+    def runs_frame(self) -> object:
+        """Return a pandas DataFrame of all runs, their parameters and last values."""
+        raise NotImplementedError
+
+    def rows_frame(self, run: str) -> object:
+        """Return a pandas DataFrame of one run's rows, a column for each metric."""
+        raise NotImplementedError
+
     def usage(self) -> dict:
         """Return counted operations, if the system counts them."""
         return {}
@@ -268,6 +276,27 @@ def run_read(driver: Driver, run: str, repeats: int) -> dict:
     return {**times, "answers": {name: str(answer) for name, answer in answers.items()}}
 
 
+def run_frames(driver: Driver, run: str, questions: list, repeats: int) -> dict:
+    """Time how data frames are made, first and then repeatedly, by the clock and the processor."""
+    driver.load()
+    asked = {
+        "runs": lambda: len(driver.runs_frame()),
+        "best": driver.best,
+        "rows": lambda: len(driver.rows_frame(run)),
+    }
+    found: dict = {"answers": {}}
+    for question in questions:
+        first, answer = _ask(asked[question], 0)
+        before, started = time.process_time(), time.perf_counter()
+        took, _ = _ask(asked[question], repeats)
+        share = (time.process_time() - before) / max(time.perf_counter() - started, 1e-9)
+        middle = sorted(took)[len(took) // 2]
+        found |= {f"{question}_first_ms": first[0], f"{question}_ms": middle}
+        found[f"{question}_cpu_ms"] = middle * share
+        found["answers"][question] = str(answer)
+    return found
+
+
 TASKS = {
     "log": run_log,
     "load": run_load,
@@ -277,6 +306,7 @@ TASKS = {
     "kept": run_kept,
     "fill": run_fill,
     "read": run_read,
+    "frames": run_frames,
 }
 
 

@@ -73,6 +73,20 @@ class MlflowRuns(Driver):
         histories = [client.get_metric_history(self._ids[run], column) for column in COLUMNS]
         return len(histories[0])
 
+    def runs_frame(self):
+        return self._mlflow.search_runs(experiment_names=["bench"])
+
+    def rows_frame(self, run):
+        import pandas as pd
+
+        client = self._mlflow.MlflowClient()
+        run_id = next(one.info.run_id for one in self._runs() if one.info.run_name == run)
+        columns = {}
+        for column in COLUMNS:
+            history = client.get_metric_history(run_id, column)
+            columns[column] = pd.Series({one.step: one.value for one in history})
+        return pd.DataFrame(columns)
+
 
 if __name__ == "__main__":
     main(MlflowRuns)

@@ -43,6 +43,18 @@ class RawLines(Driver):
         lines = (self.folder / f"{run}.jsonl").read_text().splitlines()[1:]
         return len([json.loads(line) for line in lines])
 
+    def runs_frame(self):
+        import pandas as pd
+
+        return pd.DataFrame(params | json.loads(rows[-1]) for _, params, rows in self._runs())
+
+    def rows_frame(self, run):
+        import pandas as pd
+
+        with (self.folder / f"{run}.jsonl").open() as lines:
+            lines.readline()
+            return pd.read_json(lines, lines=True)
+
 
 if __name__ == "__main__":
     main(RawLines)

@@ -69,6 +69,17 @@ class RawSqlite(Driver):
         query = "SELECT * FROM rows WHERE run = ? ORDER BY step"
         return len(self._connect().execute(query, (run,)).fetchall())
 
+    def runs_frame(self):
+        import pandas as pd
+
+        return pd.read_sql_query("SELECT * FROM runs", self._connect())
+
+    def rows_frame(self, run):
+        import pandas as pd
+
+        query = "SELECT * FROM rows WHERE run = ? ORDER BY step"
+        return pd.read_sql_query(query, self._connect(), params=(run,))
+
 
 if __name__ == "__main__":
     main(RawSqlite)

@@ -69,6 +69,14 @@ class XetrackRuns(Driver):
     def history(self, run):
         return len(self._ask("SELECT * FROM {table} WHERE track_id = ?", run))
 
+    def runs_frame(self):
+        # xetrack has no table of runs: the last row of each is one.
+        frame = self._xetrack.Reader(self._path).to_df()
+        return frame.groupby("track_id").tail(1)
+
+    def rows_frame(self, run):
+        return self._xetrack.Reader(self._path).to_df(track_id=run)
+
 
 if __name__ == "__main__":
     main(XetrackRuns)

@@ -1,0 +1,1 @@
+"""How objects become files and come back: one handler for each format, found by its name."""

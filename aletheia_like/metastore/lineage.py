@@ -1,0 +1,192 @@
+"""What came from what: sources, data sets, runs, artifacts, and versions in repositories."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from aletheia_like.metastore.finding import with_aliases
+from aletheia_like.metastore.saving import ORIGIN, generation_of
+from aletheia_like.metastore.session import Session
+from aletheia_like.model import paths
+from aletheia_like.model.codec import run_record, version_record
+from aletheia_like.model.names import from_id
+from aletheia_like.model.records import DatasetUse, RunRecord, VersionRecord
+from aletheia_like.ports.documents import Document, Filter, Query
+
+if TYPE_CHECKING:
+    from aletheia_like.metastore.run import Run
+
+Kind = Literal["source", "data set", "run", "artifact", "repository version"]
+_MOST_ANCESTORS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A thing, what it came from, and what came from it.
+
+    Attributes:
+        kind: What it is.
+        name: How people call it: `which species/1`, `weights@0`, `models/weights@2`.
+        details: What else is worth showing: status, digest, commit, aliases.
+        up: What it came from.
+        down: What came from it.
+    """
+
+    kind: Kind
+    name: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    up: tuple[Node, ...] = ()
+    down: tuple[Node, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        told: dict[str, Any] = {"kind": self.kind, "name": self.name, **self.details}
+        if self.up:
+            told["up"] = [one.to_dict() for one in self.up]
+        if self.down:
+            told["down"] = [one.to_dict() for one in self.down]
+        return told
+
+
+def lineage_of_run(run: Run) -> Node:
+    """Return what a run used, and what came of it, as far as to repositories.
+
+    A read for each of its data sets, artifacts and children, and for each artifact of each
+    repository.
+    """
+    session, experiment = run.session, run.experiment.path
+    made = [
+        version
+        for name in run.artifacts
+        for version in _versions_of_run(session, paths.artifact(experiment, name), run.record)
+    ]
+    promoted = list(_promoted(session, run.record)) if made else []
+    down = [
+        Node("artifact", f"{one.name}@{one.version}", _file(one), down=_copies(one, promoted))
+        for one in made
+    ]
+    children = session.documents.query(
+        Query(paths.runs(experiment), (Filter(("parent",), "==", run.id),))
+    )
+    down += [_run_node(_record(one)) for one in children]
+    return _run_node(run.record, status=run.status, up=_of_run(session, run.record), down=down)
+
+
+def lineage_of_version(session: Session, record: VersionRecord) -> Node:
+    """Return what a version of a repository or an experiment came from."""
+    origin = record.extra.get(ORIGIN)
+    kind: Kind = "repository version" if isinstance(origin, Mapping) else "artifact"
+    up = _of_version(session, record)
+    if isinstance(origin, Mapping):
+        name = f"{origin.get('name')}@{origin.get('version')}"
+        up = (Node("artifact", name, {"digest": record.digest}, up=up),)
+    return Node(kind, f"{record.name}@{record.version}", _file(record), up=up)
+
+
+def _of_version(session: Session, record: VersionRecord) -> tuple[Node, ...]:
+    if record.run is None or record.experiment is None or record.project is None:
+        return ()
+    experiment = paths.experiment(paths.project(record.project), record.experiment)
+    document = session.documents.get(paths.run(experiment, record.run))
+    if document is None:
+        details = {"commit": record.commit, "status": "deleted"}
+        return (Node("run", f"{record.experiment}/{record.run}", details),)
+    run = _record(document)
+    return (_run_node(run, up=_of_run(session, run)),)
+
+
+def _of_run(session: Session, run: RunRecord, depth: int = 0) -> tuple[Node, ...]:
+    """Return what a run came from: data sets, and the run that started it."""
+    used = tuple(_dataset_node(session, run.project, use) for use in run.datasets.values())
+    if run.parent is None or depth == _MOST_ANCESTORS:
+        return used
+    experiment = paths.experiment(paths.project(run.project), run.experiment)
+    parent = session.documents.get(paths.run(experiment, run.parent))
+    if parent is None:
+        return (*used, Node("run", f"{run.experiment}/{run.parent}", {"status": "deleted"}))
+    record = _record(parent)
+    return (*used, _run_node(record, up=_of_run(session, record, depth + 1)))
+
+
+def _dataset_node(session: Session, project: str, use: DatasetUse) -> Node:
+    path = paths.version(paths.dataset(paths.project(project), use.name), use.version)
+    document = session.documents.get(path)
+    record = None if document is None else version_record(document.path, document.fields)
+    details = {"digest": use.digest, "partition": use.partition}
+    source = None if record is None else record.source or record.location
+    up = () if source is None else (Node("source", str(source)),)
+    return Node("data set", f"{use.name}@{use.version}", _told(details), up=up)
+
+
+def _run_node(
+    run: RunRecord,
+    *,
+    status: str | None = None,
+    up: tuple[Node, ...] = (),
+    down: Any = (),
+) -> Node:
+    git = run.git
+    details = {
+        "status": status or run.status,
+        "commit": git.commit if git else None,
+        "dirty": git.dirty or None if git else None,
+        "metrics": dict(run.metrics) or None,
+    }
+    return Node("run", f"{run.experiment}/{run.id}", _told(details), up, tuple(down))
+
+
+def _versions_of_run(session: Session, owner_path: str, run: RunRecord) -> list[VersionRecord]:
+    """Return the versions of a name that a run made, oldest first."""
+    query = Query(paths.versions(owner_path), (Filter(("run",), "==", run.id),))
+    found = [version_record(one.path, one.fields) for one in session.documents.query(query)]
+    mine = [one for one in found if (one.project, one.experiment) == (run.project, run.experiment)]
+    return sorted(mine, key=lambda one: one.version)
+
+
+def _promoted(session: Session, run: RunRecord) -> Iterator[tuple[str, VersionRecord]]:
+    """Yield versions that came from a run, each after the name of its repository."""
+    for repository in session.documents.query(Query(paths.repositories(session.project_path))):
+        for owner in _owners(session, repository):
+            for record in _versions_of_run(session, owner.path, run):
+                yield from_id(repository.id), with_aliases(record, owner)
+
+
+def _owners(session: Session, repository: Document) -> Iterator[Document]:
+    for generation in range((generation_of(repository) or 0) + 1):
+        below = paths.generation(repository.path, generation)
+        yield from session.documents.query(Query(paths.artifacts(below)))
+
+
+def _copies(version: VersionRecord, promoted: list[tuple[str, VersionRecord]]) -> tuple[Node, ...]:
+    nodes = []
+    for repository, record in promoted:
+        origin = record.extra.get(ORIGIN)
+        known = (origin.get("name"), origin.get("version")) if isinstance(origin, Mapping) else ()
+        if known == (version.name, version.version):
+            name = f"{repository}/{record.name}@{record.version}"
+            nodes.append(Node("repository version", name, _file(record)))
+    return tuple(nodes)
+
+
+def _file(record: VersionRecord) -> dict[str, Any]:
+    created: dt.datetime | None = record.created_at
+    return _told(
+        {
+            "digest": record.digest,
+            "size": record.size,
+            "aliases": list(record.aliases) or None,
+            "created_at": created,
+            "created_by": record.created_by,
+        }
+    )
+
+
+def _told(details: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in details.items() if value is not None}
+
+
+def _record(document: Document) -> RunRecord:
+    return run_record(document.path, document.fields, document.updated_at)

@@ -1,0 +1,1 @@
+"""Doing a run again: its code, its inputs, its command, and whether the same came of it."""
