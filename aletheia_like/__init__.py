@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from aletheia_like.metastore.repository import Repository
     from aletheia_like.metastore.rows import Rows
     from aletheia_like.metastore.run import Run
+    from aletheia_like.series.schema import Schema
 
 __all__ = [
     "AccessDeniedError",
@@ -72,6 +73,7 @@ __all__ = [
     "Rows",
     "Run",
     "RunStateError",
+    "Schema",
     "SettingsError",
     "Table",
     "UnavailableError",
@@ -111,6 +113,7 @@ _HOMES = {
     ),
     "Metastore": "aletheia_like.connect",
     "Run": "aletheia_like.metastore.run",
+    "Schema": "aletheia_like.series.schema",
     "__version__": "aletheia_like.version",
 }
 

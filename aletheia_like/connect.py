@@ -26,6 +26,7 @@ from aletheia_like.ports.documents import DocumentStore
 from aletheia_like.ports.usage import Usage
 from aletheia_like.recorder import Recorder
 from aletheia_like.reproduce.metastore import ReproducingMetastore
+from aletheia_like.series.opening import SeriesMetastore
 from aletheia_like.settings import (
     EmbeddedUrl,
     FirestoreUrl,
@@ -35,12 +36,11 @@ from aletheia_like.settings import (
     parse_blobs_url,
     parse_url,
 )
-from aletheia_like.transfer.moving import MovingMetastore
 
 _log = logging.getLogger("aletheia")
 
 
-class Metastore(MovingMetastore, ReproducingMetastore, CollectingMetastore):
+class Metastore(SeriesMetastore, ReproducingMetastore, CollectingMetastore):
     """A project in the metastore that arguments, environment and configuration name.
 
     Nothing is read or written, and no network is touched, before the first use.

@@ -42,6 +42,7 @@ _VERBS: Mapping[str, str] = {
     "push": "aletheia_like.cli.transfer:push",
     "reproduce": "aletheia_like.cli.reproduce:reproduce",
     "restore": "aletheia_like.cli.deletion:restore",
+    "series": "aletheia_like.cli.series:series",
     "set": "aletheia_like.cli.change:set_",
     "show": "aletheia_like.cli.browse:show",
     "sql": "aletheia_like.cli.sql:sql",

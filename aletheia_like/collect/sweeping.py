@@ -120,6 +120,7 @@ def _delete(session: Session, one: Unreferenced, begun: _Clock) -> bool:
     # Late, a writer may rely on the blob again: see `LEASE_SECONDS`.
     if begun.seconds() > _SWEEP_SECONDS:
         return False
+    session.known_files.pop(one.digest, None)
     session.blobs.delete(one.digest)
     return True
 

@@ -83,6 +83,7 @@ KINDS = (
         (Kind("artifacts", (_VERSIONS,)), Kind("runs", (Kind(ROWS),)), Kind("results")),
     ),
     Kind("repositories", (*_SHELVES, Kind("generations", _SHELVES), Kind("audit"))),
+    Kind("collections", (Kind("revisions"),)),
 )
 """Everything that a project holds, in the order in which it is moved."""
 
