@@ -16,7 +16,7 @@ import functools
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -95,10 +95,13 @@ class Lease:
     def __exit__(self, *_: object) -> None:
         self.release()
 
-    def __del__(self) -> None:
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        # Bound here: when the interpreter ends, the modules' names are gone already.
         if self._descriptor is not None:
-            with contextlib.suppress(OSError):
-                os.close(self._descriptor)
+            try:
+                close(self._descriptor)
+            except OSError:
+                return
 
 
 @functools.lru_cache(_CACHES_A_PROCESS)

@@ -34,7 +34,9 @@ def ms(request, opened, tmp_path):
         return opened()
     if request.param == "embedded":
         return opened((tmp_path / "store").as_uri())
-    return opened(request.getfixturevalue("cloud_url"))
+    url = request.getfixturevalue("cloud_url")
+    # Of its own: a collection sweeps what it does not know from a bucket.
+    return opened(url, blobs=f"gs://aletheia-emulator/{secrets.token_hex(6)}")
 
 
 @pytest.fixture
