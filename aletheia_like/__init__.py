@@ -42,12 +42,13 @@ if TYPE_CHECKING:
     from aletheia_like.handlers.handler import Handler
     from aletheia_like.logfiles import configure_logging, experiment_log, monitor, read_logs
     from aletheia_like.metastore.artifacts import ArtifactVersion
-    from aletheia_like.metastore.assets import File, Folder, LogFile
+    from aletheia_like.metastore.assets import File, Folder, LogFile, Table
     from aletheia_like.metastore.datasets import DatasetVersion
     from aletheia_like.metastore.experiment import Experiment
     from aletheia_like.metastore.repository import Repository
     from aletheia_like.metastore.rows import Rows
     from aletheia_like.metastore.run import Run
+    from aletheia_like.series.schema import Schema
 
 __all__ = [
     "AccessDeniedError",
@@ -72,7 +73,9 @@ __all__ = [
     "Rows",
     "Run",
     "RunStateError",
+    "Schema",
     "SettingsError",
+    "Table",
     "UnavailableError",
     "UntrustedArtifactError",
     "__version__",
@@ -100,6 +103,7 @@ _HOMES = {
     "LogFile": "aletheia_like.metastore.assets",
     "Repository": "aletheia_like.metastore.repository",
     "Rows": "aletheia_like.metastore.rows",
+    "Table": "aletheia_like.metastore.assets",
     **dict.fromkeys(
         ("init", "log", "log_artifact", "context", "get", "filter", "latest", "finish"),
         "aletheia_like.active",
@@ -109,6 +113,7 @@ _HOMES = {
     ),
     "Metastore": "aletheia_like.connect",
     "Run": "aletheia_like.metastore.run",
+    "Schema": "aletheia_like.series.schema",
     "__version__": "aletheia_like.version",
 }
 

@@ -16,15 +16,17 @@ from urllib.parse import quote
 from aletheia_like.adapters.counting import CountingBlobStore, CountingDocumentStore
 from aletheia_like.adapters.retrying import RetryingBlobStore, RetryingDocumentStore
 from aletheia_like.cache import LocalCache
+from aletheia_like.collect.metastore import CollectingMetastore
 from aletheia_like.metastore.session import Session, utc_now
 from aletheia_like.metastore.spool import Spool
 from aletheia_like.model.digests import digest_bytes
 from aletheia_like.model.names import check_name
-from aletheia_like.ports.blobs import BlobStore
+from aletheia_like.ports.blobs import BlobStore, is_near
 from aletheia_like.ports.documents import DocumentStore
 from aletheia_like.ports.usage import Usage
 from aletheia_like.recorder import Recorder
 from aletheia_like.reproduce.metastore import ReproducingMetastore
+from aletheia_like.series.opening import SeriesMetastore
 from aletheia_like.settings import (
     EmbeddedUrl,
     FirestoreUrl,
@@ -34,12 +36,11 @@ from aletheia_like.settings import (
     parse_blobs_url,
     parse_url,
 )
-from aletheia_like.transfer.moving import MovingMetastore
 
 _log = logging.getLogger("aletheia")
 
 
-class Metastore(MovingMetastore, ReproducingMetastore):
+class Metastore(SeriesMetastore, ReproducingMetastore, CollectingMetastore):
     """A project in the metastore that arguments, environment and configuration name.
 
     Nothing is read or written, and no network is touched, before the first use.
@@ -108,7 +109,13 @@ def open_session(settings: Settings) -> Session:
         documents=documents,
         blobs=blobs,
         blobs_url=stores.blobs_url,
-        cache=LocalCache(Path(settings.cache_dir), blobs),
+        cache=LocalCache(
+            Path(settings.cache_dir),
+            blobs,
+            max_size=settings.cache_max_bytes,
+            min_free=settings.cache_min_free_bytes,
+            near=is_near(stores.blobs_url),
+        ),
         usage=usage,
         recorder=Recorder(documents, utc_now),
         document_url=lambda path: (

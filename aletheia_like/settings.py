@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from aletheia_like.errors import SettingsError
+from aletheia_like.model.bytecounts import parse_size
 
 GIT_MODES = ("refuse", "snapshot", "warn", "off", "require")
 
@@ -63,6 +64,8 @@ class Settings:
         url: The store.
         blobs: Where bytes go, if not where the store puts them.
         cache_dir: Local copies of blobs.
+        cache_max_bytes: What they may take in all; None is without bound.
+        cache_min_free_bytes: What they leave free on their disk; None is without bound.
         git: What to do about a dirty tree: one of `GIT_MODES`.
         require_pushed: Refuse commits that no remote has.
         tag_runs: Set the tag `exp/NAME/RUN` on each run's commit.
@@ -83,6 +86,8 @@ class Settings:
     url: str
     blobs: str | None
     cache_dir: str
+    cache_max_bytes: int | None
+    cache_min_free_bytes: int | None
     git: str
     require_pushed: bool
     tag_runs: bool
@@ -297,6 +302,8 @@ def _completed(values: dict[str, Any], origins: dict[str, str]) -> Settings:
         url=_without_tilde(url),
         blobs=blobs and _without_tilde(blobs),
         cache_dir=values.get("cache_dir") or str(_user_folder("cache")),
+        cache_max_bytes=values.get("cache_max_bytes"),
+        cache_min_free_bytes=values.get("cache_min_free_bytes"),
         git=values.get("git", "refuse"),
         require_pushed=values.get("require_pushed", False),
         tag_runs=values.get("tag_runs", False),
@@ -388,6 +395,10 @@ def _bytes(value: Any) -> int:
     return count
 
 
+def _size(value: Any) -> int:
+    return parse_size(int(value) if str(value).isdecimal() else value)
+
+
 def _names(value: Any) -> tuple[str, ...]:
     listed = value.split(",") if isinstance(value, str) else value
     return tuple(_text(one).strip() for one in listed)
@@ -398,6 +409,8 @@ _SETTINGS: Mapping[str, tuple[Callable[[Any], Any], str]] = {
     "url": (_text, "the address of a store"),
     "blobs": (_text, "the address of a place for bytes"),
     "cache_dir": (_folder, "a folder"),
+    "cache_max_bytes": (_size, "a number of bytes, or text such as '50 GB'"),
+    "cache_min_free_bytes": (_size, "a number of bytes, or text such as '50 GB'"),
     "git": (_git_mode, f"one of {', '.join(GIT_MODES)}"),
     "require_pushed": (_switch, "true or false"),
     "tag_runs": (_switch, "true or false"),

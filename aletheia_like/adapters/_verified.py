@@ -125,6 +125,7 @@ class VerifiedSink:
         self._path = path
         self._progress = progress
         self._hasher = hashlib.sha256()
+        self._is_anew = False
         self.size = 0
 
     @property
@@ -132,7 +133,34 @@ class VerifiedSink:
         """sha-256 of what was written."""
         return self._hasher.hexdigest()
 
-    def write(self, chunk: bytes) -> int:
+    @property
+    def is_anew(self) -> bool:
+        """Whether what was there at first was given up."""
+        return self._is_anew
+
+    def take(self, chunk: bytes) -> None:
+        """Hash what is in the stream already."""
+        self._hasher.update(chunk)
+        self.size += len(chunk)
+
+    def tell(self, progress: Progress | None) -> None:
+        """Tell the progress from now on, and first of what is there already."""
+        self._progress = progress
+        if progress is not None and self.size:
+            progress(self.size)
+
+    def restart(self) -> None:
+        """Give up everything that is there."""
+        if not self.size:
+            return
+        if self._progress is not None:
+            self._progress(-self.size)
+        with translated(self._path):
+            self._stream.seek(0)
+            self._stream.truncate()
+        self._hasher, self._is_anew, self.size = hashlib.sha256(), True, 0
+
+    def write(self, chunk: bytes | memoryview) -> int:
         """Write one chunk.
 
         Raises:

@@ -8,7 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from aletheia_like.ports.blobs import BlobStore, Progress
+from aletheia_like.ports.blobs import (
+    BlobStore,
+    FileState,
+    Progress,
+    StoredBlob,
+    TakesHashed,
+    upload_hashed,
+)
 from aletheia_like.ports.documents import Delete, Document, DocumentStore, Query, Write
 from aletheia_like.ports.listening import Listener, Listening, Told, Wake, listen_to
 from aletheia_like.ports.usage import Usage
@@ -93,6 +100,13 @@ class CountingBlobStore:
         self._usage.add(blob_writes=1, bytes_up=path.stat().st_size if stored else 0)
         return stored
 
+    def upload_hashed(
+        self, digest: str, path: Path, state: FileState, progress: Progress | None = None
+    ) -> bool:
+        stored = upload_hashed(self._inner, digest, path, state, progress)
+        self._usage.add(blob_writes=1, bytes_up=state[0] if stored else 0)
+        return stored
+
     def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
         self._inner.download(digest, path, progress)
         self._usage.add(blob_reads=1, bytes_down=path.stat().st_size)
@@ -109,6 +123,10 @@ class CountingBlobStore:
     def digests(self) -> Iterator[str]:
         self._usage.add(blob_writes=1)
         yield from self._inner.digests()
+
+    def stored(self) -> Iterator[StoredBlob]:
+        self._usage.add(blob_writes=1)
+        yield from self._inner.stored()
 
     def close(self) -> None:
         self._inner.close()
@@ -140,3 +158,4 @@ if TYPE_CHECKING:
     _documents: type[DocumentStore] = CountingDocumentStore
     _listening: type[Listening] = CountingDocumentStore
     _blobs: type[BlobStore] = CountingBlobStore
+    _hashed: type[TakesHashed] = CountingBlobStore

@@ -7,6 +7,7 @@ Small files are not forced to disk one by one: a power cut may lose them, and an
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 import secrets
 import shutil
@@ -29,7 +30,14 @@ from aletheia_like.adapters._verified import (
 )
 from aletheia_like.errors import IntegrityError, NotFoundError
 from aletheia_like.model.digests import check_digest, digest_bytes, digest_stream
-from aletheia_like.ports.blobs import BlobStore, Progress
+from aletheia_like.ports.blobs import (
+    BlobStore,
+    FileState,
+    Progress,
+    StoredBlob,
+    TakesHashed,
+    file_state,
+)
 
 _MODE = 0o444
 _STALE_SECONDS = 24 * 3600.0
@@ -50,6 +58,16 @@ class DirectoryBlobStore:
         return self._path(digest).is_file()
 
     def upload(self, digest: str, path: Path, progress: Progress | None = None) -> bool:
+        return self._upload(digest, path, None, progress)
+
+    def upload_hashed(
+        self, digest: str, path: Path, state: FileState, progress: Progress | None = None
+    ) -> bool:
+        return self._upload(digest, path, state, progress)
+
+    def _upload(
+        self, digest: str, path: Path, state: FileState | None, progress: Progress | None
+    ) -> bool:
         target = self._path(digest)
         if target.is_file():
             return False
@@ -57,12 +75,12 @@ class DirectoryBlobStore:
         with translated(target):
             try:
                 self._make_folder(target.parent)
-                size = _copy_verified(path, target, digest)
+                size = _copy_verified(path, target, digest, state)
             except FileNotFoundError:
                 # Somebody took the folder away since it was made.
                 self._folders.discard(target.parent)
                 self._make_folder(target.parent)
-                size = _copy_verified(path, target, digest)
+                size = _copy_verified(path, target, digest, state)
         if progress is not None:
             progress(size)
         return True
@@ -81,6 +99,13 @@ class DirectoryBlobStore:
     def digests(self) -> Iterator[str]:
         found = sorted(self._root.glob("[0-9a-f][0-9a-f]/*"))
         yield from only_digests(path.name for path in found)
+
+    def stored(self) -> Iterator[StoredBlob]:
+        for digest in self.digests():
+            with contextlib.suppress(FileNotFoundError):
+                found = self._path(digest).stat()
+                moment = dt.datetime.fromtimestamp(found.st_mtime, dt.UTC)
+                yield StoredBlob(digest, found.st_size, moment)
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -106,12 +131,14 @@ class DirectoryBlobStore:
         self._folders.add(folder)
 
 
-def _copy_verified(source: Path, target: Path, digest: str) -> int:
+def _copy_verified(source: Path, target: Path, digest: str, state: FileState | None) -> int:
     """Copy a file to its place if it has the digest; return its size."""
     temporary = f"{target.parent}/.{target.name}.{secrets.token_hex(8)}.part"
     try:
         size = source.stat().st_size
-        if size > SYNCED_BYTES:
+        if state is not None and size > SYNCED_BYTES and _copy_hashed(source, temporary, state):
+            size = state[0]
+        elif size > SYNCED_BYTES:
             _copy_large(source, temporary, digest)
         else:
             size = _copy_small(source, temporary, digest)
@@ -151,6 +178,17 @@ def _copy_large(source: Path, temporary: str, digest: str) -> None:
         raise IntegrityError(message)
 
 
+def _copy_hashed(source: Path, temporary: str, state: FileState) -> bool:
+    """Let the kernel copy what was hashed; whether it was in that very state before and after."""
+    if file_state(source.stat()) != state:
+        return False
+    copied = _copy_durably(source, temporary)
+    if (file_state(source.stat()), copied) == (state, state[0]):
+        return True
+    os.unlink(temporary)  # noqa: PTH108
+    return False
+
+
 def _copy_durably(source: Path, temporary: str) -> int:
     """Copy, and return how many bytes are safely there."""
     shutil.copyfile(source, temporary)
@@ -176,3 +214,4 @@ def _remove_leftovers(folder: Path) -> None:
 
 if TYPE_CHECKING:
     _: type[BlobStore] = DirectoryBlobStore
+    _hashed: type[TakesHashed] = DirectoryBlobStore

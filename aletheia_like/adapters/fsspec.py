@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import io
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -10,15 +11,16 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from aletheia_like.adapters._clients import PerProcess
+from aletheia_like.adapters._partials import resumable_sink
 from aletheia_like.adapters._verified import (
     CHUNK_BYTES,
     HashingReader,
+    VerifiedSink,
     check_file,
     chunks,
     only_digests,
     translated,
     verifying,
-    write_verified,
 )
 from aletheia_like.errors import (
     AccessDeniedError,
@@ -29,7 +31,7 @@ from aletheia_like.errors import (
     UnavailableError,
 )
 from aletheia_like.model.digests import check_digest
-from aletheia_like.ports.blobs import BlobStore, Progress
+from aletheia_like.ports.blobs import BlobStore, Progress, StoredBlob
 
 T = TypeVar("T")
 
@@ -38,6 +40,7 @@ _ONE_ATTEMPT = {"connect_timeout": 5, "read_timeout": 30, "retries": {"max_attem
 _DEFAULTS: Mapping[str, dict[str, Any]] = {
     scheme: {"config_kwargs": _ONE_ATTEMPT} for scheme in ("s3", "s3a")
 }
+_MOMENTS = ("LastModified", "last_modified", "updated", "mtime", "created")
 _ABSENT = frozenset({404, 410})
 _REFUSED = frozenset({401, 403})
 _EXTRAS = {"s3": "s3", "s3a": "s3", "http": "http", "https": "http"}
@@ -79,9 +82,12 @@ class FsspecBlobStore:
         return True
 
     def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
-        with self._stream(digest) as stream:
-            what = self._path(digest)
-            self._call(lambda: write_verified(path, chunks(stream), digest, what, progress))
+        what = self._path(digest)
+        with (
+            self._stream(digest) as stream,
+            resumable_sink(path, digest, what, progress) as sink,
+        ):
+            self._call(lambda: self._receive(stream, sink))
 
     def open(self, digest: str) -> BinaryIO:
         return verifying(self._stream(digest), digest, self._path(digest), self._call)
@@ -96,6 +102,12 @@ class FsspecBlobStore:
     def digests(self) -> Iterator[str]:
         found = self._call(lambda: self._fresh().find(self._root()))
         yield from only_digests(path.rpartition("/")[2] for path in found)
+
+    def stored(self) -> Iterator[StoredBlob]:
+        found = self._call(lambda: self._fresh().find(self._root(), detail=True))
+        for path, details in found.items():
+            for digest in only_digests([path.rpartition("/")[2]]):
+                yield StoredBlob(digest, int(details.get("size") or 0), _moment(details))
 
     def close(self) -> None:
         self._systems.take()
@@ -118,6 +130,16 @@ class FsspecBlobStore:
             sink.discard()
             raise
         sink.commit()
+
+    def _receive(self, stream: Any, sink: VerifiedSink) -> None:
+        """Copy a blob into a sink, from the sink's size on where that can be asked for."""
+        if sink.size:
+            if stream.seekable() and sink.size <= stream.seek(0, io.SEEK_END):
+                stream.seek(sink.size)
+            else:
+                sink.restart()
+        for chunk in chunks(stream):
+            sink.write(chunk)
 
     def _stream(self, digest: str) -> Any:
         path = self._path(digest)
@@ -163,7 +185,7 @@ class FsspecBlobStore:
             import fsspec
 
             system = fsspec.get_filesystem_class(self._scheme)
-            options = _DEFAULTS.get(self._scheme, {}) | self._options
+            options = _DEFAULTS.get(self._scheme, {}) | _limits(self._scheme) | self._options
             return system(**options, skip_instance_cache=self._scheme != "memory")
         except ImportError as error:
             extra = _EXTRAS.get(self._scheme)
@@ -210,6 +232,26 @@ class FsspecBlobStore:
         if status not in _ABSENT:
             message = f"{self._url} cannot be reached: {cause}"
             raise UnavailableError(message) from error
+
+
+def _limits(scheme: str) -> dict[str, Any]:
+    """Return how long the web is waited for: by default a transfer may take five minutes."""
+    if scheme not in _READ_ONLY:
+        return {}
+    import aiohttp
+
+    limits = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+    return {"client_kwargs": {"timeout": limits}}
+
+
+def _moment(details: Mapping[str, Any]) -> dt.datetime | None:
+    """Return when a file was written, as far as its file system tells."""
+    found = next((details[one] for one in _MOMENTS if details.get(one)), None)
+    if isinstance(found, int | float):
+        return dt.datetime.fromtimestamp(found, dt.UTC)
+    if isinstance(found, dt.datetime):
+        return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    return None
 
 
 if TYPE_CHECKING:

@@ -1,29 +1,28 @@
 """Blobs in Google Cloud Storage, `{prefix}/blobs/{digest[:2]}/{digest}`; alone knows its client.
 
-An upload creates or does nothing, checked by crc32c on the wire and hashed while it is sent; the
-client's own repetitions are off, because they hide for how long a call will block.
+An upload creates or does nothing, checked by crc32c on the wire and hashed while it is sent. Bytes
+go past the client's own transfers, which keep up to 100 MiB in memory, begin anew when they break
+off, and whose repetitions hide for how long a call will block.
 """
 
 from __future__ import annotations
 
-import base64
-import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from urllib.parse import urlsplit
 
 from aletheia_like.adapters._clients import ForkGate, PerProcess
+from aletheia_like.adapters._gcsmedia import RESUMABLE_BYTES, GcsMedia, crc32c
+from aletheia_like.adapters._partials import resumable_sink
 from aletheia_like.adapters._verified import (
-    CHUNK_BYTES,
-    HashingReader,
     VerifiedSink,
     check_file,
     chunks,
     only_digests,
     translated,
-    verified_sink,
     verifying,
 )
 from aletheia_like.errors import (
@@ -35,13 +34,13 @@ from aletheia_like.errors import (
     SettingsError,
     UnavailableError,
 )
+from aletheia_like.forking import watch_forks
 from aletheia_like.model.digests import check_digest
-from aletheia_like.ports.blobs import BlobStore, Progress
+from aletheia_like.ports.blobs import BlobStore, Progress, StoredBlob
 
 T = TypeVar("T")
 
 _POOL = 32
-_RESUMABLE_BYTES = 8 << 20
 _READ_BYTES = 8 << 20
 
 
@@ -64,6 +63,8 @@ class GcsBlobStore:
         self._timeout = (timeout, timeout * 6)
         self._gate = ForkGate()
         self._clients: PerProcess[Any] = PerProcess(self._build)
+        self._media = GcsMedia(bucket, self._timeout, _refuse)
+        watch_forks(None, None, self._media.after_fork)
 
     def exists(self, digest: str) -> bool:
         name = self._name(digest)
@@ -74,14 +75,14 @@ class GcsBlobStore:
         check_file(path)
         # Some emulators ignore the precondition of a resumable upload; looking first costs little
         # beside what it may save.
-        if path.stat().st_size > _RESUMABLE_BYTES and self.exists(digest):
+        if path.stat().st_size > RESUMABLE_BYTES and self.exists(digest):
             return False
         return self._call(lambda: self._upload(name, digest, path, progress))
 
     def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
         name = self._name(digest)
         what = f"gs://{self._bucket}/{name}"
-        with verified_sink(path, digest, what, progress) as sink:
+        with resumable_sink(path, digest, what, progress) as sink:
             self._call(lambda: self._receive(name, digest, sink))
 
     def open(self, digest: str) -> BinaryIO:
@@ -103,17 +104,28 @@ class GcsBlobStore:
         self._call(request)
 
     def digests(self) -> Iterator[str]:
-        def request() -> list[str]:
+        listed = self._listed("name")
+        yield from only_digests(str(one.name).rpartition("/")[2] for one in listed)
+
+    def stored(self) -> Iterator[StoredBlob]:
+        for one in self._listed("name,size,timeCreated"):
+            for digest in only_digests([str(one.name).rpartition("/")[2]]):
+                yield StoredBlob(digest, int(one.size or 0), one.time_created)
+
+    def _listed(self, fields: str) -> list[Any]:
+        """Return every object, with no more than these fields."""
+
+        def request() -> list[Any]:
             listed = self._clients.get().list_blobs(
                 self._bucket,
                 prefix=self._prefix,
                 retry=None,
                 timeout=self._timeout,
-                fields="items(name),nextPageToken",
+                fields=f"items({fields}),nextPageToken",
             )
-            return [str(one.name).rpartition("/")[2] for one in listed]
+            return list(listed)
 
-        yield from only_digests(self._call(request))
+        return self._call(request)
 
     def close(self) -> None:
         client = self._clients.take()
@@ -129,20 +141,10 @@ class GcsBlobStore:
     def _upload(self, name: str, digest: str, path: Path, progress: Progress | None) -> bool:
         from google.api_core.exceptions import PreconditionFailed
 
-        blob = self._at(name)
         with translated(path):
-            reader = HashingReader(path, digest, progress)
+            path.open("rb").close()
         try:
-            with io.BufferedReader(reader, CHUNK_BYTES) as stream:
-                blob.upload_from_file(
-                    stream,
-                    size=reader.size,
-                    content_type="application/octet-stream",
-                    if_generation_match=0,
-                    checksum="crc32c",
-                    retry=None,
-                    timeout=self._timeout,
-                )
+            self._media.send(self._clients.get(), name, digest, path, progress)
         except PreconditionFailed:
             self._check_same(name, path)
             return False
@@ -157,11 +159,9 @@ class GcsBlobStore:
             raise IntegrityError(message)
 
     def _receive(self, name: str, digest: str, sink: VerifiedSink) -> None:
-        """Copy a blob into a sink, in one request."""
+        """Copy a blob into a sink."""
         with self._missing(digest):
-            self._at(name).download_to_file(
-                sink, raw_download=True, checksum="crc32c", retry=None, timeout=self._timeout
-            )
+            self._media.receive(self._clients.get(), name, sink)
 
     @contextmanager
     def _missing(self, digest: str) -> Iterator[None]:
@@ -210,6 +210,7 @@ class GcsBlobStore:
             )
             raise SettingsError(message) from error
         _widen_pool(client)
+        _ask_once(client._http)  # noqa: SLF001
         return client
 
     def _client(self, storage: Any) -> Any:
@@ -266,14 +267,34 @@ def _widen_pool(client: Any) -> None:
         client._http.mount(scheme, adapter)  # noqa: SLF001 - the client offers no other way
 
 
-def _crc32c(path: Path) -> str:
-    import google_crc32c
+def _ask_once(session: Any) -> None:
+    """Ask the environment for proxies and certificates once for each host, not for each request.
 
-    checksum = google_crc32c.Checksum()
-    with path.open("rb") as stream:
-        for chunk in chunks(stream):
-            checksum.update(chunk)
-    return base64.b64encode(checksum.digest()).decode()
+    It is a quarter of what a request for a small object costs.
+    """
+    ask = session.merge_environment_settings
+    known: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+    def remembered(url: str, proxies: Any, stream: Any, verify: Any, cert: Any) -> dict[str, Any]:
+        if proxies:
+            return dict(ask(url, proxies, stream, verify, cert))
+        key = (urlsplit(url)[:2], stream, verify, cert)
+        if key not in known:
+            known[key] = ask(url, proxies, stream, verify, cert)
+        return dict(known[key])
+
+    session.merge_environment_settings = remembered
+
+
+def _refuse(response: Any) -> None:
+    from google.api_core.exceptions import from_http_response
+
+    raise from_http_response(response)
+
+
+def _crc32c(path: Path) -> str:
+    with path.open("rb", buffering=0) as stream:
+        return crc32c(chunks(stream))
 
 
 if TYPE_CHECKING:

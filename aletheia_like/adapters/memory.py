@@ -30,7 +30,7 @@ from aletheia_like.errors import NotFoundError
 from aletheia_like.forking import watch_forks
 from aletheia_like.model.digests import check_digest, digest_bytes
 from aletheia_like.model.values import Value, check_fields
-from aletheia_like.ports.blobs import BlobStore, Progress
+from aletheia_like.ports.blobs import BlobStore, Progress, StoredBlob
 from aletheia_like.ports.documents import (
     Create,
     Delete,
@@ -135,6 +135,7 @@ class MemoryBlobStore:
 
     def __init__(self) -> None:
         self._blobs: dict[str, bytes] = {}
+        self._stored_at: dict[str, dt.datetime] = {}
 
     def exists(self, digest: str) -> bool:
         return check_digest(digest) in self._blobs
@@ -148,6 +149,7 @@ class MemoryBlobStore:
             raise wrong_bytes(str(path), digest)
         if progress is not None:
             progress(len(data))
+        self._stored_at.setdefault(digest, _now())
         return self._blobs.setdefault(digest, data) is data
 
     def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
@@ -159,9 +161,14 @@ class MemoryBlobStore:
 
     def delete(self, digest: str) -> None:
         self._blobs.pop(check_digest(digest), None)
+        self._stored_at.pop(digest, None)
 
     def digests(self) -> Iterator[str]:
         yield from list(self._blobs)
+
+    def stored(self) -> Iterator[StoredBlob]:
+        for digest, data in list(self._blobs.items()):
+            yield StoredBlob(digest, len(data), self._stored_at.get(digest))
 
     def close(self) -> None:
         """Do nothing: what is in memory stays until the object goes."""

@@ -1,11 +1,13 @@
-"""Remembers the documents that data sets and artifacts are opened by, for offline work.
+"""Remembers the documents that data sets, artifacts and series are opened by, for offline work.
 
 Online every answer comes from the store and is remembered; offline it comes from what was
-remembered, and nothing can be written. Blobs come from the local cache in either case.
+remembered, and nothing can be written. Of series the changelog is remembered as far as it was read
+or written on this machine. Blobs come from the local cache in either case.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,24 +15,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from aletheia_like.errors import AletheiaError, UnavailableError
-from aletheia_like.ports.blobs import BlobStore, Progress
+from aletheia_like.ports.blobs import BlobStore, Progress, StoredBlob
 from aletheia_like.ports.documents import (
     Create,
     Delete,
     Document,
     DocumentStore,
     Query,
+    Update,
     Write,
 )
 from aletheia_like.ports.listening import Listener, Listening, Wake, listen_to
 
 _log = logging.getLogger("aletheia")
-_KEPT = ("datasets", "artifacts")
+_KEPT = ("datasets", "artifacts", "collections")
+_LISTED = "collections"
 _HOW_TO_GO_ON = "open the metastore without offline=True (ALETHEIA_OFFLINE)"
 
 
 class MirroringDocumentStore:
-    """Remembers the documents of data sets and artifacts as they are read one by one.
+    """Remembers documents of data sets, artifacts and series as they are read.
 
     Args:
         inner: The store that does the work.
@@ -45,21 +49,32 @@ class MirroringDocumentStore:
     def get(self, path: str) -> Document | None:
         document = self._inner.get(path)
         if document is not None and _is_kept(path):
-            try:
+            with _only_missed():
                 self._remember(document)
-            except AletheiaError as error:
-                # What cannot be remembered is only missed offline.
-                _log.debug("%s is not remembered: %s", path, error)
         return document
 
     def get_many(self, paths: Sequence[str]) -> list[Document | None]:
         return self._inner.get_many(paths)
 
     def query(self, query: Query) -> Iterator[Document]:
-        return self._inner.query(query)
+        if not _is_listed(query.collection):
+            return self._inner.query(query)
+        return self._remembered_one_by_one(query)
+
+    def _remembered_one_by_one(self, query: Query) -> Iterator[Document]:
+        for document in self._inner.query(query):
+            with _only_missed():
+                self._remember(document)
+            yield document
 
     def apply(self, writes: Sequence[Write]) -> list[str | None]:
-        return self._inner.apply(writes)
+        revisions = self._inner.apply(writes)
+        for write in writes:
+            if _is_listed(write.path):
+                with _only_missed():
+                    for one in _unconditional(write):
+                        self._mirror.apply([one])
+        return revisions
 
     def listen(
         self, collection: str, known: Mapping[str, str], since: dt.datetime | None, wake: Wake
@@ -76,9 +91,19 @@ class MirroringDocumentStore:
         kept = self._mirror.get(document.path)
         if kept is None or kept.fields != document.fields:
             if kept is not None:
+                self._forget_other(kept, document)
                 self._mirror.apply([Delete(document.path)])
             self._mirror.apply([Create(document.path, document.fields)])
         self._remembered[document.path] = document.revision
+
+    def _forget_other(self, kept: Document, document: Document) -> None:
+        """Forget the changelog of a collection that was made anew or shortened since."""
+        if any(kept.fields.get(word) != document.fields.get(word) for word in ("token", "epoch")):
+            below = f"{document.path}/revisions"
+            if _is_listed(below):
+                found = list(self._mirror.query(Query(below)))
+                for one in found:
+                    self._mirror.apply([Delete(one.path)])
 
 
 class OfflineDocumentStore:
@@ -102,6 +127,8 @@ class OfflineDocumentStore:
         return [self.get(path) for path in paths]
 
     def query(self, query: Query) -> Iterator[Document]:
+        if _is_listed(query.collection):
+            return self._mirror.query(query)
         message = f"offline, so {query.collection} cannot be listed: {_HOW_TO_GO_ON}"
         raise UnavailableError(message)
 
@@ -136,12 +163,40 @@ class OfflineBlobStore:
     def digests(self) -> Iterator[str]:
         return iter(())
 
+    def stored(self) -> Iterator[StoredBlob]:
+        return iter(())
+
     def close(self) -> None:
         pass
 
     def _away(self, digest: str) -> UnavailableError:
         message = f"offline, and blob {digest} is not in the local cache: {_HOW_TO_GO_ON}"
         return UnavailableError(message)
+
+
+def _unconditional(write: Write) -> list[Write]:
+    """Return a write that happened in the store as it is done to what is remembered of it."""
+    match write:
+        case Create(path):
+            return [Delete(path), write]
+        case Update(path, changes):
+            return [Update(path, changes)]
+        case Delete(path):
+            return [Delete(path)]
+
+
+@contextlib.contextmanager
+def _only_missed() -> Iterator[None]:
+    """Go on if something cannot be remembered: it is only missed offline."""
+    try:
+        yield
+    except AletheiaError as error:
+        _log.debug("not remembered: %s", error)
+
+
+def _is_listed(path: str) -> bool:
+    """Whether a path is that of collections of series, or below one."""
+    return _LISTED in path.split("/")[2::2]
 
 
 def _is_kept(path: str) -> bool:

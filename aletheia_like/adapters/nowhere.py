@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from aletheia_like.errors import NotFoundError, SettingsError
-from aletheia_like.ports.blobs import Progress
+from aletheia_like.ports.blobs import Progress, StoredBlob
 
 
 class NowhereBlobStore:
@@ -53,6 +53,9 @@ class NowhereBlobStore:
         del digest
 
     def digests(self) -> Iterator[str]:
+        return iter(())
+
+    def stored(self) -> Iterator[StoredBlob]:
         return iter(())
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ without a token everything must be as we would have left it.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,14 @@ from aletheia_like.errors import (
     UnavailableError,
 )
 from aletheia_like.model.values import equal
-from aletheia_like.ports.blobs import BlobStore, Progress
+from aletheia_like.ports.blobs import (
+    BlobStore,
+    FileState,
+    Progress,
+    StoredBlob,
+    TakesHashed,
+    upload_hashed,
+)
 from aletheia_like.ports.documents import (
     Create,
     Delete,
@@ -56,12 +64,41 @@ class Patience:
     def persist(self, action: Callable[[], T]) -> T:
         """Return `action()`, repeated with growing, jittered pauses."""
         begun = time.monotonic()
+        return self._persist(action, lambda: begun)
+
+    def transfer(self, action: Callable[[Progress], T], progress: Progress | None) -> T:
+        """Return `action(progress)`, repeated; the deadline counts from the last new byte.
+
+        Progress of an attempt that failed is taken back, so that a bar never passes its end.
+        """
+        moved, furthest = time.monotonic(), 0
+
+        def attempt() -> T:
+            told = 0
+
+            def tell(count: int) -> None:
+                nonlocal told, moved, furthest
+                told += count
+                if told > furthest:
+                    furthest, moved = told, time.monotonic()
+                if progress is not None:
+                    progress(count)
+
+            try:
+                return action(tell)
+            except UnavailableError:
+                tell(-told)
+                raise
+
+        return self._persist(attempt, lambda: moved)
+
+    def _persist(self, action: Callable[[], T], moved: Callable[[], float]) -> T:
         try:
             return action()
         except UnavailableError:
             if self.is_over:
                 raise
-            return self.repeat(action, begun)
+            return self._again(action, moved)
 
     @property
     def is_over(self) -> bool:
@@ -70,22 +107,30 @@ class Patience:
 
     def repeat(self, action: Callable[[], T], begun: float) -> T:
         """Return `action()`, which has failed once since `begun`."""
+        return self._again(action, lambda: begun)
+
+    def _again(self, action: Callable[[], T], moved: Callable[[], float]) -> T:
         try:
-            return _repeat(action, self._deadline, begun)
+            return _repeat(action, self._deadline, moved)
         except UnavailableError:
             self._away_until = time.monotonic() + _AWAY_SECONDS
             raise
 
 
-def _repeat(action: Callable[[], T], deadline: float, begun: float) -> T:
+def _repeat(action: Callable[[], T], deadline: float, moved: Callable[[], float]) -> T:
+    """Return `action()`, tried again until nothing has moved for a while."""
     import tenacity
 
-    # What the first attempt took counts too: it may have waited for its own timeout.
-    left = seconds_left(deadline - (time.monotonic() - begun))
+    until = time.monotonic() + seconds_left(math.inf)
+
+    def is_over(state: tenacity.RetryCallState) -> bool:
+        # What the first attempt took counts too: it may have waited for its own timeout.
+        return time.monotonic() + state.upcoming_sleep >= min(moved() + deadline, until)
+
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(UnavailableError),
         wait=tenacity.wait_random_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE),
-        stop=tenacity.stop_before_delay(left),
+        stop=is_over,
         reraise=False,
     )
     try:
@@ -180,11 +225,10 @@ def _is_done(write: Write, document: Document | None) -> bool:
 class RetryingBlobStore:
     """Tries again while the blobs are unavailable; every operation on blobs may be repeated.
 
-    Progress of an attempt that failed is taken back, so that a bar never passes its end.
-
     Args:
         inner: The store that does the work.
-        deadline: Seconds for one call, all repetitions included.
+        deadline: Seconds for one call, all repetitions included; for a transfer, seconds without
+            a new byte.
     """
 
     def __init__(self, inner: BlobStore, *, deadline: float = 8.0) -> None:
@@ -195,14 +239,19 @@ class RetryingBlobStore:
         return self._patience.persist(lambda: self._inner.exists(digest))
 
     def upload(self, digest: str, path: Path, progress: Progress | None = None) -> bool:
-        return self._patience.persist(
-            lambda: _undoing(progress, lambda told: self._inner.upload(digest, path, told))
+        return self._patience.transfer(
+            lambda told: self._inner.upload(digest, path, told), progress
+        )
+
+    def upload_hashed(
+        self, digest: str, path: Path, state: FileState, progress: Progress | None = None
+    ) -> bool:
+        return self._patience.transfer(
+            lambda told: upload_hashed(self._inner, digest, path, state, told), progress
         )
 
     def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
-        self._patience.persist(
-            lambda: _undoing(progress, lambda told: self._inner.download(digest, path, told))
-        )
+        self._patience.transfer(lambda told: self._inner.download(digest, path, told), progress)
 
     def open(self, digest: str) -> BinaryIO:
         return self._patience.persist(lambda: self._inner.open(digest))
@@ -213,29 +262,15 @@ class RetryingBlobStore:
     def digests(self) -> Iterator[str]:
         yield from self._patience.persist(lambda: list(self._inner.digests()))
 
+    def stored(self) -> Iterator[StoredBlob]:
+        yield from self._patience.persist(lambda: list(self._inner.stored()))
+
     def close(self) -> None:
         self._inner.close()
-
-
-def _undoing(progress: Progress | None, transfer: Callable[[Progress | None], T]) -> T:
-    """Do a transfer; if it fails, take back the progress it told."""
-    if progress is None:
-        return transfer(None)
-    told = 0
-
-    def tell(count: int) -> None:
-        nonlocal told
-        told += count
-        progress(count)
-
-    try:
-        return transfer(tell)
-    except UnavailableError:
-        progress(-told)
-        raise
 
 
 if TYPE_CHECKING:
     _documents: type[DocumentStore] = RetryingDocumentStore
     _listening: type[Listening] = RetryingDocumentStore
     _blobs: type[BlobStore] = RetryingBlobStore
+    _hashed: type[TakesHashed] = RetryingBlobStore

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from aletheia_like.errors import (
     AccessDeniedError,
@@ -16,11 +19,34 @@ from aletheia_like.errors import (
     InvalidValueError,
     NotFoundError,
 )
-from aletheia_like.model.digests import Manifest, ManifestEntry, check_relative, digest_stream
-from aletheia_like.ports.blobs import Progress
+from aletheia_like.model.digests import Manifest, ManifestEntry, check_relative
+from aletheia_like.ports.blobs import FileState, Progress, file_state
 
 _HASH_THREADS = 2
-_THREADED_FILES = 8
+_CHUNK_BYTES = 1 << 18
+_TASK_BYTES = 16 << 20
+_TASK_FILES = 256
+_SETTLED_NS = 2_000_000_000
+_MAPS = Path("/proc/self/maps")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A file that was hashed.
+
+    Attributes:
+        state: What `stat` said, before and after.
+        digest: sha-256 of its content.
+        crc32c: As Cloud Storage shows it: base64 of four bytes, big end first.
+        settled: Whether any later change must show in `stat`: nothing wrote to it for a while,
+            so that no change can hide in a tick of the clock, and this process has not mapped
+            it into memory for writing.
+    """
+
+    state: FileState
+    digest: str
+    crc32c: str
+    settled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +58,14 @@ class FileTree:
         kind: `file` or `directory`.
         manifest: The files; of a single file, one entry with its name.
         digest: sha-256 of the file, or of the directory's manifest.
+        seen: More about each file, by its path in the manifest.
     """
 
     path: Path
     kind: Literal["file", "directory"]
     manifest: Manifest
     digest: str
+    seen: Mapping[str, Seen] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -45,98 +73,199 @@ class FileTree:
         return self.manifest.size
 
 
-def read_manifest(path: Path, progress: Progress | None = None) -> FileTree:
+_Found = tuple[str, str, os.stat_result]
+"""A file's relative name, where it is, and what `stat` says."""
+
+
+def read_manifest(
+    path: Path, progress: Progress | None = None, known: Mapping[str, Seen] | None = None
+) -> FileTree:
     """Hash a file, or every file below a directory; empty directories leave no trace.
 
     Args:
         path: What to read; symbolic links are followed, links out of a cycle are refused.
         progress: Called with the bytes of each file when it has been hashed.
+        known: Files that were hashed before: one whose `stat` says the same is not read again.
 
     Raises:
         NotFoundError: There is nothing at `path`.
         InvalidValueError: Something there is no regular file, or has a name that cannot be kept.
         AccessDeniedError: Something there may not be read.
-        IntegrityError: A file changed while it was read.
+        IntegrityError: A file changed while it was read, or the disk cannot read it.
     """
-    if not path.exists():
+    if not _exists(path):
         link = ": it is a link to nothing" if path.is_symlink() else ""
         message = f"nothing at {path}{link}: check the path"
         raise NotFoundError(message)
-    if not path.is_dir():
-        entry = _hash(path, _named(path.name), progress)
-        return FileTree(path, "file", Manifest((entry,)), entry.digest)
-    found = list(_walk(path))
-    if len(found) < _THREADED_FILES:
-        entries = [_hash(file, name, progress) for name, file in found]
-    else:
-        with ThreadPoolExecutor(_HASH_THREADS, thread_name_prefix="aletheia-hash") as pool:
-            entries = list(pool.map(lambda one: _hash(one[1], one[0], progress), found))
-    manifest = Manifest.of(entries)
-    return FileTree(path, "directory", manifest, manifest.digest)
+    is_dir = path.is_dir()
+    found = list(_walk(path)) if is_dir else [_at(path)]
+    seen = _hash_all(found, _Hashing(known or {}, _mapped_inodes(), progress))
+    entries = (ManifestEntry(name, one.digest, one.state[0]) for name, one in seen.items())
+    if is_dir:
+        manifest = Manifest.of(entries)
+        return FileTree(path, "directory", manifest, manifest.digest, seen)
+    manifest = Manifest(tuple(entries))
+    return FileTree(path, "file", manifest, manifest.entries[0].digest, seen)
 
 
-def _walk(root: Path) -> Iterator[tuple[str, Path]]:
-    """Yield every file below a directory with its relative name."""
-    yield from _walk_inside(root, "", (_identity(root),))
+def digests_of(stream: IO[bytes]) -> tuple[str, str]:
+    """Return the sha-256 of an open file and its crc32c, read once, to its end."""
+    import google_crc32c
+
+    hasher, checksum = hashlib.sha256(), 0
+    while chunk := stream.read(_CHUNK_BYTES):
+        hasher.update(chunk)
+        checksum = google_crc32c.extend(checksum, chunk)
+    return hasher.hexdigest(), base64.b64encode(checksum.to_bytes(4, "big")).decode()
 
 
-def _walk_inside(
-    folder: Path, prefix: str, above: tuple[tuple[int, int], ...]
-) -> Iterator[tuple[str, Path]]:
+def _exists(path: Path) -> bool:
     try:
-        with os.scandir(folder) as entries:
-            listed = sorted(entries, key=lambda entry: entry.name)
-    except PermissionError as error:
-        message = f"{folder} may not be read: change its permissions"
-        raise AccessDeniedError(message) from error
+        return path.exists()
+    except OSError as error:
+        message = f"{path} cannot be looked at: {error.strerror}"
+        raise InvalidValueError(message) from error
+
+
+def _at(path: Path) -> _Found:
+    name = check_relative(path.name)
+    with _translated(path):
+        return name, str(path), path.stat()
+
+
+def _walk(root: Path) -> Iterator[_Found]:
+    """Yield every file below a directory."""
+    with _translated(root):
+        status = root.stat()
+    yield from _walk_inside(str(root), "", (_identity(status),))
+
+
+def _walk_inside(folder: str, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[_Found]:
+    with _translated(folder), os.scandir(folder) as entries:
+        listed = sorted(entries, key=lambda entry: entry.name)
     for entry in listed:
-        path = Path(entry.path)
-        name = prefix + entry.name
-        if entry.is_symlink() and not path.exists():
-            message = f"{path} is a link that leads nowhere or in a circle: remove it"
+        if entry.is_symlink() and not _exists(Path(entry.path)):
+            message = f"{entry.path} is a link that leads nowhere or in a circle: remove it"
             raise InvalidValueError(message)
-        if entry.is_dir():
-            identity = _identity(path)
-            if identity in above:
-                message = f"{path} is a link to a directory that contains it: remove it"
-                raise InvalidValueError(message)
-            yield from _walk_inside(path, f"{name}/", (*above, identity))
-        else:
-            yield _named(name), path
+        name = prefix + entry.name
+        with _translated(entry.path):
+            status = entry.stat()
+        if not stat.S_ISDIR(status.st_mode):
+            yield check_relative(name), entry.path, status
+            continue
+        identity = _identity(status)
+        if identity in above:
+            message = f"{entry.path} is a link to a directory that contains it: remove it"
+            raise InvalidValueError(message)
+        yield from _walk_inside(entry.path, f"{name}/", (*above, identity))
 
 
-def _identity(folder: Path) -> tuple[int, int]:
-    status = folder.stat()
+def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _named(name: str) -> str:
-    return check_relative(name)
+@dataclass(frozen=True, slots=True)
+class _Hashing:
+    """How files are hashed: what is known already, mapped files' inodes, whom to tell."""
 
+    known: Mapping[str, Seen]
+    mapped: frozenset[int]
+    progress: Progress | None
 
-def _hash(path: Path, name: str, progress: Progress | None) -> ManifestEntry:
-    """Hash one file and make sure that it was the same all the while."""
-    try:
-        before = path.stat()
-        if not stat.S_ISREG(before.st_mode):
+    def seen(self, one: _Found) -> Seen:
+        """Return what a file holds, reading it only if need be."""
+        name, path, status = one
+        if not stat.S_ISREG(status.st_mode):
             message = f"{path} is no regular file: sockets, pipes and devices cannot be stored"
             raise InvalidValueError(message)
-        with path.open("rb", buffering=0) as stream:
-            digest = digest_stream(stream)
-            after = os.fstat(stream.fileno())
-    except FileNotFoundError as error:
-        message = f"{path} vanished while it was read"
-        raise IntegrityError(message) from error
-    except PermissionError as error:
-        message = f"{path} may not be read: change its permissions"
-        raise AccessDeniedError(message) from error
-    if _state(before) != _state(after):
-        message = f"{path} changed while it was read: wait until it is complete"
-        raise IntegrityError(message)
-    if progress is not None:
-        progress(after.st_size)
-    return ManifestEntry(name, digest, after.st_size)
+        known = self.known.get(name)
+        is_mapped = status.st_ino in self.mapped
+        if known is not None and known.state == file_state(status) and not is_mapped:
+            return known
+        settled = not is_mapped and _age(status) > _SETTLED_NS
+        with _translated(path):
+            digest, crc32c, after = _read(path)
+        if file_state(status)[:3] != file_state(after)[:3]:
+            message = f"{path} changed while it was read: wait until it is complete"
+            raise IntegrityError(message)
+        if self.progress is not None:
+            self.progress(after.st_size)
+        # Reading may not change the ctime; a link that was made meanwhile may.
+        settled = settled and status.st_ctime_ns == after.st_ctime_ns
+        return Seen(file_state(after), digest, crc32c, settled)
 
 
-def _state(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_size, status.st_mtime_ns, status.st_ino
+def _age(status: os.stat_result) -> int:
+    """Return for how many nanoseconds nobody has changed a file."""
+    return time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _read(path: str) -> tuple[str, str, os.stat_result]:
+    # Should a pipe have taken the file's place, opening it must not wait for a writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with open(descriptor, "rb", buffering=0) as stream:  # noqa: PTH123 - of a descriptor
+        digest, crc32c = digests_of(stream)
+        return digest, crc32c, os.fstat(descriptor)
+
+
+def _hash_all(found: Sequence[_Found], hashing: _Hashing) -> dict[str, Seen]:
+    tasks = list(_tasks(found))
+
+    def hash_some(some: Sequence[_Found]) -> list[Seen]:
+        return [hashing.seen(one) for one in some]
+
+    if len(tasks) <= 1:
+        return {one[0]: hashing.seen(one) for one in found}
+    with ThreadPoolExecutor(_HASH_THREADS, thread_name_prefix="aletheia-hash") as pool:
+        hashed = [pool.submit(hash_some, some) for some in tasks]
+        try:
+            seen = [one for future in hashed for one in future.result()]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return {one[0]: now for one, now in zip(found, seen, strict=True)}
+
+
+def _tasks(found: Sequence[_Found]) -> Iterator[Sequence[_Found]]:
+    """Yield files in portions: to hand over a small file costs more than to hash it."""
+    start = size = 0
+    for number, (_, _, status) in enumerate(found):
+        size += status.st_size
+        if size >= _TASK_BYTES or number - start == _TASK_FILES:
+            yield found[start : number + 1]
+            start, size = number + 1, 0
+    if start < len(found):
+        yield found[start:]
+
+
+def _mapped_inodes() -> frozenset[int]:
+    """Return which files this process has mapped for writing; such writes show in no `stat`."""
+    try:
+        lines = _MAPS.read_bytes().splitlines()
+    except OSError:
+        return frozenset()
+    fields = (line.split(None, 5) for line in lines if b"s " in line)
+    return frozenset(int(one[4]) for one in fields if one[1][1:4:2] == b"ws")
+
+
+class _translated:  # noqa: N801 - reads as a verb; a class, because it is entered for each file
+    """Turns what the operating system says of a file into our words."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            message = f"{self._path} vanished while it was read"
+            raise IntegrityError(message) from error
+        if isinstance(error, PermissionError):
+            message = f"{self._path} may not be read: change its permissions"
+            raise AccessDeniedError(message) from error
+        if isinstance(error, OSError):
+            message = f"{self._path} cannot be read: {error.strerror or error}"
+            raise IntegrityError(message) from error

@@ -124,7 +124,7 @@ def _restore(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) ->
         target.symlink_to(member.linkname)
         return
     target.write_bytes(_read(archive, member))
-    target.chmod(member.mode)
+    target.chmod(member.mode & 0o777)
 
 
 def _read(archive: tarfile.TarFile, member: tarfile.TarInfo | str) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from aletheia_like.cli.deletion import delete_artifact, restore_artifact
 from aletheia_like.cli.lineage import print_lineage
 from aletheia_like.cli.naming import named_run
 from aletheia_like.cli.output import (
@@ -42,7 +43,7 @@ _COLUMNS = {
     "created_at": "added",
     "created_by": "by",
 }
-_VERDICT = {"verdict": "verdict", "bad": "what is wrong"}
+_VERDICT = {"verdict": "verdict", "problems": "what is wrong"}
 _FAILED = 6
 
 
@@ -52,6 +53,10 @@ def artifact() -> None:
 
     --repo or --experiment says where they are.
     """
+
+
+artifact.add_command(delete_artifact)
+artifact.add_command(restore_artifact)
 
 
 @artifact.command("ls")
@@ -300,20 +305,25 @@ def verify(
 
     Example: aletheia artifact verify features --repo models
     """
-    from aletheia_like.metastore.rehashing import verify_version
-
     with Metastore(project, url=url, git="off") as ms:
         shelf = open_shelf(ms, repo, experiment, name)
         one = version is not None or as_of is not None
         found = [chosen(shelf, name, version, as_of)] if one else shelf.versions(name)
-        rows = [
-            {**_row(each), **verify_version(ms.session, each.record).to_dict()} for each in found
-        ]
+        verified = [(each, each.verify()) for each in found]
+    rows = [
+        {**_row(each), "verdict": one.verdict, "problems": one.problems} for each, one in verified
+    ]
     if as_json:
         print_json(rows)
     else:
-        print_table(rows, {"name": "artifact", "version": "version", "files": "files", **_VERDICT})
-    wrong = [row for row in rows if row["verdict"] in ("missing", "wrong")]
+        shown = [
+            {**row, "problems": [f"{bad.what}: {bad.kind}" for bad in row["problems"]]}
+            for row in rows
+        ]
+        print_table(
+            shown, {"name": "artifact", "version": "version", "files": "files", **_VERDICT}
+        )
+    wrong = [one for _, one in verified if not one.ok]
     if wrong:
         say(f"{counted(len(wrong), 'version')} of {name!r} cannot be trusted")
         raise click.exceptions.Exit(_FAILED)

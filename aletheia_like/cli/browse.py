@@ -48,12 +48,14 @@ class Wanted:
         order_by: A column, perhaps with `-` before it.
         limit: At most so many.
         debug: Show those for trials too.
+        deleted: Show what can be restored, too.
     """
 
     where: str | None
     order_by: str | None
     limit: int | None
     debug: bool
+    deleted: bool
 
     @property
     def names_runs(self) -> bool:
@@ -64,6 +66,7 @@ class Wanted:
 @click.command(short_help="List projects, experiments or runs.")
 @click.argument("name", required=False)
 @click.option("--debug", is_flag=True, help="Show experiments and runs for trials too.")
+@click.option("--deleted", is_flag=True, help="Show what can be restored, too.")
 @click.option("--where", help='Only runs for which this holds, such as "metrics.acc > 0.9".')
 @click.option("--order-by", help="A column such as metrics.acc; -metrics.acc, greatest first.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many runs.")
@@ -72,6 +75,7 @@ def ls(
     name: str | None,
     *,
     debug: bool,
+    deleted: bool,
     where: str | None,
     order_by: str | None,
     limit: int | None,
@@ -88,7 +92,7 @@ def ls(
     """
     given = project or configured_project()
     parts = [] if name is None else split_reference(name)
-    wanted = Wanted(where, order_by, limit, debug)
+    wanted = Wanted(where, order_by, limit, debug, deleted)
     if not parts and given is None:
         if wanted.names_runs:
             message = "--where, --order-by and --limit are about runs: name a project by -p"
@@ -100,7 +104,7 @@ def ls(
         if wanted.names_runs:
             _list_runs(chosen, None, url, wanted, as_json=as_json)
         else:
-            _list_experiments(chosen, url, debug=debug, as_json=as_json, must_exist=is_named)
+            _list_experiments(chosen, url, wanted, as_json=as_json, must_exist=is_named)
     else:
         chosen, experiment = project_and_rest(parts, given, 1)
         _list_runs(chosen, experiment[0], url, wanted, as_json=as_json)
@@ -231,10 +235,10 @@ def check_project(ms: Metastore) -> None:
 
 
 def _list_experiments(
-    project: str, url: str | None, *, debug: bool, as_json: bool, must_exist: bool
+    project: str, url: str | None, wanted: Wanted, *, as_json: bool, must_exist: bool
 ) -> None:
     with Metastore(project, url=url, git="off") as ms:
-        found = ms.experiments(debug=debug)
+        found = ms.experiments(debug=wanted.debug, deleted=wanted.deleted)
         if must_exist and not found:
             check_project(ms)
         rows = [
@@ -245,6 +249,8 @@ def _list_experiments(
         print_json(rows)
     elif rows:
         columns = {"name": "experiment", "runs": "runs", "created_at": "created"}
+        if wanted.deleted:
+            columns["deleted_at"] = "deleted"
         print_table(rows, columns | {"tags": "tags", "desc": "description"})
     else:
         say(f"no experiments in project {project!r} yet")
@@ -256,11 +262,13 @@ def _list_runs(
     with Metastore(project, url=url, git="off") as ms:
         chosen = wanted.where, wanted.order_by, wanted.limit
         if experiment is None:
-            found = ms.runs(*chosen, debug=wanted.debug)
+            found = ms.runs(*chosen, debug=wanted.debug, deleted=wanted.deleted)
             if not len(found):
                 check_project(ms)
         else:
-            found = ms.experiment(experiment).runs(*chosen, debug=wanted.debug or None)
+            debug = wanted.debug or None
+            opened = ms.experiment(experiment)
+            found = opened.runs(*chosen, debug=debug, deleted=wanted.deleted)
     if as_json:
         print_json([run_row(record) for record in found])
         return
@@ -275,6 +283,7 @@ def _list_runs(
     columns |= {"id": "run", "name": "name", "status": "status"}
     columns |= {"fold": "fold"} if any(row["fold"] is not None for row in rows) else {}
     columns |= {name: name.removeprefix("metrics.") for name in metrics}
+    columns |= {"deleted_at": "deleted"} if "deleted_at" in found.columns else {}
     print_table(rows, columns | {"took": "took", "started_at": "started", "commit": "commit"})
 
 

@@ -1,4 +1,4 @@
-"""`aletheia set`, `delete` and `get`: changing rows, taking runs away, taking bytes out."""
+"""`aletheia set` and `get`: changing rows, taking bytes out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from aletheia_like.errors import (
     NotFoundError,
 )
 from aletheia_like.metastore.amending import amend, plan_amendment
-from aletheia_like.metastore.deleting import carry_out, plan_deletion
 from aletheia_like.metastore.progress import transfer_progress
 from aletheia_like.metastore.session import Session
 from aletheia_like.model import paths
@@ -73,51 +72,6 @@ def set_(
     else:
         would = "would be " if dry_run else ""
         say(f"{counted(plan.changed, 'row')} {would}changed, {plan.matched:,} matched")
-
-
-@click.command()
-@click.argument("run")
-@click.option("--force", is_flag=True, help="Delete it even if it is running.")
-@click.option("--dry-run", is_flag=True, help="Say what would be deleted.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@store_options
-def delete(
-    run: str,
-    *,
-    force: bool,
-    dry_run: bool,
-    yes: bool,
-    project: str | None,
-    url: str | None,
-    as_json: bool,
-) -> None:
-    """Delete a run with its rows and its line in the leaderboard.
-
-    The bytes of its artifacts stay, and its number is not used again.
-
-    Example: aletheia delete sweep/1
-    """
-    name, id_ = named_run(run, project)
-    with Metastore(name.project, url=url, git="off") as ms:
-        experiment = ms.experiment(name.experiment)
-        plan = plan_deletion(ms.session, experiment, id_, force=force)
-        told = f"{plan.status} run {name.experiment}/{id_} with {counted(plan.rows, 'row')}"
-        if not dry_run:
-            confirm(f"Delete the {told} for ever?", yes=yes)
-            carry_out(ms.session, plan)
-    if as_json:
-        documents = len(plan.chunks) + 1
-        print_json(
-            {
-                "run": plan.run_path,
-                "status": plan.status,
-                "rows": plan.rows,
-                "documents": documents,
-                "dry_run": dry_run,
-            }
-        )
-    else:
-        say(f"{'would delete' if dry_run else 'deleted'} the {told}")
 
 
 @click.command()

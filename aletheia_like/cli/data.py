@@ -1,4 +1,4 @@
-"""`aletheia data`: add, get and list data sets."""
+"""`aletheia data`: add, get, list and compare data sets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from aletheia_like.cli.deletion import delete_dataset, restore_dataset
 from aletheia_like.cli.output import (
     counted,
     print_json,
@@ -22,7 +23,11 @@ from aletheia_like.metastore.datasets import DatasetVersion
 
 @click.group()
 def data() -> None:
-    """Add, get and list data sets."""
+    """Add, get, list and compare data sets."""
+
+
+data.add_command(delete_dataset)
+data.add_command(restore_dataset)
 
 
 @data.command()
@@ -117,6 +122,32 @@ def list_(name: str | None, *, project: str | None, url: str | None, as_json: bo
         print_table(shown, columns | {"desc": "description"})
     else:
         say("no data sets yet: aletheia data add NAME LOCATION")
+
+
+@data.command()
+@click.argument("before")
+@click.argument("after")
+@store_options
+def diff(before: str, after: str, *, project: str | None, url: str | None, as_json: bool) -> None:
+    """Show which files were added, removed, changed or moved between two versions.
+
+    Name a version as NAME@VERSION, the newest as NAME. Lines begin with +, -, ~ or >.
+
+    Example: aletheia data diff mnist@3 mnist
+    """
+    with Metastore(project, url=url) as ms:
+        found = _named(ms, before).diff(_named(ms, after))
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        click.echo(str(found))
+
+
+def _named(ms: Metastore, name: str) -> DatasetVersion:
+    """Return the version that somebody typed."""
+    stem, at, version = name.rpartition("@")
+    is_numbered = bool(at and stem) and version.isdecimal()
+    return ms.get_dataset(stem, int(version)) if is_numbered else ms.get_dataset(name)
 
 
 def _copied(found: DatasetVersion, dest: str) -> Path:

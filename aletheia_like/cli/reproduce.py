@@ -216,7 +216,7 @@ def _told_apart(first: Any, again: Any) -> tuple[Any, Any]:
 
 def _fields_of(found: Verification) -> Mapping[str, Any]:
     return {
-        "run": found.run,
+        "run": found.subject,
         "blobs": found.blobs,
         "size": found.size,
         "noted": found.noted,

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from typing import Any
 
+from aletheia_like.metastore.marks import kept
 from aletheia_like.metastore.reading import read_columns
 from aletheia_like.metastore.rows import Rows, joined_rows, rows_of
 from aletheia_like.metastore.run import Run
@@ -55,18 +56,21 @@ def _reader(session: Session, live: Mapping[str, Run]) -> Callable[[str], Rows]:
 def _run_paths(session: Session, equal_to: Mapping[str, Any]) -> Iterator[str]:
     for experiment in _experiment_paths(session, equal_to):
         if isinstance(equal_to.get(RUN_ID), str):
-            yield paths.run(experiment, equal_to[RUN_ID])
+            found = session.documents.get(paths.run(experiment, equal_to[RUN_ID]))
+            yield from (one.path for one in kept([found] if found else []))
             continue
-        for document in session.documents.query(Query(paths.runs(experiment))):
+        for document in kept(session.documents.query(Query(paths.runs(experiment)))):
             yield document.path
 
 
 def _experiment_paths(session: Session, equal_to: Mapping[str, Any]) -> Iterator[str]:
     named = equal_to.get(EXPERIMENT)
     if isinstance(named, str):
-        yield paths.experiment(session.project_path, named)
+        found = session.documents.get(paths.experiment(session.project_path, named))
+        yield from (one.path for one in kept([found] if found else []))
         return
-    for document in session.documents.query(Query(paths.experiments(session.project_path))):
+    experiments = Query(paths.experiments(session.project_path))
+    for document in kept(session.documents.query(experiments)):
         yield document.path
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.feeds import Changes
 from aletheia_like.metastore.chunks import Chunker
+from aletheia_like.metastore.marks import is_deleted
 from aletheia_like.metastore.reading import read_columns
 from aletheia_like.metastore.session import Session, new_id
 from aletheia_like.metastore.storing import shorten
@@ -107,7 +108,7 @@ def amend(session: Session, amendment: Amendment) -> None:
     """
 
     def decide(document: Document | None) -> Sequence[Write]:
-        if document is None:
+        if document is None or is_deleted(document.fields):
             message = f"{amendment.run_path} was deleted: its rows cannot be changed"
             raise NotFoundError(message)
         changes = _summary_changes(amendment, document)

@@ -6,12 +6,14 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from aletheia_like.capture.files import FileTree
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.objects import Content, Written, load_object
 from aletheia_like.metastore.session import Session
+from aletheia_like.metastore.stored import StoredVersion
 from aletheia_like.metastore.versions import (
     Draft,
-    StoredVersion,
+    newest_of,
     publish,
     read_local,
     store_tree,
@@ -113,35 +115,48 @@ def add_artifact(
         run=maker.run,
         commit=maker.commit,
     )
+    tree = _read(session, name, Path(content.value), is_dir) if is_local else None
+    owner = session.documents.get(owner_path)
     draft = Draft(record)
-    if is_local:
+    if tree is not None:
         if content.written is not None:
             record = replace(record, **_fields(content.written))
-        draft = _draft_local(session, record, Path(content.value), is_dir, upload=upload_file)
-    return ArtifactVersion(session, publish(session, owner_path, draft, _is_same))
+        draft = _draft(session, record, tree, newest_of(owner), upload=upload_file)
+    return ArtifactVersion(session, publish(session, owner_path, draft, _is_same, owner))
 
 
 def _fields(written: Written) -> dict[str, Any]:
     return {one.name: getattr(written, one.name) for one in fields(written)}
 
 
-def _draft_local(
-    session: Session, record: VersionRecord, path: Path, is_dir: bool | None, *, upload: bool
-) -> Draft:
-    tree = read_local(path, record.name)
+def _read(session: Session, name: str, path: Path, is_dir: bool | None) -> FileTree:
+    tree = read_local(session, path)
     found_dir = tree.kind == "directory"
     if is_dir is not None and is_dir != found_dir:
         found, asked = ("directory", "False") if found_dir else ("file", "True")
-        message = f"artifact {record.name!r} was given is_dir={asked}, but {path} is a {found}"
+        message = f"artifact {name!r} was given is_dir={asked}, but {path} is a {found}"
         raise InvalidValueError(message)
-    manifest = store_tree(session, tree, record.name, record.media_type) if upload else None
+    return tree
+
+
+def _draft(
+    session: Session,
+    record: VersionRecord,
+    tree: FileTree,
+    newest: VersionRecord | None,
+    *,
+    upload: bool,
+) -> Draft:
+    manifest = None
+    if upload:
+        manifest = store_tree(session, tree, record.name, newest, record.media_type)
     stored = replace(
         record,
         kind=tree.kind,
         digest=tree.digest,
         size=tree.size,
         files=len(tree.manifest),
-        filename=path.name,
+        filename=tree.path.name,
         manifest=manifest,
         uploaded=upload,
     )

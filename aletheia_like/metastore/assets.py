@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from aletheia_like.errors import InvalidValueError, NotFoundError, UntrustedArtifactError
+from aletheia_like.extras import import_extra
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.storing import local_blob, local_file
 from aletheia_like.model.digests import check_digest
@@ -59,10 +60,13 @@ class File:
             fields: Its name, sha-256 and size.
             fetch: Gives a local copy.
         """
-        file = cls(str(fields.get("name", "")))
-        file._path = None
-        file._digest, file._size, file._fetch = fields["sha256"], fields.get("size"), fetch
+        file = cls.__new__(cls)
+        file._be_stored(fields, fetch)  # noqa: SLF001 - of this class
         return file
+
+    def _be_stored(self, fields: Mapping[str, Any], fetch: Callable[[], Path]) -> None:
+        self._path, self._name = None, Path(str(fields.get("name", ""))).name
+        self._digest, self._size, self._fetch = fields["sha256"], fields.get("size"), fetch
 
     @property
     def path(self) -> Path | None:
@@ -99,10 +103,10 @@ class File:
         return self.local_path.open("rb")
 
     def as_df(self) -> Any:
-        """Return it as a pandas DataFrame: a table of comma-separated values."""
-        import pandas as pd
-
-        return pd.read_csv(self.local_path)
+        """Return it as a pandas DataFrame: Parquet by its suffix, else comma-separated values."""
+        pd = import_extra("pandas", "sql")
+        path = self.local_path
+        return pd.read_parquet(path) if self.name.endswith(".parquet") else pd.read_csv(path)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, File):
@@ -117,6 +121,60 @@ class File:
         size = "" if self._size is None else f" {self._size:,} bytes"
         digest = "" if self._digest is None else f" {self._digest[:12]}"
         return f"<{type(self).__name__} {self._path or self._name}{size}{digest}>"
+
+
+class Table(File):
+    """A data frame in a row, given back with its types, column names and index by `as_df`.
+
+    A bare data frame in a row is a table, too, of comma-separated values that every program reads.
+
+    Args:
+        frame: A data frame of pandas or Polars, an Arrow table, or a mapping of columns.
+        name: What its file is called; by default as the row's column.
+    """
+
+    _is_named = True
+    _frame: Any = None
+
+    def __init__(self, frame: Any, name: str | None = None) -> None:
+        super().__init__(name or "table.parquet")
+        self._path = None
+        self._is_named = name is not None
+        self._frame = frame
+
+    @property
+    def frame(self) -> Any:
+        """What it was made of; None if it was read from the store."""
+        return self._frame
+
+    def data(self) -> bytes:
+        """Return the bytes of its file: equal ones for equal tables.
+
+        Raises:
+            InvalidValueError: It is no table, or one that Parquet cannot hold.
+            MissingExtraError: pyarrow is not installed.
+        """
+        pa = import_extra("pyarrow", "sql")
+        parquet = import_extra("pyarrow.parquet", "sql")
+        frame = self._frame
+        try:
+            if isinstance(frame, Mapping):
+                frame = pa.table(dict(frame))
+            elif hasattr(frame, "to_arrow"):
+                frame = frame.to_arrow()
+            elif not isinstance(frame, pa.Table):
+                frame = pa.Table.from_pandas(frame)
+            sink = pa.BufferOutputStream()
+            parquet.write_table(frame, sink)
+        except (pa.ArrowException, AttributeError, TypeError, ValueError) as error:
+            message = f"al.Table: a {type(self._frame).__name__} cannot be stored: {error}"
+            raise InvalidValueError(message) from error
+        return bytes(sink.getvalue())
+
+    def file_name(self, column: str) -> str:
+        """Return what its file is called in this column of a row."""
+        stem = self._name.removesuffix(".parquet") if self._is_named else column
+        return f"{stem}.parquet"
 
 
 class LogFile(File):
@@ -180,6 +238,8 @@ class AssetWriter:
     def _cell(self, where: tuple[str, ...], value: Any) -> Value:
         if isinstance(value, LogFile):
             return self._log_file(where, value)
+        if isinstance(value, Table) and value.frame is not None:
+            return self._table(where, value)
         if isinstance(value, File):
             return self._file(value)
         if isinstance(value, Folder):
@@ -216,7 +276,8 @@ class AssetWriter:
 
     def _file(self, file: File) -> Value:
         if file.path is None:
-            return {FILE: {"name": file.name, "sha256": file.digest, "size": file.size}}
+            kind = {"kind": "table"} if isinstance(file, Table) else {}
+            return {FILE: {"name": file.name, "sha256": file.digest, "size": file.size, **kind}}
         path = file.path
         if not path.is_file():
             what = "is a folder: log it as al.Folder" if path.is_dir() else "does not exist"
@@ -247,6 +308,11 @@ class AssetWriter:
             else frame.write_csv()
         ).encode()
         name = f"{where[0]}.csv"
+        digest = self._session.spool.put_bytes(data, name)
+        return {FILE: {"name": name, "sha256": digest, "size": len(data), "kind": "table"}}
+
+    def _table(self, where: tuple[str, ...], table: Table) -> Value:
+        data, name = table.data(), table.file_name(where[0])
         digest = self._session.spool.put_bytes(data, name)
         return {FILE: {"name": name, "sha256": digest, "size": len(data), "kind": "table"}}
 
@@ -292,7 +358,8 @@ def _stored_file(session: Session, fields: Mapping[str, Any]) -> File:
     if "sha256" not in fields:
         return LogFile(str(fields.get("live", fields.get("name", ""))))
     digest, name = fields["sha256"], str(fields.get("name") or "file")
-    return File.stored(fields, lambda: local_file(session, digest, name))
+    kind = Table if fields.get("kind") == "table" else File
+    return kind.stored(fields, lambda: local_file(session, digest, name))
 
 
 def _is_frame(value: Any) -> bool:

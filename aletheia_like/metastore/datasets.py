@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import fnmatch
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+from aletheia_like.capture.files import FileTree
 from aletheia_like.errors import InvalidValueError, NotFoundError
-from aletheia_like.metastore.fetching import fetch_url
+from aletheia_like.metastore.datadiffs import DatasetDifference, compare_manifests
+from aletheia_like.metastore.objects import making_folder
+from aletheia_like.metastore.places import Place
+from aletheia_like.metastore.progress import transferring
+from aletheia_like.metastore.references import (
+    fetch_elsewhere,
+    is_elsewhere,
+    keep_manifest,
+    listed_files,
+    unchanged_origin,
+)
 from aletheia_like.metastore.repeating import read_repetition
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.sparkframes import to_spark
+from aletheia_like.metastore.stored import StoredVersion
 from aletheia_like.metastore.versions import (
     Draft,
-    StoredVersion,
     list_newest,
     list_versions,
+    newest_of,
     normalised,
     publish,
     read_local,
@@ -26,8 +37,11 @@ from aletheia_like.metastore.versions import (
     store_tree,
 )
 from aletheia_like.model import paths
-from aletheia_like.model.digests import Manifest
+from aletheia_like.model.digests import Manifest, ManifestEntry
 from aletheia_like.model.records import DatasetUse, VersionRecord
+
+if TYPE_CHECKING:
+    from aletheia_like.metastore.lineage import Node
 
 Partitions = Mapping[str, str | Sequence[str]]
 """Files of each partition: patterns such as `train/*.csv` by the partition's name."""
@@ -40,6 +54,8 @@ class DatasetVersion(StoredVersion):
         local_path: Where its content is on this machine; None until it was downloaded. A file
             keeps its name and suffix.
     """
+
+    word: ClassVar[str] = "dataset"
 
     def __init__(
         self, session: Session, record: VersionRecord, partition: str | None = None
@@ -73,6 +89,21 @@ class DatasetVersion(StoredVersion):
         """What a run's document says about it."""
         return DatasetUse(self.name, self.version, str(self.digest), self._partition)
 
+    @property
+    def source(self) -> Any:
+        """What it was made from; `parents` and `code` if it was made from other data sets."""
+        return self._record.source
+
+    @property
+    def features(self) -> dict[str, Any]:
+        """What a record holds, by column."""
+        return dict(self._record.features or {})
+
+    @property
+    def location(self) -> str | None:
+        """The path or address that it was added from."""
+        return self._record.location
+
     def fetch(self, *, verify: bool = False) -> Path:
         """Bring its files into the local cache and return where they are.
 
@@ -80,14 +111,26 @@ class DatasetVersion(StoredVersion):
             verify: Hash every local file anew, whatever the cache remembers.
 
         Raises:
-            NotFoundError: Its bytes are not in the store and not where they were added from.
+            NotFoundError: Its bytes are not in the store and not where they were added from, or
+                have changed there.
             IntegrityError: The stored bytes are wrong.
         """
-        if self._record.uploaded:
-            self.local_path = self._fetch(verify=verify)
-        else:
-            self.local_path = self._unchanged_origin()
+        self.local_path = self._fetch(verify=verify)
         return self.local_path
+
+    def diff(self, other: DatasetVersion) -> DatasetDifference:
+        """Return what another version, or another data set, has differently; fetches no file.
+
+        Raises:
+            NotFoundError: The files of one of them are not recorded.
+        """
+        return compare_manifests(str(self), self._manifest(), str(other), other._manifest())
+
+    def lineage(self) -> Node:
+        """Return what it was made from, as far as that is recorded; a read for each parent."""
+        from aletheia_like.metastore.lineage import lineage_of_dataset
+
+        return lineage_of_dataset(self._session, self._record)
 
     def to_spark(self, spark: Any, *, format: str | None = None, **options: Any) -> Any:  # noqa: A002 - Spark's word
         """Return its files as a DataFrame of Spark.
@@ -115,7 +158,7 @@ class DatasetVersion(StoredVersion):
         return self._partition is None
 
     def _manifest(self) -> Manifest:
-        whole = super()._manifest()
+        whole = self._whole_manifest()
         if self._partition is None:
             return whole
         patterns = (self._record.partitions or {}).get(self._partition)
@@ -125,18 +168,45 @@ class DatasetVersion(StoredVersion):
             raise NotFoundError(message)
         return Manifest(tuple(one for one in whole if _matches(one.path, patterns)))
 
-    def _unchanged_origin(self) -> Path:
-        origin = Path(self._record.location or "")
-        if not origin.exists():
-            message = (
-                f"{self} was recorded without its bytes and is not at {origin} on this machine: "
-                "add it again with upload=True"
-            )
-            raise NotFoundError(message)
-        if read_local(origin, self.name).digest != self.digest:
-            message = f"{origin} has changed since it was added as {self}: add it again"
-            raise NotFoundError(message)
-        return origin
+    def _whole_manifest(self) -> Manifest:
+        record = self._record
+        if record.kind == "directory" and record.manifest is None:
+            return listed_files(self._session, record)
+        return self._listed()
+
+    def _fetch(self, *, verify: bool = False) -> Path:
+        if self._record.uploaded:
+            return super()._fetch(verify=verify)
+        if not is_elsewhere(self._record):
+            return unchanged_origin(self._session, self._record, verify=verify)
+        manifest = self._manifest()
+        self._from_elsewhere(manifest)
+        cache = self._session.cache
+        if self.is_dir:
+            return cache.fetch_tree(manifest, verify=verify)
+        (only,) = manifest
+        return cache.fetch_file(only.digest, only.path, verify=verify)
+
+    def _local(self, entry: ManifestEntry) -> Path:
+        if self._record.uploaded:
+            return super()._local(entry)
+        if not is_elsewhere(self._record):
+            origin = unchanged_origin(self._session, self._record)
+            return origin / entry.path if self.is_dir else origin
+        self._from_elsewhere(Manifest((entry,)))
+        return self._session.cache.fetch(entry.digest)
+
+    def _stream(self, entry: ManifestEntry) -> IO[bytes]:
+        return super()._stream(entry) if self._record.uploaded else self._local(entry).open("rb")
+
+    def _from_elsewhere(self, manifest: Manifest) -> None:
+        with transferring(
+            f"fetching {self.name}",
+            size=manifest.size,
+            files=len(manifest),
+            show=self._session.settings.progress,
+        ) as transfer:
+            fetch_elsewhere(self._session, self._record, manifest, transfer)
 
 
 def add_dataset(
@@ -150,12 +220,28 @@ def add_dataset(
     """Hash, store and publish what is at `location`; see `Metastore.add_dataset`."""
     owner_path = paths.dataset(session.project_path, name)
     if isinstance(location, str) and "://" in location and not location.startswith("file://"):
-        with tempfile.TemporaryDirectory(prefix="aletheia-") as folder:
-            local = fetch_url(location, Path(folder))
-            return _add_local(session, owner_path, local, described, upload=upload)
+        place = Place(location, session.settings.timeout)
+        listing = place.look()
+        described = replace(described, state=None if upload else listing.state)
+        with transferring(
+            f"reading {name}",
+            size=listing.size,
+            files=len(listing.files),
+            show=session.settings.progress,
+        ) as transfer:
+            if not upload:
+                tree = place.read(listing, None, transfer)
+                return _add_tree(session, owner_path, tree, described, upload=False)
+            with making_folder(session) as folder:
+                tree = place.read(listing, folder, transfer)
+                return _add_tree(session, owner_path, tree, described, upload=True)
     local = normalised(str(location).removeprefix("file://"))
     described = replace(described, location=str(local))
-    return _add_local(session, owner_path, local, described, upload=upload)
+    tree = read_local(session, local)
+    if not tree.manifest.entries:
+        message = f"{local} has no files: a dataset needs at least one"
+        raise InvalidValueError(message)
+    return _add_tree(session, owner_path, tree, described, upload=upload)
 
 
 def get_dataset(
@@ -202,25 +288,26 @@ def dataset_versions(session: Session, name: str) -> list[DatasetVersion]:
     return [DatasetVersion(session, record) for record in records]
 
 
-def _add_local(
-    session: Session, owner_path: str, local: Path, described: VersionRecord, *, upload: bool
+def _add_tree(
+    session: Session, owner_path: str, tree: FileTree, described: VersionRecord, *, upload: bool
 ) -> DatasetVersion:
-    tree = read_local(local, described.name)
-    if not tree.manifest.entries:
-        message = f"{local} has no files: a dataset needs at least one"
-        raise InvalidValueError(message)
-    manifest = store_tree(session, tree, described.name) if upload else None
+    owner = session.documents.get(owner_path)
+    manifest = None
+    if upload:
+        manifest = store_tree(session, tree, described.name, newest_of(owner))
+    elif tree.kind == "directory":
+        manifest = keep_manifest(session, tree.manifest)
     record = replace(
         described,
         kind=tree.kind,
         digest=tree.digest,
         size=tree.size,
         files=len(tree.manifest),
-        filename=local.name,
+        filename=tree.path.name,
         manifest=manifest,
         uploaded=upload,
     )
-    published = publish(session, owner_path, Draft(record, tree), _is_unchanged)
+    published = publish(session, owner_path, Draft(record, tree), _is_unchanged, owner)
     for word in ("type", "desc", "source", "features"):
         given, kept = getattr(described, word), getattr(published, word)
         if given is not None and given != kept:
@@ -234,6 +321,9 @@ def _add_local(
 def _is_unchanged(newest: VersionRecord, draft: VersionRecord) -> bool:
     """Equal content is no new version, unless it is divided differently."""
     parted = draft.partitions is None or draft.partitions == newest.partitions
+    if not newest.uploaded and newest.state != draft.state:
+        # A reference to the same content at a place that tells another state of itself.
+        return False
     return newest.digest == draft.digest and newest.uploaded >= draft.uploaded and parted
 
 

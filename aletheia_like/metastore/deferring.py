@@ -11,9 +11,9 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from aletheia_like.errors import UnavailableError
 from aletheia_like.metastore.artifacts import ArtifactVersion, Maker, add_artifact
@@ -21,6 +21,7 @@ from aletheia_like.metastore.objects import Content, Written
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.versions import read_local
 from aletheia_like.model import codec
+from aletheia_like.model.digests import Manifest
 from aletheia_like.model.names import to_id
 from aletheia_like.model.records import VersionRecord
 from aletheia_like.ports.documents import Update
@@ -56,6 +57,44 @@ class Deferred:
     aliases: Sequence[str]
     maker: Mapping[str, Any]
     written: Mapping[str, Any] | None = None
+
+
+class WaitingVersion(ArtifactVersion):
+    """A version that has no number yet: its bytes are here, and later in the store.
+
+    Args:
+        session: The metastore.
+        record: What is known of it.
+        kept: Where its bytes wait; removed when they are stored.
+    """
+
+    def __init__(self, session: Session, record: VersionRecord, kept: Path) -> None:
+        super().__init__(session, record)
+        self._kept = kept
+
+    def open(self, path: str | None = None, *, stream: bool = False) -> IO[bytes]:
+        """Open one file for reading; see `StoredVersion.open`."""
+        if not self._kept.exists():
+            return self._published().open(path, stream=stream)
+        entry = self._entry(path)
+        return (self._kept / entry.path if self.is_dir else self._kept).open("rb")
+
+    def _manifest(self) -> Manifest:
+        if not self._kept.exists():
+            return self._published()._manifest()  # noqa: SLF001 - the same version
+        return read_local(self._session, self._kept).manifest
+
+    def _fetch(self, *, verify: bool = False) -> Path:
+        if not self._kept.exists():
+            return self._published()._fetch(verify=verify)  # noqa: SLF001 - the same version
+        return self._kept
+
+    def _published(self) -> ArtifactVersion:
+        """Return it as it is in the store, where content is found by its digest."""
+        manifest = self.digest if self.is_dir else None
+        return ArtifactVersion(
+            self._session, replace(self._record, uploaded=True, manifest=manifest)
+        )
 
 
 class Deferring(Protocol):
@@ -123,7 +162,7 @@ def _deferred(
     kept = str(content.value)
     if is_local:
         path = Path(content.value)
-        tree = read_local(path, name)
+        tree = read_local(session, path)
         kept = str(_copied(path, _folder(session, token)) if upload_file else path)
         record = VersionRecord(
             name,
@@ -135,8 +174,8 @@ def _deferred(
             filename=path.name,
             location=content.location or kept,
             uploaded=False,
-            handler=content.written.handler if content.written else None,
             run=maker.run,
+            **_told(content.written),
         )
     deferred = Deferred(
         token,
@@ -149,7 +188,17 @@ def _deferred(
         asdict(maker),
         None if content.written is None else asdict(content.written),
     )
+    if is_local and upload_file:
+        return deferred, WaitingVersion(session, record, Path(kept))
     return deferred, ArtifactVersion(session, record)
+
+
+def _told(written: Written | None) -> dict[str, Any]:
+    return (
+        {}
+        if written is None
+        else {one.name: getattr(written, one.name) for one in fields(written)}
+    )
 
 
 def deliver_artifact(session: Session, run_path: str, deferred: Deferred) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.extras import import_extra
-from aletheia_like.metastore.versions import StoredVersion
+from aletheia_like.metastore.stored import StoredVersion
 from aletheia_like.model.values import equal
 
 Kind = Literal["text", "json", "table", "directory", "reference"]

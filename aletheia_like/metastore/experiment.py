@@ -15,9 +15,10 @@ from aletheia_like.errors import (
 from aletheia_like.feeds import Preparing
 from aletheia_like.metastore.artifacts import ArtifactVersion, Maker, add_artifact
 from aletheia_like.metastore.comparing import Comparison, compare
-from aletheia_like.metastore.deleting import delete_run
+from aletheia_like.metastore.experimentparts import HasParts
 from aletheia_like.metastore.keeping import KeepsArtifacts
 from aletheia_like.metastore.leaderboard import add_result, read_results
+from aletheia_like.metastore.marks import check_kept
 from aletheia_like.metastore.objects import Content
 from aletheia_like.metastore.plotting import PlottedExperiment
 from aletheia_like.metastore.run import Run
@@ -27,6 +28,7 @@ from aletheia_like.metastore.starting import check_request, start
 from aletheia_like.metastore.tables import Runs, Table
 from aletheia_like.metastore.watching import Watch, watch
 from aletheia_like.model import codec, paths
+from aletheia_like.model.names import from_id
 from aletheia_like.model.records import ExperimentRecord, RunRecord
 from aletheia_like.model.values import FieldPath, Value
 from aletheia_like.ports.documents import Create, Document, Removal
@@ -43,7 +45,7 @@ class RunCounter:
     revision: str
 
 
-class Experiment(PlottedExperiment, KeepsArtifacts):
+class Experiment(HasParts, PlottedExperiment, KeepsArtifacts):
     """A named question, asked by many runs.
 
     Args:
@@ -154,20 +156,6 @@ class Experiment(PlottedExperiment, KeepsArtifacts):
         request = check_request(name, id, fold, resume, parent, tags, hyper_params, desc, git)
         return start(self, request)
 
-    def run(self, id: str | int) -> Run:  # noqa: A002 - the contract's word
-        """Open a run for reading; nothing is written.
-
-        Raises:
-            NotFoundError: There is no such run.
-        """
-        document = self._session.documents.get(paths.run(self._path, str(id)))
-        if document is None:
-            message = (
-                f"no run {str(id)!r} in experiment {self.name!r} of {self._session.project!r}"
-            )
-            raise NotFoundError(message)
-        return Run(self, document)
-
     def runs(
         self,
         where: str | None = None,
@@ -175,6 +163,7 @@ class Experiment(PlottedExperiment, KeepsArtifacts):
         limit: int | None = None,
         *,
         debug: bool | None = None,
+        deleted: bool = False,
     ) -> Runs:
         """Return the runs that answer a question; one read each, and nothing is written.
 
@@ -188,12 +177,13 @@ class Experiment(PlottedExperiment, KeepsArtifacts):
                 or with NaN. Among equals, and by default, the order in which they started.
             limit: At most so many.
             debug: Whether trial runs are shown; by default only if the experiment is one.
+            deleted: Show what was deleted and can be restored, too, with the column `deleted_at`.
 
         Raises:
             InvalidValueError: The condition cannot be read, or names what no run has.
         """
         shown = self._debug if debug is None else debug
-        asked = understood(where, order_by, limit, debug=shown)
+        asked = understood(where, order_by, limit, debug=shown, deleted=deleted)
         return find_runs(self._session, [paths.runs(self._path)], asked)
 
     def filter(self, accept: Callable[[RunRecord], Any], *, debug: bool | None = None) -> Runs:
@@ -282,23 +272,6 @@ class Experiment(PlottedExperiment, KeepsArtifacts):
             aliases=aliases,
         )
 
-    def delete_run(self, id: str | int, *, force: bool = False) -> None:  # noqa: A002
-        """Delete a run, its rows, and its line in the leaderboard; its number is not used again.
-
-        The bytes of its artifacts stay: other runs may share them. After an interruption it can be
-        done again.
-
-        Args:
-            id: Which run.
-            force: Delete it even if it is running.
-
-        Raises:
-            NotFoundError: There is no such run.
-            RunStateError: It is running.
-        """
-        self._check_writable()
-        delete_run(self._session, self, str(id), force=force)
-
     def add_result(self, name: str, values: Mapping[str, Any]) -> None:
         """Put a line of one's own into the leaderboard, such as a published baseline.
 
@@ -327,6 +300,7 @@ class Experiment(PlottedExperiment, KeepsArtifacts):
             if document is None:
                 message = f"experiment {self.name!r} was deleted: open it again with exper()"
                 raise NotFoundError(message)
+            _check_kept(document, self.name)
             record = codec.experiment_record(self._path, document.fields)
             known = RunCounter(record.next_run_number, document.revision)
         return RunCounter(max(known.number, at_least), known.revision)
@@ -429,6 +403,10 @@ def open_experiment(
     return experiment
 
 
+def _check_kept(document: Document, name: str) -> None:
+    check_kept(document, f"experiment {name!r}", f"ms.restore_experiment({name!r})")
+
+
 def _create_or_read(
     session: Session, path: str, fields: dict[str, Any], created: list[str]
 ) -> Document:
@@ -437,6 +415,7 @@ def _create_or_read(
     def attempt() -> Document:
         document = session.documents.get(path)
         if document is not None:
+            _check_kept(document, from_id(document.id))
             return document
         writes = [*session.project_writes(), Create(path, fields)]
         revision = session.documents.apply(writes)[-1]

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from aletheia_like.errors import NotFoundError
 from aletheia_like.metastore.choosing import Candidates, Version, check_match, choose, is_live
+from aletheia_like.metastore.marks import check_kept
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.versions import list_newest, list_versions, newest_of
 from aletheia_like.model import paths
@@ -43,6 +44,7 @@ def find_version(
     if isinstance(number, int) and match == "exact":
         document = session.documents.get(paths.version(owner_path, number))
         if document is not None:
+            check_kept(document, f"version {number} of {from_id(owner.id)!r}", "restoring it")
             return with_aliases(version_record(document.path, document.fields), owner)
     candidates = read_candidates(session, owner)
     return with_aliases(choose(candidates, version, match, session.clock()), owner)

@@ -14,6 +14,9 @@ from aletheia_like.model import paths
 from aletheia_like.model.names import from_id
 from aletheia_like.model.values import FieldPath
 
+USED = "used_artifacts"
+"""Field of a run: versions that other runs made and that it asked for."""
+
 
 class KeepsArtifacts:
     """A handle to which artifacts can be added."""
@@ -88,6 +91,9 @@ class KeepsArtifacts:
                 the newest that this run made, or else the newest of the experiment.
             match: `asof` takes the newest of that date or before.
 
+        A run that is being recorded notes versions of other runs as what it used; its `lineage`
+        shows them.
+
         Raises:
             NotFoundError: There is no such artifact, or no such version of it.
             InvalidValueError: It is no version, or `asof` does not go with it.
@@ -97,7 +103,9 @@ class KeepsArtifacts:
         path = paths.artifact(self._keeper_path(), name)
         where = f"experiment {from_id(self._keeper_path().rpartition('/')[2])!r}"
         record = find_version(self._session, path, where, version, match)
-        return ArtifactVersion(self._session, record)
+        found = ArtifactVersion(self._session, record)
+        self._note_use(found)
+        return found
 
     def load_artifact(
         self,
@@ -132,6 +140,9 @@ class KeepsArtifacts:
     def _made_version(self, name: str) -> int | None:  # noqa: ARG002 - for runs
         """Return the newest version that this handle stands for; None for the newest of all."""
         return None
+
+    def _note_use(self, found: ArtifactVersion) -> None:
+        """Note that a version was asked for, if that is to be known."""
 
     def _keeper_path(self) -> str:
         """Return the path of the experiment that keeps the artifacts."""

@@ -67,7 +67,7 @@ class AuditEntry:
     """Something that was done to a repository.
 
     Attributes:
-        action: `save`, `alias`, `expiry` or `release`.
+        action: `save`, `alias`, `expiry`, `release`, `delete` or `restore`.
         at: When.
         by: Who.
         generation: How often the repository was begun anew before.

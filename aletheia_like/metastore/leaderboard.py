@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aletheia_like.errors import AlreadyExistsError
+from aletheia_like.metastore.marks import kept
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.tables import Table
 from aletheia_like.model import paths
@@ -87,7 +88,7 @@ def add_result(
 
 def read_results(session: Session, experiment_path: str, *, debug: bool) -> Table:
     """Return the leaderboard of an experiment, in the order of the runs' ends; a read a run."""
-    found = session.documents.query(Query(paths.results(experiment_path)))
+    found = kept(session.documents.query(Query(paths.results(experiment_path))))
     lines = [{key: decode(value) for key, value in one.fields.items()} for one in found]
     shown = [line for line in lines if debug or not line.get("debug")]
     ordered = sorted(shown, key=lambda line: str(line.get("ended_at", "")))

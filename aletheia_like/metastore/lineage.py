@@ -7,7 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from aletheia_like.metastore.derivation import parents_of
 from aletheia_like.metastore.finding import with_aliases
+from aletheia_like.metastore.keeping import USED
+from aletheia_like.metastore.marks import kept
 from aletheia_like.metastore.saving import ORIGIN, generation_of
 from aletheia_like.metastore.session import Session
 from aletheia_like.model import paths
@@ -71,7 +74,7 @@ def lineage_of_run(run: Run) -> Node:
     children = session.documents.query(
         Query(paths.runs(experiment), (Filter(("parent",), "==", run.id),))
     )
-    down += [_run_node(_record(one)) for one in children]
+    down += [_run_node(_record(one)) for one in kept(children)]
     return _run_node(run.record, status=run.status, up=_of_run(session, run.record), down=down)
 
 
@@ -101,6 +104,7 @@ def _of_version(session: Session, record: VersionRecord) -> tuple[Node, ...]:
 def _of_run(session: Session, run: RunRecord, depth: int = 0) -> tuple[Node, ...]:
     """Return what a run came from: data sets, and the run that started it."""
     used = tuple(_dataset_node(session, run.project, use) for use in run.datasets.values())
+    used += tuple(_used_artifacts(run))
     if run.parent is None or depth == _MOST_ANCESTORS:
         return used
     experiment = paths.experiment(paths.project(run.project), run.experiment)
@@ -111,14 +115,58 @@ def _of_run(session: Session, run: RunRecord, depth: int = 0) -> tuple[Node, ...
     return (*used, _run_node(record, up=_of_run(session, record, depth + 1)))
 
 
-def _dataset_node(session: Session, project: str, use: DatasetUse) -> Node:
+def _used_artifacts(run: RunRecord) -> Iterator[Node]:
+    """Yield the artifacts of other runs that a run took from its experiment."""
+    noted = run.extra.get(USED)
+    for use in noted.values() if isinstance(noted, Mapping) else ():
+        if isinstance(use, Mapping):
+            maker = use.get("run")
+            up = () if maker is None else (Node("run", f"{run.experiment}/{maker}"),)
+            name = f"{use.get('name')}@{use.get('version')}"
+            yield Node("artifact", name, _told({"digest": use.get("digest")}), up=up)
+
+
+def lineage_of_dataset(session: Session, record: VersionRecord) -> Node:
+    """Return what a version of a data set was made from, back to its first sources."""
+    return _made_from(session, session.project, record, _told({"digest": record.digest}), 0)
+
+
+def _dataset_node(session: Session, project: str, use: DatasetUse, depth: int = 0) -> Node:
     path = paths.version(paths.dataset(paths.project(project), use.name), use.version)
     document = session.documents.get(path)
-    record = None if document is None else version_record(document.path, document.fields)
-    details = {"digest": use.digest, "partition": use.partition}
-    source = None if record is None else record.source or record.location
-    up = () if source is None else (Node("source", str(source)),)
-    return Node("data set", f"{use.name}@{use.version}", _told(details), up=up)
+    details = _told({"digest": use.digest, "partition": use.partition})
+    if document is None:
+        return Node("data set", f"{use.name}@{use.version}", details)
+    record = version_record(document.path, document.fields)
+    return _made_from(session, project, record, details, depth)
+
+
+def _made_from(
+    session: Session, project: str, record: VersionRecord, details: dict[str, Any], depth: int
+) -> Node:
+    """Return the node of a data set; what it was made from is above it."""
+    parents = parents_of(record) if depth < _MOST_ANCESTORS else []
+    up: tuple[Node, ...] = tuple(
+        _dataset_node(session, project, _use(one), depth + 1) for one in parents
+    )
+    if parents and record.commit:
+        details = {**details, "commit": record.commit}
+    if parents and record.run is not None:
+        up = (Node("run", f"{record.experiment}/{record.run}"), *up)
+    source = None if parents else record.source or record.location
+    if source is not None:
+        up = (*up, Node("source", str(source)))
+    return Node("data set", f"{record.name}@{record.version}", details, up=up)
+
+
+def _use(parent: Mapping[str, Any]) -> DatasetUse:
+    version = parent.get("version")
+    return DatasetUse(
+        str(parent["dataset"]),
+        version if isinstance(version, int) else 0,
+        str(parent.get("digest") or ""),
+        parent.get("partition"),
+    )
 
 
 def _run_node(
@@ -130,7 +178,7 @@ def _run_node(
 ) -> Node:
     git = run.git
     details = {
-        "status": status or run.status,
+        "status": "deleted" if run.deleted_at else status or run.status,
         "commit": git.commit if git else None,
         "dirty": git.dirty or None if git else None,
         "metrics": dict(run.metrics) or None,
@@ -141,7 +189,8 @@ def _run_node(
 def _versions_of_run(session: Session, owner_path: str, run: RunRecord) -> list[VersionRecord]:
     """Return the versions of a name that a run made, oldest first."""
     query = Query(paths.versions(owner_path), (Filter(("run",), "==", run.id),))
-    found = [version_record(one.path, one.fields) for one in session.documents.query(query)]
+    documents = kept(session.documents.query(query))
+    found = [version_record(one.path, one.fields) for one in documents]
     mine = [one for one in found if (one.project, one.experiment) == (run.project, run.experiment)]
     return sorted(mine, key=lambda one: one.version)
 

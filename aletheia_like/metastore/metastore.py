@@ -21,7 +21,9 @@ from aletheia_like.metastore.datasets import (
     get_dataset,
     list_datasets,
 )
+from aletheia_like.metastore.derivation import with_source
 from aletheia_like.metastore.experiment import Experiment, open_experiment
+from aletheia_like.metastore.marks import check_kept, is_deleted, kept
 from aletheia_like.metastore.rows import Rows
 from aletheia_like.metastore.searching import find_runs, understood
 from aletheia_like.metastore.session import Session
@@ -31,6 +33,7 @@ from aletheia_like.model import codec, paths
 from aletheia_like.model.names import check_name, with_article
 from aletheia_like.model.records import ProjectRecord, VersionRecord
 from aletheia_like.model.values import FieldPath, Value, decode, encode
+from aletheia_like.ports.blobs import is_near
 from aletheia_like.ports.documents import Create, Document, Query, Removal, Update, Write
 from aletheia_like.ports.usage import UsageRecord
 
@@ -121,15 +124,18 @@ class OpenMetastore:
             known = f"there are {', '.join(names)}" if names else "there are none yet"
             message = f"no experiment {name!r} in project {self.project!r}: {known}"
             raise NotFoundError(message)
+        check_kept(document, f"experiment {name!r}", f"ms.restore_experiment({name!r})")
         return Experiment(self._session, document, writable=False)
 
-    def experiments(self, *, debug: bool = False) -> list[Experiment]:
+    def experiments(self, *, debug: bool = False, deleted: bool = False) -> list[Experiment]:
         """Return the project's experiments for reading, sorted by name; one read each.
 
         Args:
             debug: Show experiments for trials too.
+            deleted: Show those that were deleted and can be restored, too.
         """
-        found = self._session.documents.query(Query(paths.experiments(self._session.project_path)))
+        query = Query(paths.experiments(self._session.project_path))
+        found = kept(self._session.documents.query(query), deleted=deleted)
         opened = [Experiment(self._session, one, writable=False) for one in found]
         return [one for one in opened if debug or not one.debug]
 
@@ -145,7 +151,8 @@ class OpenMetastore:
             path = paths.experiment(self._session.project_path, name)
         except InvalidValueError:
             return False
-        return self._session.documents.get(path) is not None
+        document = self._session.documents.get(path)
+        return document is not None and not is_deleted(document.fields)
 
     def runs(
         self,
@@ -154,6 +161,7 @@ class OpenMetastore:
         limit: int | None = None,
         *,
         debug: bool = False,
+        deleted: bool = False,
     ) -> Runs:
         """Return runs of all experiments; see `Experiment.runs`.
 
@@ -162,12 +170,13 @@ class OpenMetastore:
             order_by: A column such as `metrics.acc`, `-metrics.acc` for the greatest first.
             limit: At most so many.
             debug: Whether trial runs, and experiments for trials, are shown.
+            deleted: Show what was deleted and can be restored, too.
 
         Raises:
             InvalidValueError: The condition cannot be read, or names what no run has.
         """
-        asked = understood(where, order_by, limit, debug=debug)
-        experiments = self.experiments(debug=debug)
+        asked = understood(where, order_by, limit, debug=debug, deleted=deleted)
+        experiments = self.experiments(debug=debug, deleted=deleted)
         collections = [paths.runs(one.path) for one in experiments]
         return find_runs(self._session, collections, asked)
 
@@ -293,10 +302,12 @@ class OpenMetastore:
             location: A local file or directory, or a URL that fsspec can read.
             type: What kind of data it is.
             desc: Where it is from and what is in it.
-            source: What it was made from: a name, or a mapping.
+            source: What it was made from: a name, a mapping, or a data set, an artifact, a run, or
+                several of these, whose versions and code are then recorded.
             partitions: File patterns by the name of the part, such as `{"train": "train/*"}`.
             features: What a record holds, by column.
-            upload: False records path, size and hash only.
+            upload: False leaves the bytes where they are and records their size and hash and, of a
+                URL, its generation or entity tag: a change there is noticed by who gets it.
 
         Raises:
             NotFoundError: There is nothing at the location; nothing was written.
@@ -312,11 +323,11 @@ class OpenMetastore:
             location=str(location),
             type=type,
             desc=desc,
-            source=source,
             partitions=None if partitions is None else dict(partitions),
             features=None if features is None else dict(features),
             project=self.project,
         )
+        described = with_source(self._session, described, source)
         return add_dataset(self._session, name, location, upload=upload, described=described)
 
     def get_dataset(
@@ -369,7 +380,14 @@ class OpenMetastore:
     def set_downloader(self, local_cache_dir: str | Path) -> None:
         """Keep local copies below this folder from now on."""
         folder = Path(local_cache_dir).expanduser().absolute()
-        self._session.cache = LocalCache(folder, self._session.blobs)
+        settings = self._session.settings
+        self._session.cache = LocalCache(
+            folder,
+            self._session.blobs,
+            max_size=settings.cache_max_bytes,
+            min_free=settings.cache_min_free_bytes,
+            near=is_near(self._session.blobs_url),
+        )
 
     def flush(self, timeout: float = 60.0) -> None:
         """Return when everything that was changed so far is in the store.

@@ -103,7 +103,7 @@ def as_content(
         what = "is_dir=True" if is_dir else "upload_file=False"
         message = f"artifact {name!r} is {with_article(type(value).__name__)}: {what} is for paths"
         raise InvalidValueError(message)
-    with _folder(session) as folder:
+    with making_folder(session) as folder:
         yield _dumped(session, folder, name, value, found, options)
 
 
@@ -262,7 +262,7 @@ def _explained(what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _folder(session: Session) -> Iterator[Path]:
+def making_folder(session: Session) -> Iterator[Path]:
     """Give a folder that is gone after the block."""
     above = session.cache.root / "making"
     try:

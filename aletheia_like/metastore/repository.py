@@ -19,6 +19,7 @@ from aletheia_like.metastore.saving import MAX_SAVED, Place, Staged, generation_
 from aletheia_like.metastore.session import Session, new_token
 from aletheia_like.metastore.snapshots import Snapshot
 from aletheia_like.metastore.staging import stage
+from aletheia_like.metastore.versiondeleting import delete_version, restore_version
 from aletheia_like.model import paths
 from aletheia_like.model.names import check_name, from_id
 from aletheia_like.model.records import VersionRecord
@@ -243,6 +244,29 @@ class Repository(HoldsVersions):
         number = self.artifact(name, version).version
         moment = None if expires_at is None else moment_of(expires_at)
         labels.set_expiry(self._session, self._place, name, number, moment)
+
+    def delete_artifact(self, name: str, version: int) -> None:
+        """Delete a version of an artifact; `restore_artifact` brings it back.
+
+        Raises:
+            ReadOnlyError: The repository was opened for reading.
+            NotFoundError: There is no such version, or it was deleted already.
+            RunStateError: An alias or a release leads to it.
+        """
+        self._check_writable()
+        where, owner = f"artifact {name!r} of {self._called}", self._place.owner(name)
+        delete_version(self._session, owner, version, where, place=self._place)
+
+    def restore_artifact(self, name: str, version: int) -> bool:
+        """Bring a deleted version back; return whether it had been deleted.
+
+        Raises:
+            ReadOnlyError: The repository was opened for reading.
+            NotFoundError: There is no such version: it was deleted for ever, or never was.
+        """
+        self._check_writable()
+        where, owner = f"artifact {name!r} of {self._called}", self._place.owner(name)
+        return restore_version(self._session, owner, version, where, place=self._place)
 
     def release(self, tag: str) -> Snapshot:
         """Note which version of each artifact is the newest now; a tag is given once.

@@ -12,6 +12,7 @@ from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.artifacts import ArtifactVersion, Maker
 from aletheia_like.metastore.datasets import DatasetVersion, get_dataset
 from aletheia_like.metastore.deferring import UNNUMBERED, add_or_defer
+from aletheia_like.metastore.keeping import USED
 from aletheia_like.metastore.objects import Content
 from aletheia_like.metastore.plotting import plot_run
 from aletheia_like.metastore.promoting import Promoting
@@ -421,6 +422,13 @@ class Run(Tracked, Promoting):
 
     def _keeper_path(self) -> str:
         return self._experiment.path
+
+    def _note_use(self, found: ArtifactVersion) -> None:
+        if self._refuse() is None and found.run != self.id:
+            key = to_id(str(found), "artifact")
+            if key not in (self._fields.get(USED) or {}):
+                told = {"name": found.name, "version": found.version, "digest": found.digest}
+                self._change({(USED, key): {**told, "run": found.run}})
 
     def _made_version(self, name: str) -> int | None:
         made = self.record.artifacts.get(name)

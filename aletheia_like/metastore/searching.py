@@ -14,6 +14,7 @@ from typing import Any
 
 from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.metastore.changes import seen_record
+from aletheia_like.metastore.marks import is_deleted, kept
 from aletheia_like.metastore.planning import MOMENTS, best, plan
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.tables import Runs, run_row
@@ -57,6 +58,7 @@ class Search:
         descending: Greatest first.
         limit: At most so many.
         debug: Whether trial runs are shown.
+        deleted: Whether deleted runs are shown.
     """
 
     where: str = ""
@@ -65,10 +67,16 @@ class Search:
     descending: bool = False
     limit: int | None = None
     debug: bool = False
+    deleted: bool = False
 
 
 def understood(
-    where: str | None, order_by: str | None, limit: int | None, *, debug: bool
+    where: str | None,
+    order_by: str | None,
+    limit: int | None,
+    *,
+    debug: bool,
+    deleted: bool = False,
 ) -> Search:
     """Return the question that these words ask.
 
@@ -80,7 +88,7 @@ def understood(
     _check_moments(condition, where or "")
     order = None if order_by is None else parse_column(order_by.removeprefix("-"))
     descending = order_by is not None and order_by.startswith("-")
-    return Search(where or "", condition, order, descending, limit, debug)
+    return Search(where or "", condition, order, descending, limit, debug, deleted)
 
 
 def _check(order_by: object, limit: object) -> None:
@@ -125,7 +133,9 @@ def find_run(session: Session, experiment_path: str, key: str) -> Document | Non
     except InvalidValueError:
         # What cannot be a name is the name of no run.
         return None
-    return found or max(session.documents.query(named), key=_start, default=None)
+    if found is not None and not is_deleted(found.fields):
+        return found
+    return max(kept(session.documents.query(named)), key=_start, default=None)
 
 
 def existing_run(
@@ -143,7 +153,7 @@ def existing_run(
         what = f"has no {-key} runs"
     else:
         found = find_run(session, experiment_path, str(key))
-        what = f"has no run of the id or name {str(key)!r}"
+        what = f"has no run of the id or name {str(key)!r}, or it was deleted"
     if found is None:
         name = from_id(experiment_path.rpartition("/")[2])
         message = f"experiment {name!r} of {session.project!r} {what}"
@@ -163,6 +173,8 @@ class _Reader:
     def answers(self, document: Document) -> bool:
         """Whether a run is part of the answer."""
         if document.fields.get("debug") and not self._asked.debug:
+            return False
+        if is_deleted(document.fields) and not self._asked.deleted:
             return False
         condition = self._asked.condition
         if condition is None:

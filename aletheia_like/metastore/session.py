@@ -36,6 +36,9 @@ _ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _ID_LENGTH = 10
 _CONFLICT_SECONDS = 60.0
 
+RENEW_SECONDS = 6 * 3600.0
+"""See `Session.renew_seconds`; a collection must leave blobs alone for much longer."""
+
 
 def utc_now() -> dt.datetime:
     """Return the time by this machine's clock, in UTC."""
@@ -59,7 +62,9 @@ class Session:
         journal_folder: Where journals of this store lie.
         spool: Bytes that wait for the store.
         captures: Threads that are learning them, by the run that waits for them.
-        known_files: Digests that this process has seen in the index of files.
+        known_files: When, by the monotonic clock, this process has seen a digest in the index.
+        renew_seconds: An index document that did not change for so long is renewed before
+            its blob is mentioned.
     """
 
     opener: Callable[[Settings], Session]
@@ -79,7 +84,8 @@ class Session:
     surroundings: dict[FieldPath, Value] | None = None
     captures: dict[str, threading.Thread] = field(default_factory=dict)
     live_runs: LiveRuns = field(default_factory=LiveRuns)
-    known_files: set[str] = field(default_factory=set)
+    known_files: dict[str, float] = field(default_factory=dict)
+    renew_seconds: float = RENEW_SECONDS
     project_exists: bool = False
 
     def __reduce__(self) -> tuple[Callable[[Settings], Session], tuple[Settings]]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.accompanying import SYSTEM
 from aletheia_like.metastore.arrowcolumns import MOMENT, NONE, array, named, text
+from aletheia_like.metastore.marks import kept
 from aletheia_like.metastore.run import Run
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.sqlparsing import EXPERIMENT, Asked, Scope
@@ -225,7 +226,7 @@ class _Fetcher:
     def _versions_table(self, name: str, owners: Iterable[str]) -> Any:
         rows = []
         for owner in owners:
-            found = self._session.documents.query(Query(paths.versions(owner)))
+            found = kept(self._session.documents.query(Query(paths.versions(owner))))
             records = [codec.version_record(one.path, one.fields) for one in found]
             rows += [_version_row(one) for one in sorted(records, key=lambda one: one.version)]
         return self._table(name, rows)
@@ -257,22 +258,22 @@ class _Fetcher:
     ) -> Iterator[Document]:
         """Yield the documents of a collection, or those of these ids that there are."""
         if ids is None:
-            yield from self._session.documents.query(Query(collection))
+            yield from kept(self._session.documents.query(Query(collection)))
             return
         wanted = _possible(path, sorted(ids))
         for start in range(0, len(wanted), _READ_BATCH):
             found = self._session.documents.get_many(wanted[start : start + _READ_BATCH])
-            yield from (one for one in found if one is not None)
+            yield from kept(one for one in found if one is not None)
 
     def _experiment_paths(self, scopes: Sequence[Scope]) -> list[str]:
         named = [scope.experiments for scope in scopes]
         if None not in named:
-            names = sorted({name for one in named for name in one or ()})
-            project = self._session.project_path
-            return _possible(functools.partial(paths.experiment, project), names)
+            names = {name for one in named for name in one or ()}
+            one_of = functools.partial(paths.experiment, self._session.project_path)
+            return [one.path for one in self._documents_in("", one_of, names)]
         if self._experiments is None:
-            found = self._session.documents.query(
-                Query(paths.experiments(self._session.project_path))
+            found = kept(
+                self._session.documents.query(Query(paths.experiments(self._session.project_path)))
             )
             self._experiments = [one.path for one in found]
         return self._experiments

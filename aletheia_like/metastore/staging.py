@@ -13,7 +13,7 @@ from aletheia_like.metastore.objects import Written, as_content
 from aletheia_like.metastore.saving import Staged
 from aletheia_like.metastore.session import Session, new_token
 from aletheia_like.metastore.storing import LocalFile
-from aletheia_like.metastore.versions import read_local
+from aletheia_like.metastore.versions import local_files, read_local
 from aletheia_like.model.digests import digest_bytes
 from aletheia_like.model.records import VersionRecord
 
@@ -70,7 +70,7 @@ def stage(
             if content.location is None:
                 # The file of an object is gone after this block.
                 path = Path(shutil.move(path, _made(folder, record.token)))
-        return _staged_path(record, path, folder)
+        return _staged_path(session, record, path, folder)
 
 
 def _made(folder: Path, token: str) -> Path:
@@ -79,13 +79,9 @@ def _made(folder: Path, token: str) -> Path:
     return below
 
 
-def _staged_path(record: VersionRecord, path: Path, folder: Path) -> Staged:
-    tree = read_local(path, record.name)
-    below = tree.path if tree.kind == "directory" else tree.path.parent
-    files = [
-        LocalFile(one.digest, one.size, below / one.path, record.media_type)
-        for one in tree.manifest
-    ]
+def _staged_path(session: Session, record: VersionRecord, path: Path, folder: Path) -> Staged:
+    tree = read_local(session, path)
+    files = local_files(tree, record.media_type)
     manifest = None
     if tree.kind == "directory":
         data = tree.manifest.to_text().encode()

@@ -20,6 +20,7 @@ from aletheia_like.feeds import Changes
 from aletheia_like.metastore import telling
 from aletheia_like.metastore.assets import AssetWriter
 from aletheia_like.metastore.handle import check_tags
+from aletheia_like.metastore.marks import check_kept
 from aletheia_like.metastore.repeating import note_started, read_repetition
 from aletheia_like.metastore.run import Run
 from aletheia_like.metastore.session import Session, author, new_id, new_name, new_token
@@ -153,6 +154,9 @@ def _find(session: Session, experiment: Experiment, request: RunRequest) -> Docu
         if request.resume == "must":
             raise
         return None
+    if document is not None:
+        what = f"run {experiment.name}/{request.id}"
+        check_kept(document, what, f"exper.restore_run({request.id!r})")
     if document is None and request.resume == "must":
         message = f"no run {request.id!r} in experiment {experiment.name!r} to resume"
         raise NotFoundError(message)
@@ -238,7 +242,8 @@ def _create_named(
     except AlreadyExistsError as error:
         message = (
             f"run {id_!r} exists in experiment {experiment.name!r}: "
-            "give resume='allow' to go on with it, or another id"
+            "give resume='allow' to go on with it, or another id; a deleted run keeps its id "
+            "while it can be restored"
         )
         raise AlreadyExistsError(message) from error
     return _as_created(session, path, fields, revision)

@@ -6,31 +6,51 @@ on the blob.
 
 from __future__ import annotations
 
-import base64
 import contextlib
+import logging
 import mimetypes
 import tempfile
 import threading
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 
-from aletheia_like.errors import AlreadyExistsError, NotFoundError, UnavailableError
-from aletheia_like.metastore.progress import transfer_progress
-from aletheia_like.metastore.session import Session
+from aletheia_like.capture.files import Seen, digests_of
+from aletheia_like.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    NotFoundError,
+    UnavailableError,
+)
+from aletheia_like.metastore.progress import Transfer, transferring
+from aletheia_like.metastore.renewing import RENEWED, SWEPT_BY, is_known, look
+from aletheia_like.metastore.session import Session, new_token
 from aletheia_like.model import paths
 from aletheia_like.model.codec import SCHEMA_VERSION
 from aletheia_like.model.digests import digest_bytes
-from aletheia_like.model.values import LongText, Value
-from aletheia_like.ports.blobs import Progress
-from aletheia_like.ports.documents import Create
+from aletheia_like.model.values import FieldPath, LongText, Value
+from aletheia_like.ports.blobs import is_near, upload_hashed
+from aletheia_like.ports.documents import (
+    REMOVE,
+    Create,
+    Document,
+    Removal,
+    Update,
+    Write,
+)
 
-_UPLOAD_THREADS = 16
-_READ_BATCH = 300
+_log = logging.getLogger("aletheia")
+
+_REMOTE_UPLOADS = (16, 1)
+_LOCAL_UPLOADS = (2, 64)
+"""Threads, and files that one of them takes at once: a disk is faster than handing over."""
+
 _WRITE_BATCH = 400
-_CHUNK_BYTES = 1 << 20
+_GROUP_BYTES = 4 << 30
+_LOOKS = 3
 _HEAD_CHARACTERS = 200
 
 LONG_TEXT_BYTES = 16_384
@@ -43,12 +63,14 @@ class LocalFile:
 
     Attributes:
         media_type: What it holds; None is guessed from its name.
+        seen: What else was learned when it was hashed, if that is still known.
     """
 
     digest: str
     size: int
     path: Path
     media_type: str | None = None
+    seen: Seen | None = None
 
 
 def store_files(session: Session, files: Iterable[LocalFile], what: str) -> int:
@@ -64,26 +86,65 @@ def store_files(session: Session, files: Iterable[LocalFile], what: str) -> int:
         SettingsError: The store has no place for bytes.
         UnavailableError: The store is away.
     """
-    wanted = {file.digest: file for file in files if file.digest not in session.known_files}
-    missing = _not_indexed(session, wanted)
-    size = sum(file.size for file in missing)
-    with transfer_progress(
-        f"storing {what}", size=size, files=len(missing), show=session.settings.progress
-    ) as progress:
-        _upload(session, missing, _beating(session, progress))
-    _index(session, missing)
-    session.known_files.update(wanted)
+    wanted = {file.digest: file for file in files if not is_known(session, file.digest)}
+    size = 0
+    for _ in range(_LOOKS if wanted else 0):
+        begun = time.monotonic()
+        size += _store(session, wanted, what)
+        session.known_files.update(dict.fromkeys(wanted, begun))
+        if time.monotonic() - begun < session.renew_seconds:
+            break
+        # It took so long that what was there at first may have been collected.
+        _log.info("storing %s took long: looking again", what)
     return size
 
 
-def _beating(session: Session, progress: Progress) -> Progress:
+def _store(session: Session, wanted: Mapping[str, LocalFile], what: str) -> int:
+    looked = look(session, wanted)
+    missing = [wanted[digest] for digest in wanted if digest in looked.missing]
+    size = sum(file.size for file in missing)
+    with transferring(
+        f"storing {what}", size=size, files=len(missing), show=session.settings.progress
+    ) as transfer:
+        for group in _groups(missing):
+            _store_missing(session, group, looked.left, _beating(session, transfer))
+    return size
+
+
+def _store_missing(
+    session: Session,
+    files: Sequence[LocalFile],
+    left: Mapping[str, Document],
+    transfer: Transfer,
+) -> None:
+    """Upload files and index them, again as long as somebody interferes."""
+    while files:
+        begun = time.monotonic()
+        was_there = _upload(session, files, transfer)
+        if not _index(session, files, left):
+            # Somebody stored, or collected, some of the same content meanwhile.
+            looked = look(session, [file.digest for file in files])
+            files = [file for file in files if file.digest in looked.missing]
+            left = looked.left
+            continue
+        # Nobody can collect them from now on, but perhaps somebody just has: bytes that were
+        # there before their index document, and those that were stored long before.
+        if time.monotonic() - begun > session.renew_seconds:
+            was_there = list(files)
+        lost = [file for file in was_there if not session.blobs.exists(file.digest)]
+        if lost:
+            _upload(session, lost, transfer)
+        return
+
+
+def _beating(session: Session, transfer: Transfer) -> Transfer:
     """Return what also keeps runs alive: whoever transfers may be who sends their heartbeats."""
 
     def told(count: int) -> None:
-        progress(count)
+        transfer.add(count)
         session.recorder.beat()
 
-    return told
+    return Transfer(told, transfer.finished)
 
 
 def store_bytes(session: Session, data: bytes, name: str) -> str:
@@ -92,7 +153,7 @@ def store_bytes(session: Session, data: bytes, name: str) -> str:
     If the store is away they wait in the spool.
     """
     digest = digest_bytes(data)
-    if digest in session.known_files:
+    if is_known(session, digest):
         return digest
     with tempfile.TemporaryDirectory(prefix="aletheia-") as folder:
         path = Path(folder) / name
@@ -104,31 +165,36 @@ def store_bytes(session: Session, data: bytes, name: str) -> str:
     return digest
 
 
-def _not_indexed(session: Session, wanted: dict[str, LocalFile]) -> list[LocalFile]:
-    missing: list[LocalFile] = []
-    for batch in _batches(list(wanted.values()), _READ_BATCH):
-        found = session.documents.get_many([paths.file(file.digest) for file in batch])
-        missing += [file for file, document in zip(batch, found, strict=True) if document is None]
-    return missing
+def _upload(session: Session, files: Sequence[LocalFile], transfer: Transfer) -> list[LocalFile]:
+    """Upload files; return those whose bytes were there already."""
 
+    def upload(some: Sequence[LocalFile]) -> list[LocalFile]:
+        return [one for one in some if not _upload_one(session, one, transfer)]
 
-def _upload(session: Session, files: Sequence[LocalFile], progress: Progress) -> None:
-    if len(files) == 1 or _is_ending():
-        for one in files:
-            session.blobs.upload(one.digest, one.path, progress)
-        return
-    with ThreadPoolExecutor(_UPLOAD_THREADS, thread_name_prefix="aletheia-upload") as pool:
+    near = is_near(session.blobs_url)
+    threads, portion = _LOCAL_UPLOADS if near else _REMOTE_UPLOADS
+    if len(files) <= portion or _is_ending():
+        return upload(files)
+    portions = [files[start : start + portion] for start in range(0, len(files), portion)]
+    with ThreadPoolExecutor(threads, thread_name_prefix="aletheia-upload") as pool:
         # Each in a copy of this context, so that it is counted for the same run.
-        done = [
-            pool.submit(copy_context().run, session.blobs.upload, one.digest, one.path, progress)
-            for one in files
-        ]
+        done = [pool.submit(copy_context().run, upload, some) for some in portions]
         try:
-            for future in done:
-                future.result()
+            return [one for future in done for one in future.result()]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _upload_one(session: Session, file: LocalFile, transfer: Transfer) -> bool:
+    """Upload a file; return whether its bytes were new."""
+    blobs, seen = session.blobs, file.seen
+    if seen is None or not seen.settled or seen.digest != file.digest:
+        is_new = blobs.upload(file.digest, file.path, transfer.add)
+    else:
+        is_new = upload_hashed(blobs, file.digest, file.path, seen.state, transfer.add)
+    transfer.finish()
+    return is_new
 
 
 def _is_ending() -> bool:
@@ -136,15 +202,22 @@ def _is_ending() -> bool:
     return not threading.main_thread().is_alive()
 
 
-def _index(session: Session, files: Sequence[LocalFile]) -> None:
-    for batch in _batches(files, _WRITE_BATCH):
-        try:
-            session.documents.apply(
-                [Create(paths.file(file.digest), _index_fields(session, file)) for file in batch]
-            )
-        except AlreadyExistsError:
-            # Somebody stored some of the same content meanwhile: add what is still missing.
-            _index(session, _not_indexed(session, {file.digest: file for file in batch}))
+def _index(session: Session, files: Sequence[LocalFile], left: Mapping[str, Document]) -> bool:
+    """Create index documents, or take over what a collection left; False if one is there."""
+    writes: list[Write] = []
+    for file in files:
+        path, earlier = paths.file(file.digest), left.get(file.digest)
+        if earlier is None:
+            writes.append(Create(path, _index_fields(session, file)))
+        else:
+            changes: dict[FieldPath, Value | Removal] = {(SWEPT_BY,): REMOVE}
+            changes[RENEWED,] = new_token()
+            writes.append(Update(path, changes, earlier.revision))
+    try:
+        session.documents.apply(writes)
+    except (AlreadyExistsError, ConflictError):
+        return False
+    return True
 
 
 def _index_fields(session: Session, file: LocalFile) -> dict[str, Value]:
@@ -152,7 +225,7 @@ def _index_fields(session: Session, file: LocalFile) -> dict[str, Value]:
     return {
         "schema_version": SCHEMA_VERSION,
         "size": file.size,
-        "crc32c": _crc32c(file.path),
+        "crc32c": _crc32c(file.path) if file.seen is None else file.seen.crc32c,
         "media_type": media_type or "application/octet-stream",
         "where": session.blobs_url,
         "created_at": session.clock(),
@@ -160,18 +233,22 @@ def _index_fields(session: Session, file: LocalFile) -> dict[str, Value]:
 
 
 def _crc32c(path: Path) -> str:
-    """Return the checksum as Cloud Storage shows it: base64 of four bytes, big end first."""
-    import google_crc32c
-
-    checksum = google_crc32c.Checksum()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            checksum.update(chunk)
-    return base64.b64encode(checksum.digest()).decode()
+    with path.open("rb", buffering=0) as stream:
+        return digests_of(stream)[1]
 
 
-def _batches(items: Sequence[LocalFile], size: int) -> Iterable[Sequence[LocalFile]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
+def _groups(files: Sequence[LocalFile]) -> Iterator[list[LocalFile]]:
+    """Yield files in parts that are stored soon after each other, and indexed at once."""
+    group: list[LocalFile] = []
+    size = 0
+    for file in files:
+        if len(group) == _WRITE_BATCH or (group and size + file.size > _GROUP_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(file)
+        size += file.size
+    if group:
+        yield group
 
 
 def shorten(session: Session, value: Value) -> Value:

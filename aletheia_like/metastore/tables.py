@@ -33,7 +33,7 @@ _SCALARS = frozenset({bool, int, float, str, bytes})
 _UNKNOWN = "unknown"
 _NO_COLUMNS = frozenset(
     "environment error datasets artifacts console summary summary_of_others token notes "
-    "stop_requested heartbeat_at resumed_at".split()
+    "stop_requested heartbeat_at resumed_at used_artifacts".split()
 )
 """Fields of a run that its row does not show, so that they need not be read for it."""
 
@@ -217,6 +217,8 @@ def run_row(record: RunRecord) -> dict[str, Any]:
     if isinstance(record.hyper_params, Mapping):
         row |= flattened(record.hyper_params, "hyper_params.")
     row |= flattened(record.metrics, "metrics.")
+    if record.deleted_at is not None:
+        row["deleted_at"] = record.deleted_at
     row |= record.extra
     return row
 

@@ -1,4 +1,4 @@
-"""Hashes everything that a run refers to anew, in the store itself, and tells what is wrong."""
+"""Hashes what a run or a version refers to anew, in the store, and tells what is wrong."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from aletheia_like.errors import IntegrityError, NotFoundError
 from aletheia_like.metastore.progress import transfer_progress
@@ -26,14 +26,15 @@ _CHUNK_BYTES = 1 << 20
 _INDEX_BATCH = 300
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LONG = ("@text", "@json")
+_WORST_FIRST: Final = ("corrupt", "missing", "waiting")
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that a run refers to and that is not as it was.
+    """Something that a run or a version refers to and that is not as it was.
 
     Attributes:
-        what: What it is to the run, such as `artifact model@2: weights.bin`.
+        what: What it is to the run or version, such as `artifact model@2: weights.bin`.
         kind: Whether it is `missing`, `corrupt`, or `waiting` on this machine to be sent.
         detail: What exactly was found.
         digest: The blob, if it is one.
@@ -50,14 +51,14 @@ class Verification:
     """What `verify` found.
 
     Attributes:
-        run: The run, as `EXPERIMENT/RUN`.
+        subject: What was verified: a run as `EXPERIMENT/RUN`, or a version as `NAME@VERSION`.
         blobs: How many were read and hashed.
         size: Their bytes.
         noted: Versions of which only path and hash were recorded; there is nothing to hash.
         problems: What is wrong.
     """
 
-    run: str
+    subject: str
     blobs: int
     size: int
     noted: tuple[str, ...]
@@ -67,6 +68,15 @@ class Verification:
     def ok(self) -> bool:
         """Whether everything is there and right."""
         return not self.problems
+
+    @property
+    def verdict(self) -> Literal["intact", "not stored", "missing", "corrupt", "waiting"]:
+        """All of it in a word; `not stored` if there never were any bytes."""
+        kinds = {one.kind for one in self.problems}
+        for kind in _WORST_FIRST:
+            if kind in kinds:
+                return kind
+        return "not stored" if self.noted and not self.blobs else "intact"
 
 
 def verify_run(session: Session, path: str, *, workers: int) -> Verification:
@@ -81,6 +91,15 @@ def verify_run(session: Session, path: str, *, workers: int) -> Verification:
     check.versions(record, path)
     check.rows(path)
     return check.done(f"{record.experiment}/{record.id}")
+
+
+def verify_version(
+    session: Session, record: VersionRecord, what: str, *, workers: int
+) -> Verification:
+    """Hash the bytes of a version; see `StoredVersion.verify`."""
+    check = _Check(session, workers)
+    check.version(what, record, record.digest)
+    return check.done(what)
 
 
 class _Check:
@@ -112,12 +131,16 @@ class _Check:
         experiment_path = path.rpartition("/runs/")[0]
         for name, made in record.artifacts.items():
             owner = paths.artifact(experiment_path, name)
-            own = [one for one in list_versions(self._session, owner) if one.run == record.id]
+            own = [
+                one
+                for one in list_versions(self._session, owner, deleted=True)
+                if one.run == record.id
+            ]
             if made.version not in [one.version for one in own]:
                 self._gone(f"artifact {name}@{made.version}")
             for one in own:
                 digest = made.digest if one.version == made.version else one.digest
-                self._version(f"artifact {name}@{one.version}", one, digest)
+                self.version(f"artifact {name}@{one.version}", one, digest)
         for used in record.datasets.values():
             owner = paths.dataset(paths.project(record.project), used.name)
             what = f"data set {used.name}@{used.version}"
@@ -126,7 +149,7 @@ class _Check:
                 self._gone(what)
             else:
                 found = codec.version_record(document.path, document.fields)
-                self._version(what, found, used.digest)
+                self.version(what, found, used.digest)
 
     def rows(self, path: str) -> None:
         """Take in what the rows mention; every chunk is unpacked."""
@@ -140,7 +163,19 @@ class _Check:
             for name, cells in columns.cells.items():
                 self._mention(list(cells), f"column {name}", certain=False)
 
-    def done(self, run: str) -> Verification:
+    def version(self, what: str, record: VersionRecord, digest: str | None) -> None:
+        """Take in the files of a version, which should have this digest."""
+        if record.digest != digest:
+            detail = f"its document says {record.digest}, the run says {digest}"
+            self._problems.append(Problem(what, "corrupt", detail, digest))
+        if not record.uploaded or record.digest is None:
+            self._noted.append(what)
+        elif record.kind == "directory" and record.manifest is not None:
+            self._manifest(what, record)
+        else:
+            self._want(record.digest, what)
+
+    def done(self, subject: str) -> Verification:
         """Hash what was mentioned and return what was found."""
         sizes = self._indexed([*self._wanted, *self._maybe])
         # A text that looks like a hash is one of ours only if the store once had it.
@@ -151,26 +186,15 @@ class _Check:
         }
         size = sum(sizes.get(digest, 0) for digest in self._wanted)
         with transfer_progress(
-            f"verifying {run}",
+            f"verifying {subject}",
             size=size,
             files=len(self._wanted),
             show=self._session.settings.progress,
         ) as progress:
             self._hash_all(progress)
         return Verification(
-            run, len(self._wanted), size, tuple(self._noted), tuple(self._problems)
+            subject, len(self._wanted), size, tuple(self._noted), tuple(self._problems)
         )
-
-    def _version(self, what: str, record: VersionRecord, digest: str | None) -> None:
-        if record.digest != digest:
-            detail = f"its document says {record.digest}, the run says {digest}"
-            self._problems.append(Problem(what, "corrupt", detail, digest))
-        if not record.uploaded or record.digest is None:
-            self._noted.append(what)
-        elif record.kind == "directory" and record.manifest is not None:
-            self._manifest(what, record)
-        else:
-            self._want(record.digest, what)
 
     def _manifest(self, what: str, record: VersionRecord) -> None:
         self._want(str(record.manifest), f"{what}: list of files")

@@ -7,31 +7,32 @@ fetching its files costs no document; the file documents below it are for people
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
 
 from aletheia_like.capture.files import FileTree, read_manifest
+from aletheia_like.capture.hashed import HashMemory
 from aletheia_like.errors import (
-    AletheiaError,
     AlreadyExistsError,
     IntegrityError,
+    InvalidValueError,
     NotFoundError,
 )
-from aletheia_like.metastore.progress import transfer_progress
+from aletheia_like.metastore.marks import check_kept, kept
 from aletheia_like.metastore.session import Session, author, new_token
 from aletheia_like.metastore.storing import LocalFile, store_bytes, store_files
 from aletheia_like.model import paths
 from aletheia_like.model.codec import SCHEMA_VERSION, to_fields, version_record
-from aletheia_like.model.digests import Manifest, ManifestEntry
+from aletheia_like.model.digests import Manifest
 from aletheia_like.model.names import from_id, to_id
-from aletheia_like.model.records import FileRecord, VersionRecord
+from aletheia_like.model.records import VersionRecord
 from aletheia_like.model.values import FieldPath, Value
 from aletheia_like.ports.documents import Create, Document, Query, Removal, Update, Write
 
 _FILE_BATCH = 400
+_MANY_FILES = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,27 @@ def normalised(location: str | Path) -> Path:
     return path.resolve() if ".." in path.parts else path
 
 
-def read_local(path: Path, what: str) -> FileTree:
-    """Hash a file or directory, with a bar if that takes long."""
-    with transfer_progress(f"hashing {what}", size=0, files=0, show=False) as progress:
-        return read_manifest(path, progress=progress)
+def read_local(session: Session, path: Path, *, anew: bool = False) -> FileTree:
+    """Hash a file or directory, but for what is remembered of its unchanged files.
+
+    Args:
+        session: Its cache remembers.
+        path: What to read.
+        anew: Read every byte.
+    """
+    memory = HashMemory(session.cache.root / "hashed")
+    known = {} if anew else memory.recall(path)
+    tree = read_manifest(path, known=known)
+    memory.keep(tree, known)
+    return tree
 
 
 def store_tree(
-    session: Session, tree: FileTree, what: str, media_type: str | None = None
+    session: Session,
+    tree: FileTree,
+    what: str,
+    newest: VersionRecord | None,
+    media_type: str | None = None,
 ) -> str | None:
     """Store the files of a tree; return the digest of its manifest's blob, None for one file.
 
@@ -63,16 +77,45 @@ def store_tree(
         session: Where to.
         tree: What.
         what: Named beside the progress bar.
+        newest: A version in the store, not deleted. If it has this content, all is there;
+            otherwise its list tells which of many files are, for one read instead of a read for
+            each. Only for `publish`, with the name's document that tells it: that refuses if the
+            version was deleted meanwhile, so a collection cannot have come in between.
         media_type: Of its files, if their names do not tell.
     """
-    below = tree.path if tree.kind == "directory" else tree.path.parent
-    files = [
-        LocalFile(one.digest, one.size, below / one.path, media_type) for one in tree.manifest
-    ]
+    if newest is not None and newest.uploaded and _content(newest) == (tree.kind, tree.digest):
+        return newest.manifest
+    files = local_files(tree, media_type)
+    if newest is not None and newest.uploaded and len(files) > _MANY_FILES:
+        held = _files_of(session, newest)
+        files = [file for file in files if file.digest not in held]
     store_files(session, files, what)
     if tree.kind == "file":
         return None
     return store_bytes(session, tree.manifest.to_text().encode(), "manifest.jsonl")
+
+
+def _content(record: VersionRecord) -> tuple[str, str | None]:
+    return record.kind, record.digest
+
+
+def _files_of(session: Session, newest: VersionRecord) -> frozenset[str]:
+    """Return the digests of a version's files; none if its list is gone."""
+    if newest.manifest is None:
+        return frozenset()
+    with contextlib.suppress(NotFoundError, IntegrityError, InvalidValueError):
+        text = session.cache.fetch(newest.manifest).read_text(encoding="utf-8")
+        return frozenset(one.digest for one in Manifest.from_text(text))
+    return frozenset()
+
+
+def local_files(tree: FileTree, media_type: str | None = None) -> list[LocalFile]:
+    """Return the files of a tree, ready to be stored."""
+    below = tree.path if tree.kind == "directory" else tree.path.parent
+    return [
+        LocalFile(one.digest, one.size, below / one.path, media_type, tree.seen.get(one.path))
+        for one in tree.manifest
+    ]
 
 
 def publish(
@@ -80,6 +123,7 @@ def publish(
     owner_path: str,
     draft: Draft,
     same: Callable[[VersionRecord, VersionRecord], bool],
+    owner: Document | None,
 ) -> VersionRecord:
     """Give a draft the next number and publish it; return the newest version if it is the same.
 
@@ -88,6 +132,7 @@ def publish(
         owner_path: Document of the artifact or dataset.
         draft: What to publish; its blobs are stored already.
         same: Whether the newest version, given first, makes the draft superfluous.
+        owner: That document as it was read a moment ago; None if there was none.
 
     Returns:
         The published or the existing version.
@@ -96,11 +141,17 @@ def publish(
         draft.record, token=new_token(), created_at=session.clock(), created_by=author()
     )
 
+    read: list[Document | None] = [owner]
+
     def attempt() -> tuple[VersionRecord, bool]:
-        owner = session.documents.get(owner_path)
+        is_first = bool(read)
+        owner = read.pop() if is_first else session.documents.get(owner_path)
         newest = newest_of(owner)
         if newest is not None and same(newest, draft_record):
             return newest, False
+        if not is_first and draft.tree is not None and draft_record.uploaded:
+            # What the newest version vouched for may be gone with it.
+            store_tree(session, draft.tree, draft_record.name, None, draft_record.media_type)
         number = next_number(owner)
         record = replace(draft_record, version=number)
         files = _file_writes(paths.version(owner_path, number), draft.tree)
@@ -144,12 +195,15 @@ def read_version(
     if document is None:
         message = f"no version {version} of {what} {name!r} in project {session.project!r}"
         raise NotFoundError(message)
+    check_kept(document, f"version {version} of {what} {name!r}", "restoring it")
     return version_record(document.path, document.fields)
 
 
-def list_versions(session: Session, owner_path: str) -> list[VersionRecord]:
-    """Return every version of a name, oldest first."""
-    found = session.documents.query(Query(paths.versions(owner_path)))
+def list_versions(
+    session: Session, owner_path: str, *, deleted: bool = False
+) -> list[VersionRecord]:
+    """Return every version of a name, oldest first; `deleted` ones only if they are wanted."""
+    found = kept(session.documents.query(Query(paths.versions(owner_path))), deleted=deleted)
     records = [version_record(one.path, one.fields) for one in found]
     return sorted(records, key=lambda record: record.version)
 
@@ -158,197 +212,6 @@ def list_newest(session: Session, collection: str) -> list[VersionRecord]:
     """Return the newest version of every name in a collection, one read each."""
     found = (newest_of(document) for document in session.documents.query(Query(collection)))
     return [record for record in found if record is not None]
-
-
-class StoredVersion:
-    """One version of an artifact or a dataset, ready to be listed, opened or downloaded."""
-
-    def __init__(self, session: Session, record: VersionRecord) -> None:
-        self._session = session
-        self._record = record
-
-    @property
-    def record(self) -> VersionRecord:
-        """Everything that is stored about this version."""
-        return self._record
-
-    @property
-    def name(self) -> str:
-        """The name that its versions share."""
-        return self._record.name
-
-    @property
-    def version(self) -> int:
-        """0, 1, … in the order of publication."""
-        return self._record.version
-
-    @property
-    def digest(self) -> str | None:
-        """sha-256 of the file, or of the directory's manifest; None for a bare reference."""
-        return self._record.digest
-
-    @property
-    def size(self) -> int | None:
-        """Bytes of all files."""
-        return self._record.size
-
-    @property
-    def created_at(self) -> Any:
-        """When it was published."""
-        return self._record.created_at
-
-    @property
-    def run(self) -> str | None:
-        """Id of the run that made it."""
-        return self._record.run
-
-    @property
-    def commit(self) -> str | None:
-        """Git commit of the code that made it."""
-        return self._record.commit
-
-    @property
-    def aliases(self) -> tuple[str, ...]:
-        """Movable names given to it."""
-        return self._record.aliases
-
-    @property
-    def is_dir(self) -> bool:
-        """Whether it is a directory."""
-        return self._record.kind == "directory"
-
-    def files(self) -> list[FileRecord]:
-        """Return its files, sorted by path; reads no documents.
-
-        Raises:
-            NotFoundError: It is a reference whose content was never stored.
-        """
-        return [FileRecord(one.path, one.digest, one.size) for one in self._manifest()]
-
-    def download(self, dest: str | Path | None = None) -> Path:
-        """Fetch it and return where it is: in the local cache, or copied below `dest`.
-
-        What is in `dest` already, with this very content, stays.
-
-        Raises:
-            NotFoundError: Only its path and hash were recorded, or the blob is gone.
-            AlreadyExistsError: There is something else of its name in `dest`.
-        """
-        if dest is None:
-            return self._fetch()
-        return self.download_as(Path(dest) / (self._record.filename or self.name))
-
-    def download_as(self, target: str | Path) -> Path:
-        """Fetch it and copy it to this very path; see `download`."""
-        local, target = self._fetch(), Path(target).expanduser()
-        if target.exists():
-            if self._has_content(target):
-                return target
-            message = f"{target} exists and differs: remove it, or download to another folder"
-            raise AlreadyExistsError(message)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Under another name first: half a copy must not look like the whole.
-        part = target.with_name(f".{new_token()}.part")
-        try:
-            if local.is_dir():
-                shutil.copytree(local, part, copy_function=shutil.copyfile)
-            else:
-                shutil.copyfile(local, part)
-            part.rename(target)
-        finally:
-            _remove(part)
-        return target
-
-    def _has_content(self, path: Path) -> bool:
-        """Whether a file or directory is this version; every file is hashed."""
-        try:
-            tree = read_local(path, self.name)
-        except AletheiaError:
-            return False
-        is_dir = tree.kind == "directory"
-        return is_dir == self.is_dir and tree.digest == (
-            self._manifest().digest if is_dir else self.digest
-        )
-
-    def open(self, path: str | None = None) -> IO[bytes]:
-        """Open one file for reading; fetches only that file.
-
-        Args:
-            path: Which file of a directory; may be left out if there is only one.
-
-        Raises:
-            NotFoundError: There is no such file, or its content was never stored.
-        """
-        entry = self._entry(path)
-        return self._session.cache.fetch(entry.digest).open("rb")
-
-    def _entry(self, path: str | None) -> ManifestEntry:
-        entries = {entry.path: entry for entry in self._manifest()}
-        if path is None and len(entries) == 1:
-            return next(iter(entries.values()))
-        if path not in entries:
-            message = f"no file {path!r} in {self}: it has {', '.join(list(entries)[:10])}"
-            raise NotFoundError(message)
-        return entries[path]
-
-    def _manifest(self) -> Manifest:
-        record = self._record
-        self._check_stored()
-        if record.kind == "directory" and record.manifest is not None:
-            local = self._session.cache.fetch(record.manifest)
-            manifest = Manifest.from_text(local.read_text(encoding="utf-8"))
-            if manifest.digest != record.digest:
-                message = f"the manifest of {self} does not have the digest {record.digest}"
-                raise IntegrityError(message)
-            return manifest
-        filename = record.filename or record.name
-        return Manifest((ManifestEntry(filename, str(record.digest), record.size or 0),))
-
-    @property
-    def _is_whole(self) -> bool:
-        """Whether all its files are meant."""
-        return True
-
-    def _check_stored(self) -> None:
-        if not self._record.uploaded or self._record.digest is None:
-            message = (
-                f"the bytes of {self} are not in the store, only where they were: "
-                f"{self._record.location}"
-            )
-            raise NotFoundError(message)
-
-    def _fetch(self, *, verify: bool = False) -> Path:
-        self._check_stored()
-        record, cache = self._record, self._session.cache
-        if record.kind == "directory" and not verify and self._is_whole:
-            warm = cache.tree(str(record.digest), record.files)
-            if warm is not None:
-                return warm
-        with transfer_progress(
-            f"fetching {self.name}",
-            size=record.size or 0,
-            files=record.files,
-            show=self._session.settings.progress,
-        ) as progress:
-            if record.kind == "directory":
-                return cache.fetch_tree(self._manifest(), progress, verify=verify)
-            filename = record.filename or record.name
-            return cache.fetch_file(str(record.digest), filename, progress, verify=verify)
-
-    def __str__(self) -> str:
-        version = self.version if self.version >= 0 else "waiting for the store"
-        return f"{self.name}@{version}"
-
-    def __repr__(self) -> str:
-        digest = (self.digest or "no digest")[:12]
-        return f"<{type(self).__name__} {self} {digest} {self.size} bytes>"
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _known(session: Session, owner_path: str) -> str:

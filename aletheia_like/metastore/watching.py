@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 from aletheia_like.errors import InvalidValueError, UnavailableError
 from aletheia_like.metastore.changes import RunChange, SeenRuns
+from aletheia_like.metastore.marks import kept
 from aletheia_like.metastore.session import Session
 from aletheia_like.model import paths
 from aletheia_like.ports.documents import Document, Query
@@ -194,17 +195,18 @@ class Watch:
         return changes
 
     def _look_at_some(self, some: Sequence[str], now: float) -> list[RunChange]:
-        found = self._session.documents.get_many(some)
-        gone = [path for path, document in zip(some, found, strict=True) if document is None]
-        changes = self._runs.remove(gone)
-        changes += self._runs.put([document for document in found if document is not None])
+        documents = self._session.documents.get_many(some)
+        found = list(kept(document for document in documents if document is not None))
+        there = {document.path for document in found}
+        changes = self._runs.remove([path for path in some if path not in there])
+        changes += self._runs.put(found)
         self._told.clear()
         rest = _SHARE * (time.monotonic() - now)
         self._rested_at = time.monotonic() + min(rest, _LONGEST_REST)
         return changes
 
     def _look_at_all(self, now: float) -> list[RunChange]:
-        found = list(self._session.documents.query(Query(self._collection)))
+        found = list(kept(self._session.documents.query(Query(self._collection))))
         if self._hears() and self._is_deaf(found):
             self._drop_listener()
         there = {document.path for document in found}

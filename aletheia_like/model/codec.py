@@ -195,7 +195,15 @@ _READERS: Mapping[Any, Callable[[Value], Any]] = {
     **dict.fromkeys(("number", "next_run_number", "size", "version"), _count),
     (ModelInfo, "version"): _text,
     **dict.fromkeys(
-        ("created_at", "started_at", "resumed_at", "ended_at", "heartbeat_at", "expires_at"),
+        (
+            "created_at",
+            "started_at",
+            "resumed_at",
+            "ended_at",
+            "heartbeat_at",
+            "expires_at",
+            "deleted_at",
+        ),
         _moment,
     ),
 }

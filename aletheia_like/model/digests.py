@@ -75,13 +75,14 @@ class Manifest:
         """Return the manifest of these files, sorted.
 
         Raises:
-            InvalidValueError: Two entries have one path.
+            InvalidValueError: Two entries have one path, or one has that of a folder.
         """
         ordered = tuple(sorted(entries))
         for left, right in pairwise(ordered):
             if left.path == right.path:
                 message = f"two files of one manifest have the path {left.path!r}"
                 raise InvalidValueError(message)
+        _check_folders({entry.path for entry in ordered})
         return cls(ordered)
 
     @classmethod
@@ -139,6 +140,16 @@ def check_relative(path: str) -> str:
         message = f"a file's path must be relative and stay inside its directory: {path!r}"
         raise InvalidValueError(message)
     return path
+
+
+def _check_folders(paths: set[str]) -> None:
+    """Refuse a file that is a folder of other files, which no file system can hold."""
+    folders = {path.rpartition("/")[0] for path in paths} - {""}
+    while folders:
+        for folder in folders & paths:
+            message = f"{folder!r} is a file and a folder in one manifest"
+            raise InvalidValueError(message)
+        folders = {folder.rpartition("/")[0] for folder in folders} - {""}
 
 
 def _has_control(text: str) -> bool:

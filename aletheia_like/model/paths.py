@@ -7,6 +7,7 @@
     projects/{p}/experiments/{e}/results/{run}
     projects/{p}/experiments/{e}/artifacts/{name}/versions/{n}/files/{id}
     projects/{p}/datasets/{name}/versions/{n}/files/{id}
+    projects/{p}/collections/{label}/revisions/{id}
     projects/{p}/repositories/{repo}/artifacts/{name}/versions/{n}
     projects/{p}/repositories/{repo}/releases/{tag}
     projects/{p}/repositories/{repo}/audit/{id}
@@ -109,6 +110,16 @@ def version_files(version_path: str) -> str:
 def version_file(version_path: str, file_path: str) -> str:
     """Path of one file of a version; its id is made of the file's own path."""
     return f"{version_files(version_path)}/{digest_bytes(file_path.encode())[:32]}"
+
+
+def collections(project_path: str) -> str:
+    """Collection of a project's collections of series, by label."""
+    return f"{project_path}/collections"
+
+
+def series_collection(project_path: str, label: str) -> str:
+    """Path of a collection of series: its schema, and how many changes it has seen."""
+    return f"{collections(project_path)}/{to_id(label, 'collection')}"
 
 
 def repositories(project_path: str) -> str:

@@ -39,6 +39,7 @@ class ExperimentRecord:
     Attributes:
         name: What people call it.
         next_run_number: The number that the next run gets.
+        deleted_at: Since when it is only kept to be restored.
         extra: Fields set as attributes or by hand.
     """
 
@@ -51,6 +52,8 @@ class ExperimentRecord:
     created_at: dt.datetime | None = None
     created_by: str | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    deleted_at: dt.datetime | None = None
+    deleted_by: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -183,6 +186,7 @@ class RunRecord:
         stop_requested: Who asked it to stop, when and why.
         rows_at: When rows were added or changed after its end.
         updated_at: When the document last changed, by the store's clock.
+        deleted_at: Since when it is only kept to be restored.
         extra: Free fields.
     """
 
@@ -220,6 +224,8 @@ class RunRecord:
     rows_at: dt.datetime | None = None
     error: ErrorInfo | None = None
     updated_at: dt.datetime | None = None
+    deleted_at: dt.datetime | None = None
+    deleted_by: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -243,6 +249,7 @@ class VersionRecord:
         manifest: Digest of the blob that lists a directory's files.
         location: Where it came from, a path or a URL.
         uploaded: Whether the bytes are in the blob store.
+        state: What the place of a reference told of itself: size, and generation or entity tag.
         handler: What turned an object into the file; None if it was a file already.
         media_type: Of the file that the handler made.
         options: What the handler was told.
@@ -250,6 +257,7 @@ class VersionRecord:
         libraries: Versions of Python and of what the handler used, by distribution.
         project, experiment, run, commit: What made it.
         expires_at: From when on it is found only by its number, alias or exact date.
+        deleted_at: Since when it is only kept to be restored.
     """
 
     name: str
@@ -262,6 +270,7 @@ class VersionRecord:
     manifest: str | None = None
     location: str | None = None
     uploaded: bool = True
+    state: Any = None
     token: str = ""
     type: str | None = None
     desc: str | None = None
@@ -281,6 +290,8 @@ class VersionRecord:
     created_at: dt.datetime | None = None
     created_by: str | None = None
     expires_at: dt.datetime | None = None
+    deleted_at: dt.datetime | None = None
+    deleted_by: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from aletheia_like.model.values import Fields, Value
 
 _DOCUMENT_OVERHEAD = 32
+_NAME_OVERHEAD = 16
 
 
 def document_size(path: str, fields: Fields) -> int:
@@ -16,19 +17,25 @@ def document_size(path: str, fields: Fields) -> int:
     Source: "Storage size calculations" in the Firestore documentation: the name's parts plus 16,
     each field's name and value, and 32.
     """
-    name = sum(len(part.encode()) + 1 for part in path.split("/")) + 16
-    return name + value_size(fields) + _DOCUMENT_OVERHEAD
+    return name_size(path) + value_size(fields)
+
+
+def name_size(path: str) -> int:
+    """Return the bytes Firestore counts for a document without fields."""
+    return len(path.encode()) + 1 + _NAME_OVERHEAD + _DOCUMENT_OVERHEAD
 
 
 def value_size(value: Value) -> int:
     """Return the bytes Firestore counts for one value, after the same source."""
+    if type(value) is str and value.isascii():
+        return len(value) + 1
     match value:
         case None | bool():
             return 1
         case int() | float() | dt.datetime():
             return 8
         case str():
-            return len(value) + 1 if value.isascii() else len(value.encode()) + 1
+            return len(value.encode()) + 1
         case bytes():
             return len(value)
         case Mapping():

@@ -147,8 +147,12 @@ def check_key(key: object, where: FieldPath = ()) -> str:
 
 def is_key(key: object) -> bool:
     """Whether `key` can be the name of a field in a document."""
-    if not isinstance(key, str) or not key or _RESERVED_KEY.fullmatch(key):
+    if not isinstance(key, str) or not key:
         return False
+    if key[:2] == "__" and _RESERVED_KEY.fullmatch(key):
+        return False
+    if key.isascii():
+        return len(key) <= MAX_KEY_BYTES
     try:
         return len(key.encode()) <= MAX_KEY_BYTES
     except UnicodeEncodeError:

@@ -11,12 +11,49 @@ Every implementation passes `aletheia_like.testing.blobs.BlobStoreSuite`; the co
 
 from __future__ import annotations
 
+import datetime as dt
+import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 Progress = Callable[[int], None]
 """Called with the number of bytes that just went through."""
+
+FileState = tuple[int, int, int, int, int]
+"""Size, time of the last change, inode, time of the last change of the inode, device."""
+
+
+def is_near(url: str) -> bool:
+    """Whether blobs at an address are on this machine, where bytes cost less than requests."""
+    return url.startswith(("file:", "memory:"))
+
+
+def file_state(status: os.stat_result) -> FileState:
+    """Return what tells a file from a changed one."""
+    return (
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ino,
+        status.st_ctime_ns,
+        status.st_dev,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """A blob as it is listed.
+
+    Attributes:
+        digest: Its sha-256.
+        size: Its bytes.
+        stored_at: Since when it is whole, by the store's clock; None if the store does not tell.
+    """
+
+    digest: str
+    size: int
+    stored_at: dt.datetime | None
 
 
 class BlobStore(Protocol):
@@ -63,6 +100,35 @@ class BlobStore(Protocol):
         """Yield every blob's digest, in no particular order."""
         ...
 
+    def stored(self) -> Iterator[StoredBlob]:
+        """Yield every blob with its size and since when it is here, in no particular order."""
+        ...
+
     def close(self) -> None:
         """Free connections; may be called twice. The store opens again when it is used."""
         ...
+
+
+@runtime_checkable
+class TakesHashed(Protocol):
+    """A blob store that need not hash what its caller has hashed a moment ago."""
+
+    def upload_hashed(
+        self, digest: str, path: Path, state: FileState, progress: Progress | None = None
+    ) -> bool:
+        """Do as `upload`, trusting the digest if the file is in this state before and after.
+
+        Raises:
+            IntegrityError: The file is in another state, and no longer has this digest.
+            InvalidValueError: `digest` is no sha-256, or `path` no file.
+        """
+        ...
+
+
+def upload_hashed(
+    store: BlobStore, digest: str, path: Path, state: FileState, progress: Progress | None = None
+) -> bool:
+    """Upload to a store that may be able to trust a digest; see `TakesHashed`."""
+    if isinstance(store, TakesHashed):
+        return store.upload_hashed(digest, path, state, progress)
+    return store.upload(digest, path, progress)

@@ -27,10 +27,9 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from aletheia_like.errors import InvalidValueError
-from aletheia_like.model.sizes import document_size, value_size
+from aletheia_like.model.sizes import name_size, value_size
 from aletheia_like.model.values import (
     MAX_DOCUMENT_BYTES,
-    MAX_KEY_BYTES,
     FieldPath,
     Fields,
     Value,
@@ -291,19 +290,24 @@ def check_writes(writes: Sequence[Write]) -> None:
         raise InvalidValueError(message)
 
 
-def check_size(path: str, fields: Fields) -> None:
+def check_size(path: str, fields: Fields) -> int:
     """Refuse a document over Firestore's 1 MiB; stores call it on the outcome of an update too.
+
+    Returns:
+        The size of its fields.
 
     Raises:
         InvalidValueError: It is larger.
     """
-    size = document_size(path, fields)
+    inside = value_size(fields)
+    size = inside + name_size(path)
     if size > MAX_DOCUMENT_BYTES:
         message = (
             f"{path} would be {size} bytes, a document holds {MAX_DOCUMENT_BYTES}: "
             "add large values as artifacts"
         )
         raise InvalidValueError(message)
+    return inside
 
 
 def changed_fields(
@@ -374,15 +378,14 @@ def _is_nan(value: Value) -> bool:
 def _is_id(part: str) -> bool:
     if part in ("", ".", "..", "__", "___"):
         return False
-    return is_key(part) and len(part.encode()) <= MAX_KEY_BYTES
+    return is_key(part)
 
 
 def _check_content(write: Write) -> int:
     match write:
         case Create(path, fields):
             check_fields(fields)
-            check_size(path, fields)
-            return value_size(fields)
+            return check_size(path, fields)
         case Update(path, changes):
             return _check_changes(path, changes)
         case Delete():

@@ -12,6 +12,7 @@ A store that can only be read passes `BlobReadingSuite`, which needs the hook `p
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import os
 from collections.abc import Callable
@@ -254,8 +255,37 @@ class BlobStoreSuite(BlobReadingSuite):
 
         assert set(store.digests()) == stored
 
+    def test_every_blob_is_listed_with_its_size_and_age(
+        self, store: BlobStore, file: MakeFile
+    ) -> None:
+        before = dt.datetime.now(dt.UTC)
+        sizes = {}
+        for data in (b"", b"1", os.urandom(100_000)):
+            digest, path = file(data)
+            # Of the blob, not of the file that it was made of.
+            os.utime(path, (0, 0))
+            store.upload(digest, path)
+            sizes[digest] = len(data)
+        listed = list(store.stored())
+
+        assert {one.digest: one.size for one in listed} == sizes
+        for one in listed:
+            assert one.stored_at is not None
+            assert abs(one.stored_at - before) < dt.timedelta(minutes=5)
+
+    def test_a_blob_that_is_there_already_keeps_its_age(
+        self, store: BlobStore, file: MakeFile
+    ) -> None:
+        digest, path = file(b"once")
+        store.upload(digest, path)
+        (first,) = store.stored()
+        store.upload(digest, path)
+
+        assert list(store.stored()) == [first]
+
     def test_an_empty_store_lists_nothing(self, store: BlobStore) -> None:
         assert list(store.digests()) == []
+        assert list(store.stored()) == []
 
     def test_a_deleted_blob_is_gone_and_deleting_is_repeatable(
         self, store: BlobStore, file: MakeFile

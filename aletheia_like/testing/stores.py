@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, TypeVar
 
 from aletheia_like.errors import UnavailableError
-from aletheia_like.ports.blobs import BlobStore, Progress
+from aletheia_like.ports.blobs import BlobStore, Progress, StoredBlob
 from aletheia_like.ports.documents import Document, DocumentStore, Query, Write
 
 T = TypeVar("T")
@@ -21,16 +21,24 @@ class Outage:
         left: How many calls still fail.
         when: Before the work is done, or after it, so that only the answer is lost.
         met: How many calls have failed.
+        spared: How many calls pass before the next one fails.
     """
 
     def __init__(self) -> None:
         self.left = 0
         self.when: When = "before"
         self.met = 0
+        self.spared = 0
 
     def begin(self, calls: int, when: When = "before") -> None:
         """Let the next calls fail."""
         self.left, self.when = calls, when
+        self.spared = 0
+
+    def after(self, calls: int) -> None:
+        """Let so many calls pass, and the next one fail."""
+        self.begin(1)
+        self.spared = calls
 
     def pass_through(self, work: Callable[[], T]) -> T:
         """Do the work, unless the call is to fail.
@@ -39,6 +47,9 @@ class Outage:
             UnavailableError: It is.
         """
         if self.left == 0:
+            return work()
+        if self.spared:
+            self.spared -= 1
             return work()
         self.left -= 1
         self.met += 1
@@ -103,6 +114,9 @@ class FailingBlobStore:
 
     def digests(self) -> Iterator[str]:
         return self._inner.digests()
+
+    def stored(self) -> Iterator[StoredBlob]:
+        return self._inner.stored()
 
     def close(self) -> None:
         self._inner.close()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from aletheia_like.metastore.renewing import look
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.storing import LocalFile, store_files
 from aletheia_like.transfer.mentions import MENTIONING, inside, safe_name
-from aletheia_like.transfer.source import Blob, Source, StoreSource
+from aletheia_like.transfer.source import Blob, Source
 
 _THREADS = 8
 _BATCH_FILES = 64
@@ -35,7 +37,7 @@ class BlobMover:
         self._session = session
         # Two threads that move one blob would both count it.
         self._lock = threading.RLock()
-        self._done: set[str] = set()
+        self._done: dict[str, float] = {}
         self.moved = 0
         self.bytes = 0
 
@@ -49,13 +51,20 @@ class BlobMover:
             NotFoundError: The bytes of one are gone.
             IntegrityError: The bytes of one are wrong.
         """
-        if not self._done.issuperset(names):
+        if any(map(self._is_wanted, names)):
             with self._lock:
-                self._move([digest for digest in names if digest not in self._done], names)
+                self._move(list(filter(self._is_wanted, names)), names)
+
+    def _is_wanted(self, digest: str) -> bool:
+        """Whether a blob was not moved, or so long ago that it may have been collected."""
+        done = self._done.get(digest)
+        return done is None or time.monotonic() - done > self._session.renew_seconds
 
     def _move(self, wanted: Sequence[str], names: Mapping[str, str]) -> None:
+        begun = time.monotonic()
         found = self._source.blobs(wanted)
-        there = StoreSource(self._session).blobs(found)
+        # What is there must stay until a document mentions it, which may be much later.
+        there = look(self._session, found).here
         missing = [blob for digest, blob in found.items() if digest not in there]
         plain = [blob for blob in missing if names[blob.digest] not in MENTIONING]
         for batch in _batches(plain):
@@ -63,7 +72,7 @@ class BlobMover:
         for blob in missing:
             if names[blob.digest] in MENTIONING:
                 self._transfer([blob], names)
-        self._done.update(wanted)
+        self._done.update(dict.fromkeys(wanted, begun))
 
     def _transfer(self, blobs: Sequence[Blob], names: Mapping[str, str]) -> None:
         with tempfile.TemporaryDirectory(prefix="aletheia-") as folder:

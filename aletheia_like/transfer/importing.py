@@ -14,7 +14,7 @@ from aletheia_like.transfer.foreign import mlflowdatabase, mlflowfolder
 from aletheia_like.transfer.foreign.building import ForeignSource
 from aletheia_like.transfer.foreign.records import Foreign, Wishes
 from aletheia_like.transfer.report import ImportReport, report_of
-from aletheia_like.transfer.source import StoreSource
+from aletheia_like.transfer.source import Source, StoreSource
 
 Reader = Callable[[Path, Wishes], Foreign]
 
@@ -45,6 +45,17 @@ def import_project(
     records = ForeignSource(foreign, session.project, there, session.clock())
     tally = move(records, session, rename=rename)
     return report_of(tally, chosen, len(foreign.runs), records.left)
+
+
+def own_source(path: str | Path, format_: str | None) -> Source | None:
+    """Return what an export of ours holds, checked; None if something else lies at the path."""
+    target = Path(path).expanduser().absolute()
+    chosen = _recognised(target) if format_ is None else format_
+    return (
+        None
+        if chosen in FOREIGN or chosen not in (None, *FORMATS)
+        else open_export(target, chosen)
+    )
 
 
 def _check_ours(format_: str | None, wishes: Wishes) -> None:

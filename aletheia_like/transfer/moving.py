@@ -117,7 +117,7 @@ class MovingMetastore(OpenMetastore):
             NotFoundError: There is no such experiment or run.
         """
         with self._reached(other) as target:
-            return _copy(self, target, experiments, runs, rename=rename)
+            return copy_project(self, target, experiments, runs, rename=rename)
 
     def pull(
         self,
@@ -129,7 +129,7 @@ class MovingMetastore(OpenMetastore):
     ) -> Tally:
         """Copy from another store into this project; see `push`."""
         with self._reached(other) as source:
-            return _copy(source, self, experiments, runs, rename=rename)
+            return copy_project(source, self, experiments, runs, rename=rename)
 
     @contextmanager
     def _reached(self, other: OpenMetastore | str) -> Iterator[OpenMetastore]:
@@ -145,7 +145,7 @@ class MovingMetastore(OpenMetastore):
         """Open this project in another store."""
 
 
-def _copy(
+def copy_project(
     source: OpenMetastore,
     target: OpenMetastore,
     experiments: Sequence[str] | None,
@@ -153,6 +153,7 @@ def _copy(
     *,
     rename: bool,
 ) -> Tally:
+    """Copy experiments and runs of one metastore into another; see `MovingMetastore.push`."""
     from aletheia_like.transfer.copying import move
     from aletheia_like.transfer.selecting import select
     from aletheia_like.transfer.source import StoreSource

@@ -14,6 +14,8 @@ class Tally:
         experiments, runs, rows: How many.
         artifacts, datasets: How many versions.
         metadata: How many named mappings.
+        collections: How many collections of series.
+        revisions: How many revisions of these.
         blobs: How many contents.
         bytes: Of these blobs.
         changed: Documents that were there and have changed, such as those of runs that went on.
@@ -27,6 +29,8 @@ class Tally:
     artifacts: int = 0
     datasets: int = 0
     metadata: int = 0
+    collections: int = 0
+    revisions: int = 0
     blobs: int = 0
     bytes: int = 0
     changed: int = 0
@@ -97,6 +101,8 @@ class ImportReport:
     artifacts: int = 0
     datasets: int = 0
     metadata: int = 0
+    collections: int = 0
+    revisions: int = 0
     blobs: int = 0
     bytes: int = 0
     changed: int = 0

@@ -88,7 +88,7 @@ class _Selected:
     def collection(self, path: str) -> Iterator[Entry]:
         parts = path.split("/")
         match parts:
-            case ["metadata"] | ["repositories"]:
+            case ["metadata"] | ["repositories"] | ["collections"]:
                 return
             case ["experiments"]:
                 entries = (self._source.get(f"{path}/{one}") for one in sorted(self._wanted))

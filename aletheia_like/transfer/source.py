@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from aletheia_like.metastore.marks import kept
 from aletheia_like.metastore.session import Session
 from aletheia_like.model import paths
 from aletheia_like.model.values import Value
@@ -82,6 +83,7 @@ KINDS = (
         (Kind("artifacts", (_VERSIONS,)), Kind("runs", (Kind(ROWS),)), Kind("results")),
     ),
     Kind("repositories", (*_SHELVES, Kind("generations", _SHELVES), Kind("audit"))),
+    Kind("collections", (Kind("revisions"),)),
 )
 """Everything that a project holds, in the order in which it is moved."""
 
@@ -140,7 +142,7 @@ class StoreSource:
         return None if found is None else self._entry(found)
 
     def collection(self, path: str) -> Iterator[Entry]:
-        return map(self._entry, self._session.documents.query(Query(self._below + path)))
+        return map(self._entry, kept(self._session.documents.query(Query(self._below + path))))
 
     def blobs(self, digests: Iterable[str]) -> dict[str, Blob]:
         wanted = list(dict.fromkeys(digests))

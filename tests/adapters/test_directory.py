@@ -15,6 +15,7 @@ import pytest
 from aletheia_like.adapters.directory import DirectoryBlobStore
 from aletheia_like.errors import AccessDeniedError, IntegrityError, UnavailableError
 from aletheia_like.model.digests import digest_bytes
+from aletheia_like.ports.blobs import file_state
 
 
 @pytest.fixture
@@ -194,3 +195,22 @@ def test_a_folder_that_cannot_be_written_can_be_read(root, file, tmp_path, mount
             store.upload(*more)
         with pytest.raises(AccessDeniedError, match="blobs"):
             store.delete(digest)
+
+
+@pytest.mark.parametrize("size", [10, 3 << 20])
+def test_a_hashed_file_is_trusted_only_in_the_state_in_which_it_was_hashed(store, tmp_path, size):
+    path = tmp_path / "hashed"
+    path.write_bytes(b"x" * size)
+    digest, state = digest_bytes(path.read_bytes()), file_state(path.stat())
+    path.chmod(0o600)
+    assert store.upload_hashed(digest, path, state)
+    store.delete(digest)
+    path.write_bytes(b"y" * size)
+
+    with pytest.raises(IntegrityError):
+        store.upload_hashed(digest, path, state)
+
+    assert list(store.digests()) == []
+    path.write_bytes(b"x" * size)
+    assert store.upload_hashed(digest, path, file_state(path.stat()))
+    assert store.open(digest).read() == path.read_bytes()

@@ -9,6 +9,9 @@ python -m tests.benchmarks start      W3: import, and process start to the first
 python -m tests.benchmarks writers    W4: eight processes write into one store
 python -m tests.benchmarks crash      W5: kill -9 at random moments
 python -m tests.benchmarks files      W6: adding, adding again and fetching files
+python -m tests.benchmarks adding     W6: adding files, side by side with cp, sha256sum and peers
+python -m tests.benchmarks cache      W6: asking again for data sets, in CPU time
+python -m tests.benchmarks series     W7: a long series, single points, many series, beside Lakota
 python -m tests.benchmarks export     1,000 runs of 1,000 rows into files and back
 python -m tests.benchmarks growth     W8: the same questions with 10^3 to 10^6 rows in the store
 python -m tests.benchmarks peers install --into DIR     what --peers DIR then measures as well
@@ -21,6 +24,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.benchmarks.adding import adding
+from tests.benchmarks.caching import cache
 from tests.benchmarks.crash import crash
 from tests.benchmarks.export import export
 from tests.benchmarks.files import files
@@ -31,6 +36,7 @@ from tests.benchmarks.logging_rows import logging
 from tests.benchmarks.options import Options
 from tests.benchmarks.reading import reading
 from tests.benchmarks.runs import runs
+from tests.benchmarks.series import series
 from tests.benchmarks.sql import sql
 from tests.benchmarks.start import start
 from tests.benchmarks.writers import writers
@@ -41,10 +47,13 @@ BENCHMARKS: dict[str, Callable[[Options], list[str] | None]] = {
     "reading": reading,
     "frames": frames,
     "sql": sql,
+    "series": series,
     "start": start,
     "writers": writers,
     "crash": crash,
     "files": files,
+    "adding": adding,
+    "cache": cache,
     "export": export,
     "growth": growth,
 }

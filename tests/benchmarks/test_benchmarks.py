@@ -12,7 +12,9 @@ import pytest
 from tests.benchmarks.installing import pinned
 
 ROOT = Path(__file__).parent.parent.parent
-NAMES = "logging runs reading frames sql start writers crash files growth export".split()
+NAMES = (
+    "logging runs reading frames sql start writers crash files adding cache series growth export"
+).split()
 
 
 @pytest.mark.parametrize("name", NAMES)

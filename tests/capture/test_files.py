@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import socket
 import threading
+import time
 
 import pytest
 
-from aletheia_like.capture.files import read_manifest
+from aletheia_like.capture.files import Seen, read_manifest
+from aletheia_like.capture.hashed import HashMemory
 from aletheia_like.errors import IntegrityError, InvalidValueError, NotFoundError
 from aletheia_like.model.digests import digest_bytes
 
@@ -115,3 +118,101 @@ def test_ten_thousand_files(tmp_path):
 
     assert len(read_manifest(tmp_path, told.append).manifest) == 10_000
     assert len(told) == 10_000
+
+
+@pytest.fixture(scope="module")
+def settled_files(tmp_path_factory):
+    """Files that nothing has written to for longer than any clock ticks."""
+    folder = tmp_path_factory.mktemp("settled")
+    paths = [folder / str(number) / "settled" for number in range(12)]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(b"x" * (1 << 20))
+    deadline = time.monotonic() + 30
+    while not read_manifest(paths[-1]).seen["settled"].settled and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return iter(paths)
+
+
+@pytest.fixture
+def settled(settled_files):
+    """One of them."""
+    return next(settled_files)
+
+
+def remembered(memory, path):
+    known = memory.recall(path)
+    tree = read_manifest(path, known=known)
+    memory.keep(tree, known)
+    return tree
+
+
+def test_an_unchanged_file_is_not_read_again(tmp_path, settled):
+    memory = HashMemory(tmp_path / "hashed")
+    first = remembered(memory, settled)
+    told = []
+
+    again = read_manifest(settled, told.append, memory.recall(settled))
+
+    assert told == []
+    assert again.manifest == first.manifest
+    assert again.seen == first.seen
+
+
+@pytest.mark.parametrize("change", ["content", "length", "replaced", "back in time"])
+def test_a_changed_file_is_read_again(tmp_path, settled, change):
+    memory = HashMemory(tmp_path / "hashed")
+    remembered(memory, settled)
+    before, other = settled.stat(), b"y" * (1 << 20)
+    if change == "replaced":
+        (tmp_path / "other").write_bytes(other)
+        os.utime(tmp_path / "other", ns=(before.st_atime_ns, before.st_mtime_ns))
+        (tmp_path / "other").replace(settled)
+    else:
+        settled.write_bytes(other + b"y" * (change == "length"))
+    if change == "back in time":
+        os.utime(settled, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    assert remembered(memory, settled).digest == digest_bytes(settled.read_bytes())
+
+
+def test_a_file_that_was_written_just_now_is_not_remembered(tmp_path):
+    # A second change within one tick of the file system's clock would not show.
+    (tmp_path / "fresh").write_bytes(b"x" * (1 << 20))
+    memory = HashMemory(tmp_path / "hashed")
+
+    tree = remembered(memory, tmp_path / "fresh")
+
+    assert not tree.seen["fresh"].settled
+    assert memory.recall(tmp_path / "fresh") == {}
+
+
+def test_a_file_that_is_mapped_for_writing_is_always_read(tmp_path, settled):
+    memory = HashMemory(tmp_path / "hashed")
+    known = remembered(memory, settled).digest
+    with settled.open("r+b") as stream, mmap.mmap(stream.fileno(), 0) as mapped:
+        mapped[0] = 0
+
+        changed = remembered(memory, settled)
+
+        assert changed.digest == digest_bytes(settled.read_bytes()) != known
+        assert not changed.seen["settled"].settled
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"path": 1}', '{"path": "P", "files": [1]}'])
+def test_what_is_remembered_may_be_damaged(tmp_path, settled, text):
+    memory = HashMemory(tmp_path / "hashed")
+    first = remembered(memory, settled)
+    (place,) = memory.folder.iterdir()
+    place.write_text(text.replace("P", str(settled)))
+
+    assert remembered(memory, settled).digest == first.digest
+
+
+def test_the_checksum_is_that_of_cloud_storage(tmp_path):
+    (tmp_path / "f").write_bytes(b"123456789")
+
+    seen = read_manifest(tmp_path / "f").seen["f"]
+
+    assert isinstance(seen, Seen)
+    assert seen.crc32c == "4waSgw=="

@@ -99,7 +99,8 @@ def test_verify_tells_of_bytes_that_are_wrong(run_verb, stocked, tmp_path):
     missing = run_verb("artifact", "verify", "features", "-r", "models", "--version", "0")
 
     assert (intact.code, wrong.code, missing.code) == (0, 6, 6)
-    assert wrong.json[0]["verdict"] == "wrong"
+    assert wrong.json[0]["verdict"] == "corrupt"
+    assert wrong.json[0]["problems"][0]["what"] == "features@0"
     assert "missing" in missing.out
 
 

@@ -93,7 +93,7 @@ def test_a_store_that_is_away_keeps_its_journal_and_others_are_sent(
 
 def test_the_rows_of_a_deleted_run_stay_here(aletheia, killed, tmp_path):
     killed()
-    aletheia("delete", "p/sweep/1", "--yes", "--force")
+    aletheia("delete", "p/sweep/1", "--yes", "--force", "--forever")
     done = aletheia("sync")
 
     assert (done.code, "was deleted" in done.out) == (FAILURE, True)

@@ -410,9 +410,13 @@ def test_an_object_waits_while_the_store_is_away(tmp_path):
         "        raise UnavailableError('away')\n"
         "    return apply(writes)\n"
         "ms.session.documents.apply = applied\n"
-        "print(run.add_artifact('a', {'x': 1}, indent=2).version)\n"
+        "waiting = run.add_artifact('a', {'x': 1}, indent=2)\n"
+        "read = lambda: (waiting.load(), waiting.open().read(), waiting.download().name)\n"
+        "before = read()\n"
         "away[0] = False\n"
         "run.finish()\n"
+        "assert read() == before == ({'x': 1}, b'{\\n  \"x\": 1\\n}', 'a.json'), before\n"
+        "print(waiting.version)\n"
     )
     given = json.dumps({key: str(value) for key, value in options.items()})
     done = subprocess.run(

@@ -104,6 +104,13 @@ class Tensor:
         return self.values
 
 
+class Empty:
+    """An object that is false."""
+
+    def __bool__(self):
+        return False
+
+
 class Shelf:
     """A class whose `item` and `tolist` mean something else."""
 
@@ -128,7 +135,7 @@ def test_a_file_is_stored_with_its_name_and_hash(run, reopened, tmp_path):  # K5
         assert stream.read() == b"pixels"
 
 
-def test_files_may_lie_in_lists_and_dictionaries(run, reopened, tmp_path):  # K5
+def test_files_may_lie_in_lists_and_dictionaries(run, reopened, tmp_path):  # K5, V3
     one, two = write(tmp_path / "1.txt", "one"), write(tmp_path / "2.txt", "two")
     run.log(samples=[{"file": al.File(one), "n": 1}, [al.File(two)]], step=1)
     run.finish()
@@ -139,7 +146,7 @@ def test_files_may_lie_in_lists_and_dictionaries(run, reopened, tmp_path):  # K5
     assert second.open().read() == b"two"
 
 
-def test_equal_content_is_stored_once(ms, run, tmp_path):  # K5
+def test_equal_content_is_stored_once(ms, run, tmp_path):  # K5, V3
     paths = [write(tmp_path / name, "same") for name in ("a.txt", "b.txt", "deep/a.txt")]
     run.flush()
     before = ms.usage
@@ -216,7 +223,7 @@ def test_what_is_not_there_is_refused_and_nothing_is_logged(local_run, tmp_path)
     assert len(local_run.rows()) == 0
 
 
-def test_log_artifact_uses_the_name_of_the_file_or_one_that_is_given(run, tmp_path):  # K15
+def test_log_artifact_uses_the_name_of_the_file_or_one_that_is_given(run, tmp_path):  # K15, V2
     path = write(tmp_path / "model.pt", "weights")
 
     run.log_artifact(path)
@@ -226,7 +233,7 @@ def test_log_artifact_uses_the_name_of_the_file_or_one_that_is_given(run, tmp_pa
     assert run.latest("weights").digest == sha256("weights")
 
 
-def test_a_folder_is_a_map_of_names_to_files_and_folders(run, reopened, tmp_path):  # K26
+def test_a_folder_is_a_map_of_names_to_files_and_folders(run, reopened, tmp_path):  # K26, V6
     write(tmp_path / "out" / "a.txt", "a")
     write(tmp_path / "out" / "deep" / "b.txt", "b")
     (tmp_path / "out" / "empty").mkdir()
@@ -330,7 +337,7 @@ def test_a_data_frame_is_a_table_in_a_file(run, reopened):  # K27
     pd.testing.assert_frame_equal(file.as_df(), frame)
 
 
-def test_frames_of_equal_values_and_other_names_are_two(run):  # K27
+def test_frames_of_equal_values_and_other_names_are_two(run):  # K27, V7
     run.log(table=pd.DataFrame({"a": [1, 2]}))
     run.log(table=pd.DataFrame({"b": [1, 2]}))
 
@@ -356,7 +363,7 @@ def test_a_polars_frame_is_a_table_too(local_run):  # K27
     assert local_run.latest("table").as_df()["a"].tolist() == [1, 2]
 
 
-def test_an_object_leaves_its_hash_and_is_stored_once(open_ms, ms, run):  # K28, X15
+def test_an_object_leaves_its_hash_and_is_stored_once(open_ms, ms, run):  # K28, X15, O1 O2 O3 O8
     model = Model([1, 2])
     stored = run.log(model=model, accuracy=0.9)
     run.log(model=model)
@@ -374,6 +381,15 @@ def test_an_object_leaves_its_hash_and_is_stored_once(open_ms, ms, run):  # K28,
     assert other.score(2) == 6
 
 
+def test_an_object_that_counts_as_false_comes_back(local_ms, local_run):  # O9
+    stored = local_run.log(shelf=Empty(), none=None, zero=0, text="")
+    local_run.finish()
+
+    assert isinstance(local_ms.get_object(stored["shelf"], trust=True), Empty)
+    (row,) = local_run.rows()
+    assert (row["none"], row["zero"], row["text"]) == (None, 0, "")
+
+
 def test_an_object_is_read_only_if_it_is_trusted(ms, run):  # X17
     stored = run.log(model=Model([1]))
 
@@ -386,7 +402,7 @@ def test_an_object_is_read_only_if_it_is_trusted(ms, run):  # X17
     assert ms.get_object(stored["model"], trust=True).weights == [1]
 
 
-def test_the_blob_of_an_object_is_what_cloudpickle_reads(ms, run, tmp_path):  # X18
+def test_the_blob_of_an_object_is_what_cloudpickle_reads(ms, run, tmp_path):  # X18, O6
     stored = run.log(model=Model([1, 2]))
     run.finish()
 
@@ -407,7 +423,7 @@ def test_functions_and_objects_of_local_classes_are_objects(local_ms, local_run)
     assert local_ms.get_object(stored["kind"], trust=True).value == 5
 
 
-def test_an_object_inside_a_container_leaves_its_hash_there(local_ms, local_run):  # K28
+def test_an_object_inside_a_container_leaves_its_hash_there(local_ms, local_run):  # K28, O5
     model = Model([3])
     nested = {"models": [model, (1, model)], 5: "y"}
 
@@ -422,7 +438,7 @@ def test_an_object_inside_a_container_leaves_its_hash_there(local_ms, local_run)
     assert read == stored
 
 
-def test_numbers_of_libraries_stay_values(local_ms, local_run):  # K28
+def test_numbers_of_libraries_stay_values(local_ms, local_run):  # K28, O4
     stored = local_run.log(
         a=np.float64(0.5),
         b=np.float32(0.5).reshape(()),

@@ -132,7 +132,7 @@ def test_unpushed_commits_are_refused_if_asked_for(repository, open_code_ms, mon
         open_code_ms().exper("e").start_run()
 
 
-def test_a_tag_is_set_if_asked_for(repository, open_code_ms, monkeypatch):
+def test_a_tag_is_set_if_asked_for(repository, open_code_ms, monkeypatch):  # R17
     monkeypatch.setenv("ALETHEIA_TAG_RUNS", "1")
     with open_code_ms().exper("my exper").start_run() as run:
         pass

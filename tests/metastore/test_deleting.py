@@ -1,11 +1,18 @@
-"""A run can be deleted, with its rows, and nothing else is."""
+"""Runs, experiments and versions are deleted, and restored as they were; or deleted for ever."""
 
 from __future__ import annotations
 
 import pytest
 
-from aletheia_like.errors import NotFoundError, ReadOnlyError, RunStateError, UnavailableError
+from aletheia_like.errors import (
+    AlreadyExistsError,
+    NotFoundError,
+    ReadOnlyError,
+    RunStateError,
+    UnavailableError,
+)
 from aletheia_like.metastore.deleting import carry_out, delete_run, plan_deletion
+from aletheia_like.metastore.purging import claim
 from aletheia_like.model import paths
 from aletheia_like.ports.documents import Create, Query
 from aletheia_like.testing.stores import FailingDocumentStore
@@ -30,9 +37,9 @@ def chunks(ms, run_id):
 
 
 def test_a_run_goes_with_its_rows_and_its_result(ms, exper):  # Q30, C3
-    exper.delete_run(1)
+    exper.delete_run(1, forever=True)
 
-    assert exper.runs().ids == ["2"]
+    assert exper.runs(deleted=True).ids == ["2"]
     assert [row["run"] for row in exper.results()] == ["2"]
     assert chunks(ms, "1") == []
     assert ms.rows()["run_id"] == ["2"]
@@ -40,7 +47,7 @@ def test_a_run_goes_with_its_rows_and_its_result(ms, exper):  # Q30, C3
 
 def test_the_bytes_of_its_artifacts_stay(ms, exper):
     artifact = exper.run("2").artifacts["a"]
-    exper.delete_run("1")
+    exper.delete_run("1", forever=True)
 
     assert ms.session.blobs.exists(artifact.digest)
     assert ms.session.documents.get(paths.file(artifact.digest)) is not None
@@ -55,8 +62,10 @@ def test_its_number_is_not_given_again(ms, exper):
 
 def test_a_run_that_is_not_there_is_an_error(exper):
     exper.delete_run(1)
-    with pytest.raises(NotFoundError, match="'1'"):
+    with pytest.raises(NotFoundError, match="was deleted"):
         exper.delete_run(1)
+    with pytest.raises(NotFoundError, match="'9'"):
+        exper.delete_run(9)
 
 
 def test_a_running_run_is_refused_unless_forced(exper):
@@ -93,20 +102,146 @@ def test_very_many_chunks_are_deleted_in_several_applies(ms, exper):
             ]
         )
 
-    assert delete_run(ms.session, exper, "1").rows == 1_201
+    assert delete_run(ms.session, exper, "1", forever=True).rows == 1_201
     assert chunks(ms, "1") == []
 
 
 def test_an_interrupted_deletion_can_be_repeated(ms, exper):
     session = ms.session
     failing = FailingDocumentStore(session.documents)
-    plan = plan_deletion(session, exper, "1")
-    failing.outage.begin(1, "after")
+    plan = plan_deletion(session, exper, "1", forever=True)
     session.documents = failing
     with pytest.raises(UnavailableError):
+        failing.outage.after(3)
         carry_out(session, plan)
-    assert chunks(ms, "1") == []
-    assert exper.run(1).status == "finished"
+    session.documents = failing
+    with pytest.raises(NotFoundError, match="deleted"):
+        exper.run(1)
 
+    exper.delete_run(1, forever=True)
+    assert exper.runs(deleted=True).ids == ["2"]
+    assert chunks(ms, "1") == []
+
+
+def everything(ms):
+    """All that a reader sees of the project."""
+    ms.flush()
+    return (
+        ms.runs().to_dicts(),
+        ms.rows().to_dicts(),
+        [one.name for one in ms.experiments()],
+        ms.experiment("e").results().to_dicts(),
+        ms.experiment("e").artifact("a").record,
+    )
+
+
+def test_a_deleted_run_is_nowhere_and_comes_back_as_it_was(ms, exper):
+    before = everything(ms)
     exper.delete_run(1)
-    assert exper.runs().ids == ["2"]
+
+    assert exper.runs().ids == ms.runs().ids == ["2"]
+    assert [row["run"] for row in exper.results()] == ["2"]
+    assert ms.rows()["run_id"] == ["2"]
+    assert len(ms.rows(experiment="e", run_id="1")) == 0
+    assert [one["run_id"] for one in ms.sql("SELECT run_id FROM rows").to_dict("records")] == ["2"]
+    assert ms.sql("SELECT count(*) AS n FROM results")["n"][0] == 1
+    assert "1" not in exper
+    assert exper.runs(deleted=True)["deleted_at"][1] is None
+    assert exper.run(1, deleted=True).metrics == {}
+    for asked in (lambda: exper.run(1), lambda: exper.start_run(id="1", resume="allow")):
+        with pytest.raises(NotFoundError, match=r"deleted on 2.*restore_run\('1'\)"):
+            asked()
+
+    assert exper.restore_run(1)
+    assert not exper.restore_run(1)
+    assert everything(ms) == before
+
+
+def test_a_deleted_run_keeps_its_id(exper):
+    exper.delete_run(1)
+    with pytest.raises(AlreadyExistsError, match="restored"):
+        exper.start_run(id="1")
+
+
+def test_what_is_deleted_for_ever_cannot_be_restored(ms, exper):
+    exper.delete_run(1)
+    assert claim(ms.session, exper.run(1, deleted=True).path)
+
+    with pytest.raises(NotFoundError, match="being deleted for ever"):
+        exper.restore_run(1)
+    exper.delete_run(1, forever=True)
+    with pytest.raises(NotFoundError, match="no run '1'"):
+        exper.restore_run(1)
+
+
+def test_an_experiment_goes_with_all_it_holds_and_comes_back(ms, exper):
+    before = everything(ms)
+    ms.delete_experiment("e")
+
+    assert (ms.experiments(), len(ms.runs()), len(ms.rows()), "e" in ms) == ([], 0, 0, False)
+    assert len(ms.rows(experiment="e")) == 0
+    assert ms.sql("SELECT count(*) AS n FROM runs WHERE experiment = 'e'")["n"][0] == 0
+    assert [one.name for one in ms.experiments(deleted=True)] == ["e"]
+    for asked in (lambda: ms.exper("e"), lambda: ms.experiment("e"), exper.start_run):
+        with pytest.raises(NotFoundError, match=r"restore_experiment\('e'\)"):
+            asked()
+
+    assert ms.restore_experiment("e")
+    assert everything(ms) == before
+
+
+def test_an_experiment_with_a_running_run_is_refused(ms, exper):
+    with exper.start_run(), pytest.raises(RunStateError, match="3"):
+        ms.delete_experiment("e")
+    ms.delete_experiment("e", forever=True)
+
+    assert ms.experiments(deleted=True) == []
+    assert ms.exper("e").runs(deleted=True).ids == []
+
+
+def test_a_version_of_an_artifact_goes_and_comes_back(ms, exper, tmp_path):
+    (tmp_path / "b.txt").write_text("b")
+    newest = exper.add_artifact("a", tmp_path / "b.txt")
+    exper.delete_artifact("a", newest.version)
+
+    assert exper.artifact("a").version == newest.version - 1
+    with pytest.raises(NotFoundError, match="was deleted"):
+        exper.artifact("a", newest.version)
+    assert exper.add_artifact("a", tmp_path / "b.txt").version == newest.version + 1
+    exper.delete_artifact("a", newest.version + 1)
+    assert exper.restore_artifact("a", newest.version)
+    assert exper.artifact("a").record == newest.record
+
+
+def test_a_version_with_an_alias_is_not_deleted(exper, tmp_path):
+    made = exper.add_artifact("best", tmp_path / "a.txt", aliases=["production"])
+    with pytest.raises(RunStateError, match="production"):
+        exper.delete_artifact("best", made.version)
+
+
+def test_a_version_of_a_data_set_is_refused_as_an_input(ms, tmp_path):
+    (tmp_path / "d.csv").write_text("x\n1\n")
+    ms.add_dataset("d", tmp_path / "d.csv")
+    ms.delete_dataset("d", 0)
+
+    for version in (None, 0):
+        with pytest.raises(NotFoundError), ms.exper("e").start_run() as run:
+            run.get_dataset("d", version)
+    assert (ms.datasets(), ms.restore_dataset("d", 0)) == ([], True)
+    assert ms.get_dataset("d").version == 0
+
+
+def test_a_version_of_a_release_is_not_deleted(ms):
+    with ms.repository("models") as repo:
+        repo.log_artifact("m", {"a": 1}, "json")
+    repo.release("v1")
+    with pytest.raises(RunStateError, match="v1"):
+        repo.delete_artifact("m", 0)
+    with repo:
+        repo.log_artifact("m", {"a": 2}, "json")
+    repo.delete_artifact("m", 1)
+
+    assert repo.load_artifact("m") == {"a": 1}
+    assert repo.restore_artifact("m", 1)
+    assert repo.load_artifact("m") == {"a": 2}
+    assert [one.action for one in repo.audit("m")][-2:] == ["delete", "restore"]

@@ -186,12 +186,12 @@ def test_an_export_reads_each_document_once(ms, warm, counted, tmp_path, suffix)
 
     # The project twice, to see that it is there; its experiment, four runs, three chunks and
     # four lines of the leaderboard; one read for each query without an answer: metadata, data
-    # sets, artifacts, repositories, and the rows of a run without any. The index of one blob, and
-    # the blob.
+    # sets, artifacts, repositories, series, and the rows of a run without any. The index of a
+    # blob, and the blob.
     documents = 2 + 1 + 4 + 3 + 4
     reads, *others = counted(lambda: ms.export(tmp_path / f"out.{suffix}"))
 
-    assert reads == documents + 5 + 1
+    assert reads == documents + 6 + 1
     assert others == [0, 0, 1]
 
 

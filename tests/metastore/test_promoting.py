@@ -237,3 +237,23 @@ def test_a_promotion_of_a_day_is_found_as_of_that_day(ms, run):
     assert models.load_artifact("weights", day) == [2]
     with pytest.raises(al.NotFoundError):
         models.load_artifact("weights", day - dt.timedelta(seconds=1), match="asof")
+
+
+def test_an_artifact_of_another_run_is_noted_as_used_without_a_write_of_its_own(ms):
+    exper = ms.exper("uses")
+    with exper.start_run() as maker:
+        maker.add_artifact("table", {"a": 1})
+    with exper.start_run() as user:
+        user.flush()
+        before = ms.usage.document_writes
+        assert user.load_artifact("table") == {"a": 1}
+        assert user.load_artifact("table", 0) == {"a": 1}
+        noted = ms.usage.document_writes - before
+        user.add_artifact("own", [1])
+        user.load_artifact("own")
+
+    node = ms.experiment("uses").run(user.id).lineage()
+    (used,) = [one for one in node.up if one.kind == "artifact"]
+    assert (used.name, used.up[0].name) == ("table@0", f"uses/{maker.id}")
+    assert noted <= 1
+    assert "used_artifacts" not in exper.runs().columns

@@ -97,7 +97,7 @@ def test_versions_that_are_gone_and_rows_that_were_edited_are_named(ms, run):
 
 
 def test_a_deleted_run_cannot_be_verified(ms, run):
-    ms.exper("e").delete_run("1")
+    ms.exper("e").delete_run("1", forever=True)
 
     with pytest.raises(al.NotFoundError):
         run.verify()

@@ -35,6 +35,9 @@ class Aletheia(Driver):
     def log(self, step, row):
         self._run.log(row, step=step)
 
+    def add(self, path, name):
+        self._run.add_artifact(name, path)
+
     def close(self):
         self._run.finish()
 

@@ -78,6 +78,10 @@ class Driver:
         """Return a pandas DataFrame of one run's rows, a column for each metric."""
         raise NotImplementedError
 
+    def add(self, path: Path, name: str) -> None:
+        """Store a file or a folder of the run as a named artifact; return when it is stored."""
+        raise NotImplementedError
+
     def usage(self) -> dict:
         """Return counted operations, if the system counts them."""
         return {}
@@ -297,7 +301,38 @@ def run_frames(driver: Driver, run: str, questions: list, repeats: int) -> dict:
     return found
 
 
+def _worked() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def run_add(driver: Driver, mebibytes: int, files: int) -> dict:
+    """Add one large file and a folder of many small ones, each twice, by clock and processor."""
+    large, many = driver.folder / "large.bin", driver.folder / "many"
+    with large.open("wb") as stream:
+        for _ in range(mebibytes):
+            stream.write(os.urandom(1 << 20))
+    many.mkdir()
+    for number in range(files):
+        (many / f"{number:05}").write_bytes(os.urandom(10_240))
+    # Nobody adds a file in the very moment in which it is written; some trust it less then.
+    time.sleep(2.5)
+    driver.load()
+    driver.open("adding", make_params(1))
+    found = {}
+    for path, what in ((large, "large"), (many, "many")):
+        for turn in ("first", "again"):
+            started, worked = time.perf_counter(), _worked()
+            driver.add(path, what)
+            found[f"{what}_{turn}_s"] = time.perf_counter() - started
+            found[f"{what}_{turn}_cpu_s"] = _worked() - worked
+    found["peak_mb"] = peak_mib()
+    driver.close()
+    return found
+
+
 TASKS = {
+    "add": run_add,
     "log": run_log,
     "load": run_load,
     "first": run_first,

@@ -28,6 +28,12 @@ class MlflowRuns(Driver):
     def log(self, step, row):
         self._mlflow.log_metrics(row, step=step)
 
+    def add(self, path, name):
+        if path.is_dir():
+            self._mlflow.log_artifacts(str(path), name)
+        else:
+            self._mlflow.log_artifact(str(path), name)
+
     def close(self):
         self._mlflow.end_run()
 

@@ -28,6 +28,9 @@ class TrackioRuns(Driver):
     def log(self, step, row):
         self._trackio.log(row, step=step)
 
+    def add(self, path, name):
+        self._trackio.log_artifact(path, name=name, type="data")
+
     def close(self):
         self._trackio.finish()
 

@@ -12,10 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from aletheia_like.adapters.counting import CountingBlobStore
 from aletheia_like.adapters.directory import DirectoryBlobStore
 from aletheia_like.cache import LocalCache
-from aletheia_like.capture.files import read_manifest
 from aletheia_like.errors import (
     AccessDeniedError,
     InvalidValueError,
@@ -23,54 +21,6 @@ from aletheia_like.errors import (
     UnavailableError,
 )
 from aletheia_like.model.digests import digest_bytes
-from aletheia_like.ports.usage import Usage
-
-
-@pytest.fixture
-def usage():
-    return Usage()
-
-
-@pytest.fixture
-def origin(tmp_path, usage):
-    return CountingBlobStore(DirectoryBlobStore(tmp_path / "origin"), usage)
-
-
-@pytest.fixture
-def cache(tmp_path, origin):
-    return LocalCache(tmp_path / "cache", origin)
-
-
-@pytest.fixture
-def stored(tmp_path, origin):
-    """Store bytes at the origin and return their digest."""
-
-    def store(data):
-        digest = digest_bytes(data)
-        path = tmp_path / digest
-        path.write_bytes(data)
-        origin.upload(digest, path)
-        path.unlink()
-        return digest
-
-    return store
-
-
-@pytest.fixture
-def stored_tree(tmp_path, origin):
-    """Store a directory at the origin and return its manifest."""
-
-    def store(files):
-        root = tmp_path / "tree"
-        for name, text in files.items():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / name).write_text(text)
-        tree = read_manifest(root)
-        for entry in tree.manifest:
-            origin.upload(entry.digest, root / entry.path)
-        return tree.manifest
-
-    return store
 
 
 def test_nothing_is_created_before_the_first_download(cache, tmp_path):
@@ -155,7 +105,7 @@ def remember_as_it_is(cache, path):
     status = path.stat()
     record = [status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns]
     for tree in (cache.root / "records" / "trees").glob("*.json"):
-        tree.write_text(json.dumps({"a.txt": record}))
+        tree.write_text(json.dumps(json.loads(tree.read_text()) | {"stats": record}))
     blob = cache.root / "records" / digest_bytes(b"data")[:2] / digest_bytes(b"data")
     blob.parent.mkdir(parents=True, exist_ok=True)
     blob.write_text(" ".join(map(str, record)))
@@ -392,3 +342,4 @@ def test_a_full_disk_is_told_and_harms_nothing(tmp_path, origin, stored, mounted
         assert cache.path(large) is None
         assert cache.fetch(small).read_bytes() == b"small"
         assert not list(root.rglob("*.part"))
+        cache.release()

@@ -1,0 +1,311 @@
+"""Bytes to and from Cloud Storage by its JSON interface: bounded memory, ranges, sessions.
+
+Small objects go and come in one request. Of large ones a few parts are in memory, however many
+threads ask: a download has its parts fetched side by side and in order, and goes on where an
+earlier one broke off; so does an upload, by the session that the server keeps.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from aletheia_like.adapters._partials import in_order
+from aletheia_like.adapters._verified import CHUNK_BYTES, HashingReader, VerifiedSink, chunks
+from aletheia_like.errors import IntegrityError, UnavailableError
+from aletheia_like.ports.blobs import Progress
+
+PART_BYTES = 8 << 20
+SENT_BYTES = 16 << 20
+_WORKERS = 4
+_DOWNLOADS_AT_ONCE = 2
+_UPLOADS_AT_ONCE = 4
+_SMALL_BYTES = 1 << 20
+RESUMABLE_BYTES = 8 << 20
+"""A larger file is sent in parts; each costs a round trip."""
+
+_MOST_SESSIONS = 64
+_OK, _CREATED, _PARTIAL, _RESUME, _RANGE = 200, 201, 206, 308, 416
+_GONE = frozenset({404, 410})
+
+
+class GcsMedia:
+    """Moves the bytes of one bucket's objects; see the module's docstring.
+
+    Args:
+        bucket: Its name.
+        timeout: Seconds to connect, and between two packets.
+        refuse: Raises the error that an answer means.
+    """
+
+    def __init__(
+        self, bucket: str, timeout: tuple[float, float], refuse: Callable[[Any], None]
+    ) -> None:
+        self._bucket = quote(bucket, safe="")
+        self._timeout = timeout
+        self._refuse = refuse
+        self._sessions: dict[str, tuple[str, int]] = {}
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Forget what threads of the parent held."""
+        self._downloads = threading.BoundedSemaphore(_DOWNLOADS_AT_ONCE)
+        self._uploads = threading.BoundedSemaphore(_UPLOADS_AT_ONCE)
+
+    def receive(self, client: Any, name: str, sink: VerifiedSink) -> None:
+        """Write an object to a sink, from the sink's size on.
+
+        Raises:
+            UnavailableError: The transfer broke off, or bytes were changed on their way.
+        """
+        total = self._first(client, name, sink)
+        if sink.size < total:
+            with self._downloads:
+                for part in in_order(
+                    lambda start, end: self._part(client, name, start, end),
+                    sink.size,
+                    total,
+                    PART_BYTES,
+                    _WORKERS,
+                ):
+                    sink.write(part)
+        if sink.size != total:
+            message = f"{name}: {sink.size} of {total} bytes came: the transfer broke off"
+            raise UnavailableError(message)
+
+    def send(
+        self, client: Any, name: str, digest: str, path: Path, progress: Progress | None
+    ) -> None:
+        """Create an object from a file that has the digest."""
+        reader = HashingReader(path, digest, progress)
+        with reader:
+            if reader.size <= _SMALL_BYTES:
+                self._send_small(client, name, reader)
+                return
+            with self._uploads:
+                if reader.size <= RESUMABLE_BYTES:
+                    self._send_small(client, name, reader)
+                else:
+                    self._send_large(client, name, path, reader)
+
+    def _first(self, client: Any, name: str, sink: VerifiedSink) -> int:
+        """Write the next part of an object; return its size."""
+        start = sink.size
+        with self._get(client, name, start, start + PART_BYTES) as response:
+            if response.status_code == _RANGE:
+                # There is nothing behind what is here: it is whole, empty, or of something else.
+                total = _total(response.headers)
+                if total is None or total != start:
+                    sink.restart()
+                return start if total == start else _empty(total, name)
+            self._check(response)
+            if response.status_code != _PARTIAL:
+                sink.restart()
+            checksum = _Checksum(response.headers) if not sink.size else None
+            self._write(response, sink, checksum)
+            total = _total(response.headers)
+            if total is None:
+                total = int(response.headers.get("Content-Length") or sink.size)
+        if checksum is not None and sink.size == total and checksum.is_wrong:
+            sink.restart()
+            message = f"{name}: bytes were changed on their way"
+            raise UnavailableError(message)
+        return total
+
+    def _write(self, response: Any, sink: VerifiedSink, checksum: _Checksum | None) -> None:
+        while chunk := response.raw.read(CHUNK_BYTES, decode_content=False):
+            if checksum is not None:
+                checksum.add(chunk)
+            sink.write(chunk)
+
+    def _part(self, client: Any, name: str, start: int, end: int) -> bytes:
+        with self._get(client, name, start, end) as response:
+            self._check(response)
+            data: bytes = response.raw.read(end - start, decode_content=False)
+        if response.status_code != _PARTIAL or len(data) != end - start:
+            message = f"{name}: {len(data)} of {end - start} bytes came: the transfer broke off"
+            raise UnavailableError(message)
+        return data
+
+    def _get(self, client: Any, name: str, start: int, end: int) -> Any:
+        return client._http.request(  # noqa: SLF001 - the client offers no other way
+            "GET",
+            f"{_base(client)}/download/storage/v1/b/{self._bucket}/o/{quote(name, safe='')}",
+            params={"alt": "media"},
+            headers={"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"},
+            stream=True,
+            timeout=self._timeout,
+        )
+
+    def _send_small(self, client: Any, name: str, reader: HashingReader) -> None:
+        data = b"".join(chunks(io.BufferedReader(reader, CHUNK_BYTES)))
+        mark = f"=={secrets.token_hex(12)}=="
+        told = json.dumps({"name": name, "crc32c": crc32c([data])})
+        head = (
+            f"--{mark}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{told}\r\n"
+            f"--{mark}\r\nContent-Type: application/octet-stream\r\n\r\n"
+        )
+        body = b"".join((head.encode(), data, f"\r\n--{mark}--\r\n".encode()))
+        kind = f'multipart/related; boundary="{mark}"'
+        self._check(self._post(client, "multipart", body, {"Content-Type": kind}))
+
+    def _send_large(self, client: Any, name: str, path: Path, reader: HashingReader) -> None:
+        with path.open("rb", buffering=0) as stream:
+            checksum = crc32c(chunks(stream))
+        session, reached = self._sessions.get(name) or (self._begun(client, name, checksum), 0)
+        _skip(reader, reached)
+        while reached < reader.size:
+            # Where the answer was lost the server may have come further: it skips what it has.
+            self._sessions[name] = (session, reached)
+            size = min(SENT_BYTES, reader.size - reached)
+            # The last part is read, and with it the whole is verified, before it is sent.
+            data = _read(reader, size)
+            extent = f"bytes {reached}-{reached + size - 1}/{reader.size}"
+            response = self._put(client, session, data, extent)
+            if response.status_code in (_OK, _CREATED):
+                self._sessions.pop(name, None)
+                _check_stored(response, name, reader.size, checksum)
+                return
+            reached = self._advance(response, name, reached, size, reader)
+
+    def _advance(
+        self, response: Any, name: str, reached: int, size: int, reader: HashingReader
+    ) -> int:
+        """Return how far the server has come, and read on from there."""
+        if response.status_code in _GONE:
+            self._sessions.pop(name, None)
+            message = f"{name}: the server has forgotten the upload: it begins anew"
+            raise UnavailableError(message)
+        if response.status_code != _RESUME:
+            self._check(response)
+        end = _reached(response.headers)
+        if not reached < end <= reached + size:
+            self._sessions.pop(name, None)
+            message = f"{name}: the upload lost its place, {end} after {reached}: it begins anew"
+            raise UnavailableError(message)
+        reader.seek(end)
+        return end
+
+    def _begun(self, client: Any, name: str, checksum: str) -> str:
+        told = json.dumps({"name": name, "crc32c": checksum}).encode()
+        headers = {
+            "Content-Type": "application/json; charset=UTF-8",
+            "X-Upload-Content-Type": "application/octet-stream",
+        }
+        response = self._post(client, "resumable", told, headers, name=name)
+        self._check(response)
+        if len(self._sessions) >= _MOST_SESSIONS:
+            self._sessions.pop(next(iter(self._sessions)), None)
+        return str(response.headers["Location"])
+
+    def _post(
+        self, client: Any, kind: str, body: bytes, headers: Mapping[str, str], **more: str
+    ) -> Any:
+        return client._http.request(  # noqa: SLF001
+            "POST",
+            f"{_base(client)}/upload/storage/v1/b/{self._bucket}/o",
+            params={"uploadType": kind, "ifGenerationMatch": "0", **more},
+            data=body,
+            headers=headers,
+            timeout=self._timeout,
+        )
+
+    def _put(self, client: Any, session: str, data: bytes | bytearray, extent: str) -> Any:
+        return client._http.request(  # noqa: SLF001
+            "PUT",
+            session,
+            data=data,
+            headers={"Content-Range": extent},
+            timeout=self._timeout,
+            allow_redirects=False,
+        )
+
+    def _check(self, response: Any) -> None:
+        if not response.ok:
+            self._refuse(response)
+
+
+class _Checksum:
+    """Compares bytes with the checksum that an answer names, if it names one."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        import google_crc32c
+
+        self._found = google_crc32c.Checksum()
+        named = (one.strip().partition("=") for one in headers.get("X-Goog-Hash", "").split(","))
+        self._told = next((value for kind, _, value in named if kind == "crc32c"), None)
+
+    def add(self, chunk: bytes) -> None:
+        """Take more bytes."""
+        self._found.update(chunk)
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the bytes are others than were meant."""
+        return self._told not in (None, base64.b64encode(self._found.digest()).decode())
+
+
+def crc32c(parts: Any) -> str:
+    """Return the checksum of bytes as Cloud Storage shows it."""
+    import google_crc32c
+
+    checksum = google_crc32c.Checksum()
+    for part in parts:
+        checksum.update(part)
+    return base64.b64encode(checksum.digest()).decode()
+
+
+def _check_stored(response: Any, name: str, size: int, checksum: str) -> None:
+    """Compare what a server says that it stored with what was meant."""
+    told = response.json()
+    found = told.get("size", size), told.get("crc32c", checksum)
+    if (int(found[0]), found[1]) != (size, checksum):
+        message = f"the server stored other bytes as {name} than were sent: delete it"
+        raise IntegrityError(message)
+
+
+def _base(client: Any) -> str:
+    return str(client._connection.API_BASE_URL)  # noqa: SLF001
+
+
+def _total(headers: Mapping[str, str]) -> int | None:
+    total = headers.get("Content-Range", "").rpartition("/")[2]
+    return int(total) if total.isdecimal() else None
+
+
+def _reached(headers: Mapping[str, str]) -> int:
+    """Return how many bytes a session holds."""
+    end = headers.get("Range", "").rpartition("-")[2]
+    return int(end) + 1 if end.isdecimal() else 0
+
+
+def _empty(total: int | None, name: str) -> int:
+    if total:
+        message = f"{name}: its size has changed: download it again"
+        raise UnavailableError(message)
+    return 0
+
+
+def _read(reader: HashingReader, size: int) -> bytearray:
+    data = bytearray(size)
+    view, at = memoryview(data), 0
+    while at < size:
+        count = reader.readinto(view[at:])
+        if not count:
+            message = "the file became shorter while it was stored: wait until it is complete"
+            raise IntegrityError(message)
+        at += count
+    return data
+
+
+def _skip(reader: HashingReader, count: int) -> None:
+    """Read over what the server has, so that it is hashed."""
+    while count > 0:
+        count -= len(_read(reader, min(CHUNK_BYTES, count)))

@@ -1,0 +1,154 @@
+"""Blobs in a cache, one by one: whether a copy is right, and how it gets here."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+from aletheia_like.cache.places import Places, translated
+from aletheia_like.cache.records import read_record, seen, write_record
+from aletheia_like.cache.sweeping import remove_parts, sweep_daily
+from aletheia_like.ports.blobs import Progress
+
+_THREADED_FILES = 4
+_NEAR, _FAR = (2, 64), (16, 1)
+"""Threads, and files that one of them takes at once: a disk is faster than handing over."""
+_RECENT_SECONDS = 60.0
+
+
+class Source(Protocol):
+    """Where a blob can be had from: a blob store, or a place where blobs wait for one."""
+
+    def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
+        """Put a blob at a path, complete and verified, or leave the path as it is."""
+        ...
+
+
+class Copies:
+    """The blobs of a cache.
+
+    Args:
+        places: The cache.
+        origin: Where blobs come from.
+        near: Whether that is a disk of this machine.
+    """
+
+    def __init__(self, places: Places, origin: Source, *, near: bool = False) -> None:
+        self._places = places
+        self._origin = origin
+        self._threads, self._portion = _NEAR if near else _FAR
+        self._tidied: set[Path] = set()
+        self.downloaded = 0
+        """Bytes that came since somebody set this to 0."""
+
+    def is_intact(self, digest: str, *, trust: bool = True) -> bool:
+        """Whether a blob is here and has its content; one that has not is set aside.
+
+        Args:
+            digest: Which.
+            trust: Believe the record, if the file looks as it says; else hash it.
+        """
+        blob, record = self._places.blob(digest), self._places.record(digest)
+        status = seen(blob)
+        if status is None:
+            return False
+        if trust and status == read_record(record):
+            return True
+        if digest_of(blob) == digest:
+            with contextlib.suppress(OSError):
+                write_record(self._places, record, status)
+            return True
+        self.quarantine(blob)
+        return False
+
+    def remember(self, digest: str) -> None:
+        """Write down how a blob looks that was verified a moment ago."""
+        record = self._places.record(digest)
+        with translated(record):
+            write_record(self._places, record, seen(self._places.blob(digest)))
+
+    def get_all(
+        self, digests: Iterable[str], progress: Progress | None, *, verify: bool, is_alone: bool
+    ) -> None:
+        """Download what is missing or wrong, many at once.
+
+        Args:
+            digests: Which.
+            progress: Told of downloaded bytes.
+            verify: Hash what is here.
+            is_alone: Whether nobody else downloads the same.
+        """
+        wanted = list(dict.fromkeys(digests))
+
+        def get(some: list[str]) -> None:
+            for digest in some:
+                if not self.is_intact(digest, trust=not verify):
+                    self.download(digest, progress, is_alone=is_alone)
+
+        step = self._portion
+        if len(wanted) < max(_THREADED_FILES, step):
+            get(wanted)
+            return
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="aletheia-fetch") as pool:
+            futures = [
+                pool.submit(get, wanted[start : start + step])
+                for start in range(0, len(wanted), step)
+            ]
+            try:
+                for future in futures:
+                    future.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def download(
+        self,
+        digest: str,
+        progress: Progress | None,
+        *,
+        is_alone: bool,
+        source: Source | None = None,
+    ) -> None:
+        """Bring a blob here."""
+        blob = self._places.blob(digest)
+        with translated(blob):
+            if not self._tidied:
+                self._places.make_root()
+                sweep_daily(self._places)
+            self._places.make(blob.parent)
+            if blob.parent not in self._tidied:
+                remove_parts(blob, is_alone=is_alone)
+                self._tidied.add(blob.parent)
+        (source or self._origin).download(digest, blob, progress)
+        with translated(blob):
+            blob.chmod(0o444)
+            self.downloaded += blob.stat().st_size
+
+    def quarantine(self, path: Path) -> None:
+        """Set something aside."""
+        aside = self._places.quarantine / f"{path.name}.{secrets.token_hex(4)}"
+        with translated(path):
+            self._places.make(aside.parent)
+            with contextlib.suppress(FileNotFoundError):
+                path.replace(aside)
+                os.utime(aside)
+
+
+def digest_of(path: Path) -> str:
+    """Return the sha-256 of a file."""
+    with path.open("rb", buffering=0) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def touch(record: Path) -> None:
+    """Remember that something was used now, once a minute; a read-only cache just does not."""
+    with contextlib.suppress(OSError):
+        if time.time() - record.stat().st_mtime > _RECENT_SECONDS:
+            os.utime(record)

@@ -1,0 +1,159 @@
+"""What `stat` said when a file was last verified: a file of which it says the same is unchanged.
+
+Size, time of modification, inode and time of the last change of any kind are compared. Whoever
+writes to a file, truncates, replaces or renames it, or sets its times, changes one of these. What
+they cannot show is a medium that decays, or a clock that was set back to the very nanosecond: for
+that a file has to be hashed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from aletheia_like.cache.places import Places
+from aletheia_like.errors import InvalidValueError
+from aletheia_like.model.digests import check_digest, check_relative
+
+Seen = tuple[int, ...]
+"""Size, mtime in ns, inode, ctime in ns."""
+
+_seen = attrgetter("st_size", "st_mtime_ns", "st_ino", "st_ctime_ns")
+_folder_seen = attrgetter("st_mtime_ns", "st_ino")
+_WIDTH = 4
+_FORMAT = 2
+
+
+def seen(path: str | Path) -> Seen | None:
+    """Return what tells a file from a changed one, or None if there is none."""
+    try:
+        status: Seen = _seen(os.stat(path))  # noqa: PTH116 - paths of trees are texts, for speed
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return status
+
+
+def read_record(path: Path) -> Seen | None:
+    """Return what is known of a blob."""
+    try:
+        return tuple(int(part) for part in path.read_bytes().split())
+    except (OSError, ValueError):
+        return None
+
+
+def write_record(places: Places, path: Path, record: Seen | None) -> None:
+    """Remember what is known of a blob."""
+    if record is not None:
+        places.replace(path, " ".join(map(str, record)).encode())
+
+
+def is_intact(folder: Path, path: Path, count: int) -> bool:
+    """Whether a directory has all its files as they were verified, and nothing beside them.
+
+    This is all that a hit of a directory costs: one file is read, and each file and folder is
+    looked at once.
+
+    Args:
+        folder: The directory.
+        path: Its record.
+        count: How many files it has.
+    """
+    known = _load(path)
+    if known is None or len(known["paths"]) != count:
+        return False
+    below = f"{folder}/"
+    try:
+        folders = map(os.stat, [below + one for one in known["folders"]])
+        if list(chain.from_iterable(map(_folder_seen, folders))) != known["folder_stats"]:
+            return False
+        files = map(os.stat, [below + one for one in known["paths"]])
+        return list(chain.from_iterable(map(_seen, files))) == known["stats"]
+    except (OSError, TypeError, ValueError):
+        # A record that somebody else wrote may hold anything.
+        return False
+
+
+def read_tree_record(path: Path) -> dict[str, tuple[str, Seen]]:
+    """Return the sha-256 and what was seen of each file; none if the record is broken."""
+    known = _load(path)
+    if known is None:
+        return {}
+    stats = zip(*[iter(known["stats"])] * _WIDTH, strict=True)
+    found = zip(known["paths"], known["sha256"], stats, strict=True)
+    return {name: (digest, one) for name, digest, one in found if _is_named(name, digest)}
+
+
+def write_tree_record(
+    places: Places, path: Path, folder: Path, files: Mapping[str, tuple[str, Seen]]
+) -> None:
+    """Remember what is known of a directory.
+
+    Args:
+        places: The cache.
+        path: Where to remember it.
+        folder: The directory.
+        files: sha-256 and what was seen of each file, by its path.
+    """
+    import orjson
+
+    below = f"{folder}/"
+    folders = {name: _folder_seen(os.stat(below + name)) for name in folders_of(files)}  # noqa: PTH116
+    known = {
+        "format": _FORMAT,
+        "paths": list(files),
+        "sha256": [digest for digest, _ in files.values()],
+        "stats": list(chain.from_iterable(one for _, one in files.values())),
+        "folders": list(folders),
+        "folder_stats": list(chain.from_iterable(folders.values())),
+    }
+    places.replace(path, orjson.dumps(known))
+
+
+def _is_named(name: object, digest: object) -> bool:
+    """Whether a record names a file inside its directory."""
+    try:
+        check_relative(name)  # type: ignore[arg-type]
+        check_digest(digest)
+    except (InvalidValueError, TypeError):
+        return False
+    return True
+
+
+def folders_of(names: Iterable[str]) -> list[str]:
+    """Return every folder that files with these paths lie in, the topmost first."""
+    found = {""}
+    for name in names:
+        above = name.rpartition("/")[0]
+        while above not in found:
+            found.add(above)
+            above = above.rpartition("/")[0]
+    return sorted(found)
+
+
+def _load(path: Path) -> dict[str, list[Any]] | None:
+    import orjson
+
+    try:
+        known = orjson.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return known if _is_sound(known) else None
+
+
+def _is_sound(known: object) -> bool:
+    """Whether a record can be what this module wrote: lists that fit each other."""
+    if not isinstance(known, dict) or known.get("format") != _FORMAT:
+        return False
+    names = ("paths", "sha256", "stats", "folders", "folder_stats")
+    if not all(isinstance(known.get(name), list) for name in names):
+        return False
+    count, folders = len(known["paths"]), len(known["folders"])
+    return (
+        len(known["sha256"]) == count
+        and len(known["stats"]) == _WIDTH * count
+        and len(known["folder_stats"]) == 2 * folders
+    )

@@ -1,0 +1,85 @@
+"""Remembers what files held when they were hashed, so that unchanged ones are not read again.
+
+One file of JSON for each path that was hashed, in a folder that may be removed at any time. Only
+files that had settled are remembered, see `Seen`; any doubt means that they are read again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from aletheia_like.capture.files import FileTree, Seen
+
+_WORTH_BYTES = 1 << 20
+_WORTH_FILES = 16
+_KEPT_SECONDS = 90 * 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class HashMemory:
+    """What files held, by the path of the file or directory that was hashed.
+
+    Args:
+        folder: Where it is kept; made when something is worth it.
+    """
+
+    folder: Path
+
+    def recall(self, path: Path) -> dict[str, Seen]:
+        """Return what is remembered of a file, or of the files of a directory, by their names."""
+        place = self._place(path)
+        try:
+            told = orjson.loads(place.read_bytes())
+            if told["path"] != str(path):
+                return {}
+            return {name: _seen(*one) for name, one in told["files"].items()}
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return {}
+
+    def keep(self, tree: FileTree, known: Mapping[str, Seen]) -> None:
+        """Remember a tree, if it is worth it and was not known already."""
+        if tree.seen == known:
+            with contextlib.suppress(OSError):
+                os.utime(self._place(tree.path))
+            return
+        if tree.size < _WORTH_BYTES and len(tree.seen) < _WORTH_FILES:
+            return
+        files = {
+            name: [list(one.state), one.digest, one.crc32c]
+            for name, one in tree.seen.items()
+            if one.settled
+        }
+        if files:
+            with contextlib.suppress(OSError):
+                self._write(tree.path, orjson.dumps({"path": str(tree.path), "files": files}))
+
+    def _write(self, path: Path, data: bytes) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        oldest = time.time() - _KEPT_SECONDS
+        for old in self.folder.iterdir():
+            if old.stat().st_mtime < oldest:
+                old.unlink(missing_ok=True)
+        temporary = self.folder / f".{secrets.token_hex(8)}.part"
+        try:
+            temporary.write_bytes(data)
+            temporary.replace(self._place(path))
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _place(self, path: Path) -> Path:
+        named = hashlib.sha256(os.fsencode(path)).hexdigest()
+        return self.folder / f"{named[:32]}.json"
+
+
+def _seen(state: list[int], digest: str, crc32c: str) -> Seen:
+    size, changed, inode, inode_changed, device = state
+    return Seen((size, changed, inode, inode_changed, device), digest, crc32c)

@@ -1,0 +1,276 @@
+"""`aletheia series`: create, write, read, merge, move and tidy versioned series."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aletheia_like.cli import serieskeeping
+from aletheia_like.cli.collection import gc
+from aletheia_like.cli.naming import assigned, split_columns
+from aletheia_like.cli.output import (
+    counted,
+    print_json,
+    print_table,
+    say,
+    store_options,
+)
+from aletheia_like.cli.serieskeeping import CLOSED
+from aletheia_like.cli.seriesnaming import named_series, one_name
+from aletheia_like.connect import Metastore
+from aletheia_like.errors import InvalidValueError, NotFoundError
+from aletheia_like.model.names import split_reference
+from aletheia_like.series.schema import Schema
+
+if TYPE_CHECKING:
+    from aletheia_like.series.series import Series
+
+_SHOWN = ("revision", "head", "at", "author", "rows", "parent")
+
+
+@click.group("series")
+def series() -> None:
+    r"""Create, write, read, merge, move and tidy versioned series.
+
+    A series is named COLLECTION/SERIES, a slash inside a name is written \/.
+    """
+
+
+@series.command()
+@click.argument("collection")
+@click.argument("columns", nargs=-1, required=True)
+@click.option("--kv", is_flag=True, help="The index is a key: writes replace rows of equal keys.")
+@store_options
+def create(
+    collection: str,
+    columns: tuple[str, ...],
+    *,
+    kv: bool,
+    project: str | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Create a collection; each of COLUMNS is NAME=TYPE or "NAME TYPE".
+
+    Example: aletheia series create temperature "timestamp timestamp*" "value float"
+    """
+    text = "\n".join(one.replace("=", " ", 1) for one in columns)
+    with Metastore(project, url=url) as ms:
+        made = ms.create_collection(Schema.from_text(text, "kv" if kv else "series"), collection)
+        if as_json:
+            print_json({"collection": made.label, "schema": made.schema.text.splitlines()})
+        else:
+            say(f"created {made.label}: {made.schema}")
+
+
+@series.command("ls")
+@click.argument("name", required=False)
+@store_options
+def ls(name: str | None, *, project: str | None, url: str | None, as_json: bool) -> None:
+    """List the collections, or the series of one.
+
+    Example: aletheia series ls temperature
+    """
+    with Metastore(project, url=url) as ms:
+        found = ms.collections() if name is None else ms.collection(one_name(name)).ls()
+    if as_json:
+        print_json(found)
+    elif found:
+        click.echo("\n".join(found))
+
+
+@series.command()
+@click.argument("name")
+@click.argument("source", type=click.File("r", encoding="utf-8"), default="-")
+@click.option("--start", help="Where the interval begins that is replaced; else the first row.")
+@click.option("--stop", help="Where it ends; else the last row.")
+@click.option("--closed", type=CLOSED, default="both", help="Which ends belong to it.")
+@click.option("--update", is_flag=True, help="Replace the columns that are given, keep others.")
+@store_options
+def write(
+    name: str,
+    source: Any,
+    *,
+    start: str | None,
+    stop: str | None,
+    closed: str,
+    update: bool,
+    project: str | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Write rows of CSV with a line of names, from a file or standard input.
+
+    Example: aletheia series write temperature/Brussels < brussels.csv
+    """
+    data = _read_csv(source)
+    with Metastore(project, url=url) as ms:
+        found = named_series(ms, name)
+        made = found.update(data) if update else found.write(data, start, stop, closed=closed)
+    if as_json:
+        print_json({"revision": None if made is None else made.id})
+    elif made is None:
+        say("nothing to do: these rows are there already")
+    else:
+        say(counted(made.rows, "row"))
+        click.echo(made.id)
+
+
+@series.command()
+@click.argument("name")
+@click.option("--start", help="First value of the index.")
+@click.option("--stop", help="Last value of the index.")
+@click.option("--closed", type=CLOSED, default="left", help="Which ends belong to the range.")
+@click.option("--before", help="As it was before this revision or moment.")
+@click.option("--limit", type=int, help="At most so many rows.")
+@click.option("--offset", type=int, help="Leave out so many rows at the start.")
+@click.option("--tail", type=int, help="The last rows.")
+@click.option("--paginate", type=int, help="Read so many rows at a time.")
+@click.option("-c", "--columns", "select", multiple=True, help="Only these, with commas between.")
+@click.option("--by", "period", help="One row for each month, day, 15 minutes, ….")
+@click.option("--agg", multiple=True, help="COLUMN=FUNCTION for --by; repeat it.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@store_options
+def read(
+    name: str,
+    *,
+    start: str | None,
+    stop: str | None,
+    closed: str,
+    before: str | None,
+    limit: int | None,
+    offset: int | None,
+    tail: int | None,
+    paginate: int | None,
+    select: tuple[str, ...],
+    period: str | None,
+    agg: tuple[str, ...],
+    as_csv: bool,
+    project: str | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Print the rows of a series.
+
+    Example: aletheia series read temperature/Brussels --start 2020-01-01 --stop 2020-02-01
+    """
+    options: dict[str, Any] = {"start": start, "stop": stop, "closed": closed, "before": before}
+    wanted: dict[str, Any] = {"select": split_columns(select) or None}
+    with Metastore(project, url=url) as ms:
+        found = named_series(ms, name)
+        if not found:
+            _refuse_missing(found)
+        if period is not None:
+            table = found.aggregate(period, _functions(agg), **options)
+            _print_rows(table.columns, table.astype(str).values.tolist(), as_csv, as_json)
+            return
+        if tail is not None:
+            frames = iter([found.tail(tail, **options, **wanted)])
+        elif paginate is not None:
+            frames = found.paginate(paginate, **options, **wanted)
+        else:
+            frames = iter([found.frame(**options, limit=limit, offset=offset, **wanted)])
+        names = wanted["select"] or found.schema.names
+        if not as_csv:
+            rows = [row for frame in frames for row in frame.texts()]
+            _print_rows(names, rows, as_csv, as_json)
+            return
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(names)
+        for frame in frames:
+            writer.writerows(frame.texts())
+
+
+@series.command()
+@click.argument("name")
+@store_options
+def rev(name: str, *, project: str | None, url: str | None, as_json: bool) -> None:
+    """List the revisions of a collection, or those that changed one series; `*` marks heads.
+
+    Example: aletheia series rev temperature
+    """
+    parts = split_reference(name)
+    with Metastore(project, url=url) as ms:
+        collection = ms.collection(parts[0])
+        changed = None
+        if len(parts) > 1:
+            changed = {one.id for one in named_series(ms, name).log()}
+        logged = [one for one in collection.log() if changed is None or one.id in changed]
+        rows = [
+            {
+                "parent": one.parent,
+                "revision": one.id,
+                "head": "*" if one.is_head else "",
+                "at": one.revision.at,
+                "author": one.revision.author,
+                "rows": one.revision.rows,
+            }
+            for one in logged
+        ]
+    if as_json:
+        print_json([{**row, "head": bool(row["head"])} for row in rows])
+    else:
+        print_table(
+            rows, {word: word for word in ("revision", "head", "at", "author", "rows", "parent")}
+        )
+
+
+def _refuse_missing(found: Series) -> None:
+    known = ", ".join(found.collection.ls()[:10]) or "none"
+    message = f"no series {found.label!r} in {found.collection.label!r}: there are {known}"
+    raise NotFoundError(message)
+
+
+def _read_csv(source: Any) -> dict[str, list[str | None]]:
+    reader = csv.reader(source)
+    names = next(reader, None)
+    if not names:
+        message = "no line of names: the input must be CSV with one"
+        raise InvalidValueError(message)
+    columns: dict[str, list[str | None]] = {name.strip(): [] for name in names}
+    for number, row in enumerate(reader, 2):
+        if len(row) != len(columns):
+            message = f"line {number} has {len(row)} cells, there are {len(columns)} names"
+            raise InvalidValueError(message)
+        for column, cell in zip(columns.values(), row, strict=True):
+            column.append(cell)
+    return columns
+
+
+def _functions(given: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for one in given:
+        column, function = assigned(one)
+        found.setdefault(column, []).append(str(function))
+    return found
+
+
+def _print_rows(
+    names: Sequence[str], rows: Sequence[Sequence[str]], as_csv: bool, as_json: bool
+) -> None:
+    named: list[Mapping[str, str]] = [dict(zip(names, row, strict=True)) for row in rows]
+    if as_json:
+        print_json(named)
+    elif as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows(rows)
+    else:
+        print_table(named, {name: name for name in names})
+
+
+for _command in (
+    serieskeeping.merge,
+    serieskeeping.push,
+    serieskeeping.pull,
+    serieskeeping.trim,
+    serieskeeping.defrag,
+    gc,
+    serieskeeping.delete,
+    serieskeeping.rename,
+):
+    series.add_command(_command)

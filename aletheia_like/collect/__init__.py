@@ -1,0 +1,1 @@
+"""Finds what nothing refers to, and takes away what is old enough."""

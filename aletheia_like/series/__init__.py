@@ -1,0 +1,1 @@
+"""Versioned series: intervals of sorted rows, an immutable changelog, columns in blobs."""

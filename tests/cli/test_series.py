@@ -1,0 +1,114 @@
+"""`aletheia series`, as Lakota's shell session goes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+BRUSSELS = """\
+timestamp,value
+2020-01-01T00:00:00,1.0
+2020-01-02T00:00:00,2.0
+2020-01-03T00:00:00,3.0
+2020-01-04T00:00:00,4.0
+"""
+
+
+@pytest.fixture
+def written(aletheia, tmp_path):
+    """A collection with a series of four days."""
+    (tmp_path / "brussels.csv").write_text(BRUSSELS)
+    columns = ("timestamp timestamp*", "value float")
+    assert aletheia("series", "create", "temperature", *columns, "-p", "p").code == 0
+    done = aletheia("series", "write", "temperature/Brussels", "brussels.csv", "-p", "p")
+    assert done.code == 0, done.err
+    return done.out.strip()
+
+
+def test_a_session_in_the_shell(aletheia, written, tmp_path):  # C9, L31
+    def run(*arguments):
+        done = aletheia("series", *arguments, "-p", "p")
+        assert done.code == 0, done.err
+        return done
+
+    assert run("ls").out == "temperature\n"
+    assert run("ls", "temperature").out == "Brussels\n"
+    assert run("read", "temperature/Brussels", "--csv").out == BRUSSELS
+    shown = run("read", "temperature/Brussels", "--stop", "2020-01-03", "--closed", "both")
+    assert [line.split() for line in shown.out.splitlines()[2:]] == [
+        [f"2020-01-0{day}T00:00:00", f"{day}.0"] for day in (1, 2, 3)
+    ]
+    assert len(run("read", "temperature/Brussels", "--tail", "2", "--json").json) == 2
+    paged = run("read", "temperature/Brussels", "--paginate", "3", "--csv")
+    assert paged.out == BRUSSELS
+    limited = run("read", "temperature/Brussels", "--limit", "1", "--offset", "1", "-c", "value")
+    assert limited.out.split()[-1] == "2.0"
+
+    (tmp_path / "more.csv").write_text("timestamp,value\n2020-01-02,20\n")
+    again = run("write", "temperature/Brussels", "more.csv").out.strip()
+    assert [row["revision"] for row in run("rev", "temperature", "--json").json] == [
+        written,
+        again,
+    ]
+    assert again in run("rev", "temperature/Brussels").out
+    past = run("read", "temperature/Brussels", "--before", again, "--csv")
+    assert past.out == BRUSSELS
+    monthly = run("read", "temperature/Brussels", "--by", "month", "--agg", "value=max", "--json")
+    assert monthly.json == [{"timestamp": "2020-01-01", "value_max": "20.0"}]
+
+    assert (
+        "1 head" in run("merge", "temperature").err
+        or "one head" in run("merge", "temperature").err
+    )
+    assert "1 series" in run("defrag", "temperature").err
+    assert run("push", "./other", "temperature").out.startswith("2 revisions")
+    assert run("push", "./other").out.startswith("0 revisions")
+    assert run("pull", "./other").out.startswith("0 revisions")
+    assert run("trim", "temperature", "--dry-run", "--json").json["forgotten"] == 1
+    assert "forgot 1 revision" in run("trim", "temperature", "--yes").err
+    assert run("gc", "--json").json["swept"] == 0
+    run("rename", "temperature/Brussels", "Bruxelles")
+    run("delete", "temperature/Bruxelles", "--stop", "2020-01-04")
+    assert run("read", "temperature/Bruxelles", "--csv").out.splitlines()[1:] == [
+        "2020-01-04T00:00:00,4.0"
+    ]
+    run("rename", "temperature", "heat")
+    run("delete", "heat", "--yes")
+    assert run("ls").out == ""
+
+
+def test_rows_come_from_standard_input(environment, written, tmp_path):  # C9
+    done = subprocess.run(
+        [sys.executable, "-m", "aletheia_like", "series", "write", "temperature/Ghent", "-p", "p"],
+        env=environment,
+        cwd=tmp_path,
+        input=BRUSSELS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "4 rows" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("read", "temperature/Nowhere"), 3),
+        (("read", "nowhere/Brussels"), 3),
+        (("read", "temperature"), 2),
+        (("read", "temperature/Brussels", "--start", "soon"), 2),
+        (("write", "temperature/Brussels", "bad.csv"), 2),
+        (("create", "temperature", "at int*"), 2),
+        (("create", "other", "at int"), 2),
+        (("trim", "temperature", "--before", "long ago"), 2),
+        (("delete", "temperature"), 2),
+    ],
+)
+def test_what_is_wrong_has_an_exit_code(aletheia, written, tmp_path, arguments, code):
+    (tmp_path / "bad.csv").write_text("timestamp,value\n2020-01-01\n")
+
+    assert aletheia("series", *arguments, "-p", "p").code == code

@@ -1,0 +1,236 @@
+"""Writers and collections at once lose nothing, and neither waits for the other for ever."""
+
+from __future__ import annotations
+
+import datetime as dt
+import queue
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
+
+import pytest
+
+from aletheia_like.adapters.memory import MemoryDocumentStore
+from aletheia_like.collect import sweeping
+from aletheia_like.collect.collecting import Options, collect
+from aletheia_like.collect.sweeping import Unreferenced, sweep
+from aletheia_like.metastore.renewing import LEASE_SECONDS, SWEPT_BY
+from aletheia_like.metastore.storing import LocalFile, store_bytes, store_files
+from aletheia_like.model import paths
+from aletheia_like.model.digests import digest_bytes
+from aletheia_like.ports.documents import Update
+
+NOW = dt.timedelta(0)
+DATA = b"wanted by two"
+DIGEST = digest_bytes(DATA)
+
+
+class Clock:
+    """Time of the document store; moves only when told."""
+
+    def __init__(self):
+        self.now = dt.datetime.now(dt.UTC)
+
+    def __call__(self):
+        return self.now
+
+    def pass_by(self, seconds):
+        self.now += dt.timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock(ms):
+    """The clock of the store, which is empty."""
+    clock = Clock()
+    ms.session.documents = MemoryDocumentStore(clock=clock)
+    return clock
+
+
+def indexed(ms):
+    return ms.session.documents.get(paths.file(DIGEST))
+
+
+def seen(ms):
+    return Unreferenced(DIGEST, len(DATA), indexed(ms).revision)
+
+
+def swept(ms, *blobs):
+    return sweep(ms.session, blobs, lambda _: None)
+
+
+def as_another_process(ms):
+    ms.session.known_files.clear()
+
+
+def test_what_is_there_is_renewed_only_if_it_is_old(ms, clock):
+    store_bytes(ms.session, DATA, "x")
+    first = indexed(ms).revision
+    as_another_process(ms)
+    store_bytes(ms.session, DATA, "x")
+    assert indexed(ms).revision == first
+
+    clock.pass_by(ms.session.renew_seconds + 1)
+    as_another_process(ms)
+    store_bytes(ms.session, DATA, "x")
+    assert indexed(ms).updated_at == clock.now
+
+
+def test_a_process_does_not_rely_for_ever_on_what_it_saw_once(ms, clock):
+    store_bytes(ms.session, DATA, "x")
+    swept(ms, seen(ms))
+    ms.session.renew_seconds = 0.0
+    store_bytes(ms.session, DATA, "x")
+
+    assert ms.session.blobs.exists(DIGEST)
+    assert indexed(ms) is not None
+
+
+def test_a_renewed_blob_is_not_taken(ms, clock):
+    store_bytes(ms.session, DATA, "x")
+    old = seen(ms)
+    clock.pass_by(ms.session.renew_seconds + 1)
+    as_another_process(ms)
+    store_bytes(ms.session, DATA, "x")
+
+    assert (swept(ms, old).renewed, ms.session.blobs.exists(DIGEST)) == (1, True)
+
+
+def test_a_writer_waits_while_its_blob_is_deleted_and_stores_it_again(ms, clock, monkeypatch):
+    store_bytes(ms.session, DATA, "x")
+    as_another_process(ms)
+    writers = []
+    delete = ms.session.blobs.delete
+
+    def delete_while_somebody_writes(digest):
+        writer = threading.Thread(target=store_bytes, args=(ms.session, DATA, "x"))
+        writer.start()
+        writers.append(writer)
+        writer.join(0.3)
+        assert writer.is_alive()
+        delete(digest)
+
+    monkeypatch.setattr(ms.session.blobs, "delete", delete_while_somebody_writes)
+    assert swept(ms, seen(ms)).blobs == 1
+    writers[0].join(10)
+
+    assert ms.session.blobs.exists(DIGEST)
+    assert SWEPT_BY not in indexed(ms).fields
+
+
+def test_what_a_dead_collection_left_is_taken_over(ms, clock):
+    store_bytes(ms.session, DATA, "x")
+    ms.session.documents.apply([Update(paths.file(DIGEST), {(SWEPT_BY,): "dead"})])
+    ms.session.blobs.delete(DIGEST)
+    clock.pass_by(LEASE_SECONDS + 1)
+    as_another_process(ms)
+    store_bytes(ms.session, DATA, "x")
+
+    assert ms.session.blobs.exists(DIGEST)
+    assert SWEPT_BY not in indexed(ms).fields
+
+
+def test_what_a_dead_collection_left_is_finished_by_the_next(ms, clock):
+    ms.exper("e")
+    store_bytes(ms.session, DATA, "x")
+    ms.session.documents.apply([Update(paths.file(DIGEST), {(SWEPT_BY,): "dead"})])
+    ms.session.blobs.delete(DIGEST)
+    options = Options(grace=dt.timedelta(days=7), dry_run=False)
+    assert collect(ms.session, options).swept == 0
+    clock.pass_by(LEASE_SECONDS + 1)
+
+    assert collect(ms.session, options).swept == 1
+    assert indexed(ms) is None
+
+
+def test_a_slow_collection_deletes_nothing_after_its_time(ms, clock, monkeypatch):
+    store_bytes(ms.session, DATA, "x")
+    monkeypatch.setattr(sweeping, "_SWEEP_SECONDS", -1.0)
+
+    assert (swept(ms, seen(ms)).postponed, ms.session.blobs.exists(DIGEST)) == (1, True)
+    assert SWEPT_BY in indexed(ms).fields
+
+
+def test_bytes_that_vanish_between_upload_and_index_are_sent_again(ms, clock, tmp_path):
+    (tmp_path / "x").write_bytes(DATA)
+    ms.session.blobs.upload(DIGEST, tmp_path / "x")
+    upload, calls = ms.session.blobs.upload, []
+
+    def upload_and_lose(digest, path, progress=None):
+        calls.append(digest)
+        is_new = upload(digest, path, progress)
+        if len(calls) == 1:
+            # The orphan is collected, wholly, before the writer indexes it.
+            swept(ms, Unreferenced(DIGEST, len(DATA), None))
+        return is_new
+
+    ms.session.blobs.upload = upload_and_lose
+    store_files(ms.session, [LocalFile(DIGEST, len(DATA), tmp_path / "x")], "x")
+
+    assert (ms.session.blobs.exists(DIGEST), len(calls)) == (True, 2)
+
+
+GRACE, RENEWAL = 1.5, 0.2
+
+
+def test_writers_and_collections_at_once_lose_nothing(open_ms, tmp_path):
+    # What one writer deletes, another adds again just when it is old enough to be collected.
+    texts = [tmp_path / f"{number}.txt" for number in range(8)]
+    for number, path in enumerate(texts):
+        path.write_text(f"content {number}")
+    open_ms().exper("e")
+    added: queue.Queue[tuple[int, float]] = queue.Queue()
+    kept: list[tuple[str, float]] = []
+    is_over = threading.Event()
+
+    def add_and_delete(ms):
+        for number, path in enumerate(texts):
+            made = ms.exper("e").add_artifact(f"a{number}", path)
+            ms.exper("e").delete_artifact(made.name, made.version)
+            added.put((number, time.monotonic()))
+
+    def add_again(ms):
+        ms.session.renew_seconds = RENEWAL
+        for _ in texts:
+            number, then = added.get(timeout=60)
+            is_over.wait(max(0.0, then + GRACE - 0.3 + 0.05 * number - time.monotonic()))
+            begun = time.monotonic()
+            data = texts[number].read_bytes()
+            digest = store_bytes(ms.session, data, "x.txt")
+            is_over.wait(0.4)
+            ms.add_metadata(f"mention {number}", {"of": digest})
+            kept.append((digest, time.monotonic() - begun))
+
+    def collect_on(ms):
+        options = Options(grace=dt.timedelta(seconds=GRACE), keep=NOW, dry_run=False)
+        while not is_over.is_set():
+            collect(ms.session, options)
+
+    with ThreadPoolExecutor(4) as pool:
+        works = [pool.submit(one, open_ms()) for one in (add_and_delete, add_again)]
+        collecting = [pool.submit(collect_on, open_ms()) for _ in range(2)]
+        try:
+            wait(works, 120)
+        finally:
+            is_over.set()
+        for one in (*works, *collecting):
+            one.result(60)
+
+    ms = open_ms()
+    # Whoever takes longer than this has not been promised anything.
+    in_time = [digest for digest, seconds in kept if seconds < GRACE - 2 * RENEWAL]
+    assert len(kept) == len(texts)
+    for digest in in_time:
+        assert ms.session.blobs.exists(digest)
+        assert ms.session.documents.get(paths.file(digest)) is not None
+
+
+def test_a_blob_that_nobody_wants_any_more_goes_though_others_write(open_ms, tmp_path):
+    (tmp_path / "x").write_bytes(DATA)
+    ms, other = open_ms(), open_ms()
+    ms.exper("e").add_artifact("x", tmp_path / "x")
+    ms.delete_experiment("e", forever=True)
+    deadline = time.monotonic() + 30
+    while other.gc(dry_run=False, grace=dt.timedelta(0), exclusive=True).swept == 0:
+        assert time.monotonic() < deadline
+
+    assert not ms.session.blobs.exists(DIGEST)
