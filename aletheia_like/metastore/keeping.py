@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aletheia_like.metastore.artifacts import ArtifactVersion
+from aletheia_like.metastore.artifacts import Addition, ArtifactVersion
 from aletheia_like.metastore.choosing import Version
 from aletheia_like.metastore.finding import find_version
-from aletheia_like.metastore.objects import Content, as_content
+from aletheia_like.metastore.objects import as_content
 from aletheia_like.metastore.session import Session
 from aletheia_like.model import paths
 from aletheia_like.model.names import from_id
@@ -72,12 +72,7 @@ class KeepsArtifacts:
             upload_file=upload_file,
         ) as content:
             return self._keep(
-                name,
-                content,
-                is_local=is_local,
-                is_dir=is_dir,
-                upload_file=upload_file,
-                aliases=tuple(aliases),
+                Addition(name, content, is_local, is_dir, upload_file, tuple(aliases))
             )
 
     def artifact(
@@ -152,15 +147,6 @@ class KeepsArtifacts:
         """Change its document, or refuse if it may only be read."""
         raise NotImplementedError
 
-    def _keep(
-        self,
-        name: str,
-        content: Content,
-        *,
-        is_local: bool,
-        is_dir: bool | None,
-        upload_file: bool,
-        aliases: tuple[str, ...],
-    ) -> ArtifactVersion:
+    def _keep(self, addition: Addition) -> ArtifactVersion:
         """Store and publish it."""
         raise NotImplementedError

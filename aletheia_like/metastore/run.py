@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from aletheia_like.errors import InvalidValueError
-from aletheia_like.metastore.artifacts import ArtifactVersion, Maker
+from aletheia_like.metastore.artifacts import Addition, ArtifactVersion, Maker
 from aletheia_like.metastore.datasets import DatasetVersion, get_dataset
 from aletheia_like.metastore.deferring import UNNUMBERED, add_or_defer
 from aletheia_like.metastore.keeping import USED
-from aletheia_like.metastore.objects import Content
 from aletheia_like.metastore.plotting import plot_run
 from aletheia_like.metastore.promoting import Promoting
 from aletheia_like.metastore.session import Session
@@ -257,16 +256,7 @@ class Run(Tracked, Promoting):
         """
         self._change({("hyper_params",): to_mapping(parameters)})
 
-    def _keep(
-        self,
-        name: str,
-        content: Content,
-        *,
-        is_local: bool,
-        is_dir: bool | None,
-        upload_file: bool,
-        aliases: tuple[str, ...],
-    ) -> ArtifactVersion:
+    def _keep(self, addition: Addition) -> ArtifactVersion:
         git = self.git
         maker = Maker(
             self._session.project,
@@ -276,19 +266,9 @@ class Run(Tracked, Promoting):
             git.commit if git else None,
         )
         with meant_for(self._path):
-            version = add_or_defer(
-                self._session,
-                self._open_writer(),
-                maker,
-                name,
-                content,
-                is_local=is_local,
-                is_dir=is_dir,
-                upload_file=upload_file,
-                aliases=aliases,
-            )
+            version = add_or_defer(self._session, self._open_writer(), maker, addition)
         if version.version != UNNUMBERED:
-            key = to_id(name, "artifact")
+            key = to_id(addition.name, "artifact")
             self._change({("artifacts", key): codec.to_value(version.use)})
         return version
 
