@@ -20,6 +20,7 @@ from aletheia_like.metastore.texttable import (
     shown_places,
     text_table,
 )
+from aletheia_like.model.bulk import uncollected
 from aletheia_like.model.names import from_id
 from aletheia_like.model.parameters import flattened
 from aletheia_like.model.records import RunRecord
@@ -148,7 +149,10 @@ class Runs(Table):
 
     @functools.cached_property
     def _rows(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        return [run_row(seen_record(one, _shown_fields(one.fields))) for one in self._documents]
+        with uncollected():
+            return [
+                run_row(seen_record(one, _shown_fields(one.fields))) for one in self._documents
+            ]
 
     @functools.cached_property
     def records(self) -> list[RunRecord]:
