@@ -37,7 +37,9 @@ def delete(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Delete a run, or an experiment with all it holds; `aletheia restore` brings it back.
+    """Delete a run, or an experiment with all it holds.
+
+    `aletheia restore` brings it back.
 
     `aletheia gc` deletes it for ever after 30 days, and then the bytes that nothing else refers
     to. A number of a run is not used again.
