@@ -12,13 +12,13 @@ from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.artifacts import ArtifactVersion, Maker
 from aletheia_like.metastore.datasets import DatasetVersion, get_dataset
 from aletheia_like.metastore.deferring import UNNUMBERED, add_or_defer
-from aletheia_like.metastore.keeping import USED
 from aletheia_like.metastore.objects import Content
 from aletheia_like.metastore.plotting import plot_run
 from aletheia_like.metastore.promoting import Promoting
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.stopping import FIELD, StopRequests, request_stop
 from aletheia_like.metastore.storing import lengthen
+from aletheia_like.metastore.subtests import HasTests
 from aletheia_like.metastore.tracked import Tracked
 from aletheia_like.metastore.writing import RunWriter
 from aletheia_like.model import codec
@@ -47,7 +47,7 @@ _log = logging.getLogger("aletheia")
 _KNOWN = frozenset(RunRecord.__dataclass_fields__) - {"extra"} | {"schema_version"}
 
 
-class Run(Tracked, Promoting):
+class Run(Tracked, Promoting, HasTests):
     """A live run, or one opened for reading.
 
     As a context manager it ends by itself: `finished`, `failed` after an exception, `killed` after
@@ -424,11 +424,11 @@ class Run(Tracked, Promoting):
         return self._experiment.path
 
     def _note_use(self, found: ArtifactVersion) -> None:
-        if self._refuse() is None and found.run != self.id:
-            key = to_id(str(found), "artifact")
-            if key not in (self._fields.get(USED) or {}):
-                told = {"name": found.name, "version": found.version, "digest": found.digest}
-                self._change({(USED, key): {**told, "run": found.run}})
+        if self._refuse() is None and (found.run != self.id or found.repository is not None):
+            self.use_artifact(found)
+
+    def _has_artifact(self, name: str) -> bool:
+        return self._made_version(name) is not None
 
     def _made_version(self, name: str) -> int | None:
         made = self._part("artifacts").artifacts.get(name)
