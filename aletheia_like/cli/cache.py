@@ -20,6 +20,7 @@ from aletheia_like.cli.output import (
     shown_bytes,
     store_options,
 )
+from aletheia_like.cli.results import forget, results
 from aletheia_like.connect import Metastore
 from aletheia_like.errors import InvalidValueError, NotFoundError, SettingsError
 from aletheia_like.metastore.keptrows import FOLDER, KeptRows
@@ -33,7 +34,11 @@ _DIGITS = 12
 
 @click.group()
 def cache() -> None:
-    """List, verify, pin and prune local copies."""
+    """List, verify, pin and prune local copies; results of functions, too."""
+
+
+cache.add_command(results)
+cache.add_command(forget)
 
 
 @cache.command("ls")

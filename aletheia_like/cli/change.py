@@ -99,7 +99,7 @@ def get(
     if not to_stdout:
         _check_target(out, yes=yes)
     with open_without_project(project, url) as ms:
-        digest = _resolved(ms.session, hash_)
+        digest = resolved_digest(ms.session, hash_)
         if to_stdout:
             with _source(ms.session, digest).open("rb") as stream:
                 shutil.copyfileobj(stream, sys.stdout.buffer)
@@ -123,7 +123,7 @@ def _check_target(out: Path, *, yes: bool) -> None:
         raise AlreadyExistsError(message)
 
 
-def _resolved(session: Session, text: str) -> str:
+def resolved_digest(session: Session, text: str) -> str:
     """Return the whole digest; the store's blobs are listed only for a part of one."""
     start = text.lower()
     if not _PREFIX.fullmatch(start):

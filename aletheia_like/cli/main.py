@@ -19,6 +19,7 @@ from aletheia_like import errors
 
 _VERBS: Mapping[str, str] = {
     "artifact": "aletheia_like.cli.artifact:artifact",
+    "asset": "aletheia_like.cli.asset:asset",
     "cache": "aletheia_like.cli.cache:cache",
     "columns": "aletheia_like.cli.columns:columns",
     "completion": "aletheia_like.cli.settings:completion",

@@ -23,7 +23,24 @@ from aletheia_like.model.records import ArtifactUse, VersionRecord
 
 
 class ArtifactVersion(StoredVersion):
-    """One version of an artifact."""
+    """One version of an artifact.
+
+    Args:
+        session: Where it is.
+        record: What is known of it.
+        repository: Name of the repository it was opened in, if it was one.
+    """
+
+    def __init__(
+        self, session: Session, record: VersionRecord, repository: str | None = None
+    ) -> None:
+        super().__init__(session, record)
+        self._repository = repository
+
+    @property
+    def repository(self) -> str | None:
+        """Name of the repository it was opened in; None if it is an experiment's."""
+        return self._repository
 
     @property
     def experiment(self) -> str | None:

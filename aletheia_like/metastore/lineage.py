@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from aletheia_like.metastore.depending import DEPENDENCIES
 from aletheia_like.metastore.derivation import parents_of
 from aletheia_like.metastore.finding import with_aliases
 from aletheia_like.metastore.keeping import USED
@@ -22,7 +23,7 @@ from aletheia_like.ports.documents import Document, Filter, Query
 if TYPE_CHECKING:
     from aletheia_like.metastore.run import Run
 
-Kind = Literal["source", "data set", "run", "artifact", "repository version"]
+Kind = Literal["source", "data set", "experiment", "run", "artifact", "repository version"]
 _MOST_ANCESTORS = 20
 
 
@@ -105,6 +106,7 @@ def _of_run(session: Session, run: RunRecord, depth: int = 0) -> tuple[Node, ...
     """Return what a run came from: data sets, and the run that started it."""
     used = tuple(_dataset_node(session, run.project, use) for use in run.datasets.values())
     used += tuple(_used_artifacts(run))
+    used += tuple(_dependency_nodes(run))
     if run.parent is None or depth == _MOST_ANCESTORS:
         return used
     experiment = paths.experiment(paths.project(run.project), run.experiment)
@@ -116,14 +118,28 @@ def _of_run(session: Session, run: RunRecord, depth: int = 0) -> tuple[Node, ...
 
 
 def _used_artifacts(run: RunRecord) -> Iterator[Node]:
-    """Yield the artifacts of other runs that a run took from its experiment."""
+    """Yield the artifacts of other runs, and of repositories, that a run used."""
     noted = run.extra.get(USED)
     for use in noted.values() if isinstance(noted, Mapping) else ():
         if isinstance(use, Mapping):
-            maker = use.get("run")
-            up = () if maker is None else (Node("run", f"{run.experiment}/{maker}"),)
+            maker, place = use.get("run"), use.get("repository")
+            experiment = use.get("experiment") or run.experiment
+            up = () if maker is None else (Node("run", f"{experiment}/{maker}"),)
             name = f"{use.get('name')}@{use.get('version')}"
-            yield Node("artifact", name, _told({"digest": use.get("digest")}), up=up)
+            kind: Kind = "artifact" if place is None else "repository version"
+            shown = name if place is None else f"{place}/{name}"
+            yield Node(kind, shown, _told({"digest": use.get("digest")}), up=up)
+
+
+def _dependency_nodes(run: RunRecord) -> Iterator[Node]:
+    """Yield the runs and experiments that a run says it builds on."""
+    noted = run.extra.get(DEPENDENCIES)
+    for told in noted.values() if isinstance(noted, Mapping) else ():
+        if isinstance(told, Mapping):
+            parts = [told.get("experiment")] + ([told["run"]] if told.get("run") else [])
+            other = told.get("project")
+            parts = parts if other == run.project else [other, *parts]
+            yield Node("run" if told.get("run") else "experiment", "/".join(map(str, parts)))
 
 
 def lineage_of_dataset(session: Session, record: VersionRecord) -> Node:

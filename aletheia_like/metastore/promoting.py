@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aletheia_like.errors import AlreadyExistsError, InvalidValueError, NotFoundError
 from aletheia_like.metastore.artifacts import ArtifactVersion
-from aletheia_like.metastore.keeping import KeepsArtifacts
+from aletheia_like.metastore.keeping import USED, KeepsArtifacts
 from aletheia_like.metastore.labels import check_alias
 from aletheia_like.metastore.saving import ORIGIN, Staged, not_newer
 from aletheia_like.metastore.session import new_token
 from aletheia_like.metastore.versions import newest_of
-from aletheia_like.model.names import check_name
+from aletheia_like.model.names import check_name, to_id
 from aletheia_like.model.records import ENDED, VersionRecord
 
 if TYPE_CHECKING:
@@ -33,6 +33,26 @@ class Promoting(KeepsArtifacts):
         from aletheia_like.metastore.lineage import lineage_of_run
 
         return lineage_of_run(cast("Run", self))
+
+    def use_artifact(self, version: ArtifactVersion) -> None:
+        """Note, once, that this run used a version of an artifact; `lineage` shows it.
+
+        What `load_artifact` of this run takes from other runs is noted by itself, and what a
+        repository of the same metastore loads, while one run is recorded.
+
+        Raises:
+            ReadOnlyError: The run has ended or was opened for reading.
+        """
+        record = version.record
+        place = "" if version.repository is None else f"{version.repository}/"
+        key = to_id(f"{place}{version}", "artifact")
+        run = cast("Run", self)
+        if key not in (run.fields.get(USED) or {}):
+            told = {"name": record.name, "version": record.version, "digest": record.digest}
+            if version.repository is not None or record.experiment != run.experiment.name:
+                told |= {"repository": version.repository, "experiment": record.experiment}
+            told |= {"run": record.run}
+            self._change({(USED, key): told})
 
     def promote_artifact(
         self,

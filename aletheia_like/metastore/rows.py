@@ -181,6 +181,13 @@ class Rows(Table):
             raise NotFoundError(message)
         return [None if cell is ABSENT else cell for cell in self._cells(column)]
 
+    def stored(self, column: str) -> Sequence[Any]:
+        """Return a column as it is stored: files, and what is long, as references; nothing read.
+
+        It holds `ABSENT` where a row lacks the column.
+        """
+        return self._columns[column]
+
     def __contains__(self, column: object) -> bool:
         return column in self._columns
 

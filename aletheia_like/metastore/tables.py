@@ -34,7 +34,7 @@ _SCALARS = frozenset({bool, int, float, str, bytes})
 _UNKNOWN = "unknown"
 _NO_COLUMNS = frozenset(
     "environment error datasets artifacts console summary summary_of_others token notes "
-    "stop_requested heartbeat_at resumed_at used_artifacts".split()
+    "stop_requested heartbeat_at resumed_at updated_by used_artifacts dependencies".split()
 )
 """Fields of a run that its row does not show, so that they need not be read for it."""
 

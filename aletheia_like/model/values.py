@@ -114,14 +114,27 @@ def decode(value: Value) -> Any:
     return value
 
 
-def check_fields(fields: Fields) -> None:
+def check_fields(fields: Fields) -> int:
     """Refuse what no store could hold; the law every adapter obeys before it writes.
+
+    Returns:
+        How many index entries they take.
 
     Raises:
         InvalidValueError: A key or value no document can have, nesting deeper than 20, or more
             than 40,000 index entries.
     """
     entries = _check_map(fields, (), 1)
+    check_entries(entries)
+    return entries
+
+
+def check_entries(entries: int) -> None:
+    """Refuse more index entries than a document may have.
+
+    Raises:
+        InvalidValueError: There are more than 40,000.
+    """
     if entries > MAX_INDEX_ENTRIES:
         message = (
             f"the document would need {entries} index entries, the limit is {MAX_INDEX_ENTRIES}: "

@@ -69,6 +69,26 @@ def aletheia(environment, tmp_path):
 
 
 @pytest.fixture
+def called(environment, tmp_path, monkeypatch, capsys):
+    """Call the command in this process, which is quicker, as `aletheia` does in one of its own."""
+    from aletheia_like.cli.main import main
+
+    for name in set(os.environ) - set(environment):
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments, **variables):
+        for name, value in {**environment, **variables}.items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(list(map(str, arguments)))
+        return Outcome(ended.value.code or 0, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
 def recorded(tmp_path):
     """Three runs, two data sets and an artifact in project `p`."""
     (tmp_path / "table.csv").write_text("a,b\n1,2\n")
