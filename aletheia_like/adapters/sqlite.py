@@ -32,8 +32,9 @@ from aletheia_like.adapters._prefilter import text_test
 from aletheia_like.adapters._topmost import PossibleKeys, first_of, possible_keys
 from aletheia_like.errors import IntegrityError
 from aletheia_like.model.bulk import uncollected
+from aletheia_like.model.checking import check_fields
 from aletheia_like.model.jsontext import from_text, to_text
-from aletheia_like.model.values import Fields, Value, check_fields
+from aletheia_like.model.values import Fields, Value
 from aletheia_like.ports.documents import (
     Create,
     Delete,

@@ -34,7 +34,10 @@ _COLUMNS = {
 
 @click.group()
 def asset() -> None:
-    """List and delete objects and files of rows; `aletheia get` writes their bytes to a file."""
+    """List and delete objects and files of rows.
+
+    `aletheia get` writes their bytes to a file.
+    """
 
 
 @asset.command("ls", short_help="List the objects and files that rows show.")

@@ -34,7 +34,10 @@ _DIGITS = 12
 
 @click.group()
 def cache() -> None:
-    """List, verify, pin and prune local copies; results of functions, too."""
+    """List, verify, pin and prune local copies.
+
+    Kept results of functions, too.
+    """
 
 
 cache.add_command(results)

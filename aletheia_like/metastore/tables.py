@@ -24,10 +24,9 @@ from aletheia_like.model.bulk import uncollected
 from aletheia_like.model.names import from_id
 from aletheia_like.model.parameters import flattened
 from aletheia_like.model.records import RunRecord
-from aletheia_like.model.values import Fields, LongText, Value
+from aletheia_like.model.values import INT64, Fields, LongText, Value
 from aletheia_like.ports.documents import Document
 
-_INT64 = range(-(2**63), 2**63)
 _PLAIN = frozenset("bool int float str bytes moment datetime date time timedelta".split())
 _LISTS = frozenset(f"list {name}" for name in _PLAIN)
 _SCALARS = frozenset({bool, int, float, str, bytes})
@@ -230,7 +229,7 @@ def run_row(record: RunRecord) -> dict[str, Any]:
 def _one_type(values: Sequence[Any]) -> list[Any]:
     """Return a column as it is if its values share a type that all tables know, else as text."""
     types = {type(value) for value in values} - {type(None)}
-    if int in types and any(type(value) is int and value not in _INT64 for value in values):
+    if int in types and any(type(value) is int and value not in INT64 for value in values):
         return [None if value is None else _as_text(value) for value in values]
     if types == {int, float}:
         values = [None if value is None else float(value) for value in values]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from aletheia_like.model.checking import check_entries, check_fields
 from aletheia_like.model.sizes import name_size, value_size
-from aletheia_like.model.values import Fields, Value, check_entries, check_fields
+from aletheia_like.model.values import Fields, Value
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aletheia_like.errors import InvalidValueError
+from aletheia_like.model.checking import check_fields
 from aletheia_like.model.measuring import FieldsMeter
 from aletheia_like.model.sizes import document_size
-from aletheia_like.model.values import check_fields
 from aletheia_like.ports.documents import REMOVE, changed_fields
 
 KEYS = st.sampled_from(["a", "b", "ü", "__reserved__"])
