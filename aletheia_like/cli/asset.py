@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from aletheia_like.cli import completing
 from aletheia_like.cli.asking import confirm
 from aletheia_like.cli.browse import open_without_project
 from aletheia_like.cli.change import resolved_digest
@@ -41,7 +42,7 @@ def asset() -> None:
 
 
 @asset.command("ls", short_help="List the objects and files that rows show.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.runs_or_experiments)
 @store_options
 def list_(name: str | None, *, project: str | None, url: str | None, as_json: bool) -> None:
     """List the objects, files and tables that rows show, of a project, an experiment or a run.

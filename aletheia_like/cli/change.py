@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from aletheia_like.cli import completing
 from aletheia_like.cli.asking import confirm
 from aletheia_like.cli.browse import open_without_project
 from aletheia_like.cli.naming import assigned, named_run
@@ -34,7 +35,7 @@ _SHOWN_MATCHES = 5
 
 @click.command("set")
 @click.argument("assignment", metavar="NAME=VALUE")
-@click.argument("run")
+@click.argument("run", shell_complete=completing.runs)
 @click.option("--where", multiple=True, metavar="NAME=VALUE", help="Only rows that have this.")
 @click.option("--dry-run", is_flag=True, help="Say what would change.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before values are replaced.")

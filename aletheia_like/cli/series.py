@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aletheia_like.cli import serieskeeping
+from aletheia_like.cli import completing, serieskeeping
 from aletheia_like.cli.collection import gc
 from aletheia_like.cli.naming import assigned, split_columns
 from aletheia_like.cli.output import (
@@ -68,7 +68,7 @@ def create(
 
 
 @series.command("ls")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.collections)
 @store_options
 def ls(name: str | None, *, project: str | None, url: str | None, as_json: bool) -> None:
     """List the collections, or the series of one.
@@ -84,7 +84,7 @@ def ls(name: str | None, *, project: str | None, url: str | None, as_json: bool)
 
 
 @series.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.collections)
 @click.argument("source", type=click.File("r", encoding="utf-8"), default="-")
 @click.option("--start", help="Where the interval begins that is replaced; else the first row.")
 @click.option("--stop", help="Where it ends; else the last row.")
@@ -121,7 +121,7 @@ def write(
 
 
 @series.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.collections)
 @click.option("--start", help="First value of the index.")
 @click.option("--stop", help="Last value of the index.")
 @click.option("--closed", type=CLOSED, default="left", help="Which ends belong to the range.")
@@ -186,7 +186,7 @@ def read(
 
 
 @series.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.collections)
 @store_options
 def rev(name: str, *, project: str | None, url: str | None, as_json: bool) -> None:
     """List the revisions of a collection, or those that changed one series; `*` marks heads.

@@ -127,8 +127,8 @@ def terminal(environment, tmp_path):
     """Run the command in a terminal of so many columns; return its exit code and its lines."""
     pty = pytest.importorskip("pty")
 
-    def run(columns, *arguments, lines=24, typed=""):
-        changed = {**environment, "TERM": "xterm-256color"}
+    def run(columns, *arguments, lines=24, typed="", raw=False, **variables):
+        changed = {**environment, "TERM": "xterm-256color", **variables}
         for name in ("COLUMNS", "LINES"):
             changed.pop(name, None)
         command = [sys.executable, "-m", "aletheia_like", *map(str, arguments)]
@@ -146,7 +146,7 @@ def terminal(environment, tmp_path):
                 data += more
         _, status = os.waitpid(child, 0)
         os.close(descriptor)
-        text = re.sub(r"\x1b\[[0-9;]*m", "", data.decode())
+        text = data.decode() if raw else re.sub(r"\x1b\[[0-9;]*m", "", data.decode())
         return Outcome(os.waitstatus_to_exitcode(status), text.replace("\r\n", "\n"), "")
 
     return run
