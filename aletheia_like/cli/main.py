@@ -51,6 +51,7 @@ _VERBS: Mapping[str, str] = {
     "stats": "aletheia_like.cli.rows:stats",
     "sync": "aletheia_like.cli.sync:sync",
     "tail": "aletheia_like.cli.rows:tail",
+    "top": "aletheia_like.cli.top:top",
     "verify": "aletheia_like.cli.reproduce:verify",
     "version": "aletheia_like.cli.settings:version",
     "watch": "aletheia_like.cli.watch:watch",

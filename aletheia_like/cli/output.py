@@ -17,6 +17,7 @@ from aletheia_like.cli import completing
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -71,6 +72,11 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -
         rows: What to print.
         columns: Heading of each column by its key, in their order.
     """
+    console(width=None if _is_terminal() else _WIDE).print(table_of(rows, columns))
+
+
+def table_of(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> Table:
+    """Return what `print_table` prints."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -81,7 +87,7 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -
         table.add_column(Text(heading), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(harmless(shown(row.get(key)))) for key in columns))
-    console(width=None if _is_terminal() else _WIDE).print(table)
+    return table
 
 
 def console(**options: Any) -> Console:

@@ -7,11 +7,13 @@ import fcntl
 import json
 import os
 import re
+import select
 import signal
 import struct
 import subprocess
 import sys
 import termios
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -182,3 +184,14 @@ def killed(environment, tmp_path):
         assert done.returncode == -signal.SIGKILL, done.stderr
 
     return run
+
+
+def read_until(descriptor, wanted, seconds=90.0):
+    """Read what a terminal shows until something is there."""
+    data, end = b"", time.monotonic() + seconds
+    while wanted not in data:
+        left = end - time.monotonic()
+        assert left > 0, data.decode(errors="replace")
+        if select.select([descriptor], [], [], left)[0]:
+            data += os.read(descriptor, 65_536)
+    return data

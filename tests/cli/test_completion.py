@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import shutil
 import sys
-import time
 
 import pytest
 from click.shell_completion import ShellComplete
@@ -15,6 +13,7 @@ from click.shell_completion import ShellComplete
 import aletheia_like as al
 from aletheia_like.cli import completing
 from aletheia_like.cli.main import cli
+from tests.cli.conftest import read_until
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -145,14 +144,3 @@ def test_bash_completes_a_name_with_a_space(url, environment, tmp_path):
         os.close(descriptor)
 
     assert b"Traceback" not in seen
-
-
-def read_until(descriptor, wanted, seconds=90.0):
-    """Read what a terminal shows until something is there."""
-    data, end = b"", time.monotonic() + seconds
-    while wanted not in data:
-        left = end - time.monotonic()
-        assert left > 0, data.decode(errors="replace")
-        if select.select([descriptor], [], [], left)[0]:
-            data += os.read(descriptor, 65_536)
-    return data
