@@ -158,7 +158,7 @@ def show(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Draw what a version came from: its run, data sets, and their sources.
+    """Draw what a version came from, its run, data sets, and sources, and which runs used it.
 
     Example: aletheia artifact show features --repo models --version production
     """
@@ -166,7 +166,7 @@ def show(
 
     with Metastore(project, url=url, git="off") as ms:
         found = chosen(open_shelf(ms, repo, experiment, name), name, version, as_of)
-        node = lineage_of_version(ms.session, found.record)
+        node = lineage_of_version(ms.session, found.record, repo)
     if as_json:
         print_json(node.to_dict())
     else:

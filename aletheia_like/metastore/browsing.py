@@ -129,7 +129,8 @@ class HoldsVersions:
         Raises:
             NotFoundError: There is no such artifact or version.
         """
-        return lineage_of_version(self._session, self.artifact(name, version).record)
+        found = self.artifact(name, version).record
+        return lineage_of_version(self._session, found, self._place.name)
 
     def snapshot(self, date: str | dt.datetime) -> Snapshot:
         """Return the artifacts as they were at a moment, for reading.

@@ -12,11 +12,22 @@ from aletheia_like.metastore.depending import Depending
 from aletheia_like.metastore.finding import find_version
 from aletheia_like.metastore.objects import as_content
 from aletheia_like.model import paths
-from aletheia_like.model.names import from_id
+from aletheia_like.model.names import from_id, to_id
+from aletheia_like.model.records import VersionRecord
 from aletheia_like.model.values import FieldPath
 
 USED = "used_artifacts"
 """Field of a run: versions that other runs made and that it asked for."""
+
+
+def use_key(record: VersionRecord, place: str | None) -> str:
+    """Return under which key a run notes that it used a version.
+
+    Args:
+        record: The version.
+        place: The repository or the other experiment that it is in; None if that is the run's own.
+    """
+    return to_id(f"{f'{place}/' if place else ''}{record.name}@{record.version}", "artifact")
 
 
 class KeepsArtifacts(Depending):

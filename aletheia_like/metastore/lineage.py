@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from aletheia_like.metastore.depending import DEPENDENCIES
 from aletheia_like.metastore.derivation import parents_of
 from aletheia_like.metastore.finding import with_aliases
-from aletheia_like.metastore.keeping import USED
+from aletheia_like.metastore.keeping import USED, use_key
 from aletheia_like.metastore.marks import kept
 from aletheia_like.metastore.saving import ORIGIN, generation_of
 from aletheia_like.metastore.session import Session
@@ -58,8 +58,8 @@ class Node:
 def lineage_of_run(run: Run) -> Node:
     """Return what a run used, and what came of it, as far as to repositories.
 
-    A read for each of its data sets, artifacts and children, and for each artifact of each
-    repository.
+    A read for each of its data sets, artifacts and children, for each run of its experiment that
+    used an artifact, and for each artifact of each repository.
     """
     session, experiment = run.session, run.experiment.path
     made = [
@@ -69,7 +69,12 @@ def lineage_of_run(run: Run) -> Node:
     ]
     promoted = list(_promoted(session, run.record)) if made else []
     down = [
-        Node("artifact", f"{one.name}@{one.version}", _file(one), down=_copies(one, promoted))
+        Node(
+            "artifact",
+            f"{one.name}@{one.version}",
+            _file(one),
+            down=(*_copies(one, promoted), *_users(session, [experiment], one)),
+        )
         for one in made
     ]
     children = session.documents.query(
@@ -79,15 +84,39 @@ def lineage_of_run(run: Run) -> Node:
     return _run_node(run.record, status=run.status, up=_of_run(session, run.record), down=down)
 
 
-def lineage_of_version(session: Session, record: VersionRecord) -> Node:
-    """Return what a version of a repository or an experiment came from."""
+def lineage_of_version(
+    session: Session, record: VersionRecord, repository: str | None = None
+) -> Node:
+    """Return what a version of a repository or an experiment came from, and which runs used it.
+
+    A query for each experiment of the project.
+    """
     origin = record.extra.get(ORIGIN)
     kind: Kind = "repository version" if isinstance(origin, Mapping) else "artifact"
     up = _of_version(session, record)
     if isinstance(origin, Mapping):
         name = f"{origin.get('name')}@{origin.get('version')}"
         up = (Node("artifact", name, {"digest": record.digest}, up=up),)
-    return Node(kind, f"{record.name}@{record.version}", _file(record), up=up)
+    experiments = session.documents.query(Query(paths.experiments(session.project_path)))
+    used = _users(session, [one.path for one in kept(experiments)], record, repository)
+    return Node(kind, f"{record.name}@{record.version}", _file(record), up=up, down=tuple(used))
+
+
+def _users(
+    session: Session,
+    experiments: Sequence[str],
+    record: VersionRecord,
+    repository: str | None = None,
+) -> Iterator[Node]:
+    """Yield the runs of experiments that used a version, and the run that made it is not one."""
+    for path in experiments:
+        is_own = repository is None and from_id(path.rpartition("/")[2]) == record.experiment
+        key = use_key(record, None if is_own else repository or record.experiment)
+        query = Query(paths.runs(path), (Filter((USED, key, "version"), "==", record.version),))
+        for document in kept(session.documents.query(query)):
+            use = document.fields[USED][key]
+            if is_own or use.get("repository") == repository:
+                yield _run_node(_record(document))
 
 
 def _of_version(session: Session, record: VersionRecord) -> tuple[Node, ...]:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aletheia_like.errors import AlreadyExistsError, InvalidValueError, NotFoundError
 from aletheia_like.metastore.artifacts import ArtifactVersion
-from aletheia_like.metastore.keeping import USED, KeepsArtifacts
+from aletheia_like.metastore.keeping import USED, KeepsArtifacts, use_key
 from aletheia_like.metastore.labels import check_alias
 from aletheia_like.metastore.saving import ORIGIN, Staged, not_newer
 from aletheia_like.metastore.session import new_token
 from aletheia_like.metastore.versions import newest_of
-from aletheia_like.model.names import check_name, to_id
+from aletheia_like.model.names import check_name
 from aletheia_like.model.records import ENDED, VersionRecord
 
 if TYPE_CHECKING:
@@ -43,13 +43,12 @@ class Promoting(KeepsArtifacts):
         Raises:
             ReadOnlyError: The run has ended or was opened for reading.
         """
-        record = version.record
-        place = "" if version.repository is None else f"{version.repository}/"
-        key = to_id(f"{place}{version}", "artifact")
-        run = cast("Run", self)
+        record, run = version.record, cast("Run", self)
+        is_own = version.repository is None and record.experiment == run.experiment.name
+        key = use_key(record, None if is_own else version.repository or record.experiment)
         if key not in (run.fields.get(USED) or {}):
             told = {"name": record.name, "version": record.version, "digest": record.digest}
-            if version.repository is not None or record.experiment != run.experiment.name:
+            if not is_own:
                 told |= {"repository": version.repository, "experiment": record.experiment}
             told |= {"run": record.run}
             self._change({(USED, key): told})

@@ -127,6 +127,11 @@ def test_what_a_run_loads_from_a_repository_is_in_its_lineage(opened):
         "models/weights@0",
         "e/1",
     )
+    down = repository.lineage("weights").down
+    assert [(one.kind, one.name) for one in down] == [
+        ("run", f"e/{run.id}"),
+        ("run", f"e/{two.id}"),
+    ]
     uses = [len(each.record.extra.get("used_artifacts", {})) for each in (parent, run, one, two)]
     assert uses == [0, 1, 0, 1]
 
@@ -143,3 +148,18 @@ def test_whoever_reopens_a_run_is_noted(opened, monkeypatch):  # M14
     after = opened().experiment("e").run("1")
     assert (after.metrics, after.updated_by) == ({"acc": 0.6}, "Ada")
     assert after.record.updated_at > before
+
+
+def test_the_lineage_of_an_artifact_tells_who_used_it(opened):
+    ms = opened()
+    with ms.exper("e").start_run() as maker:
+        version = maker.add_artifact("weights", [1], handler="json")
+    with ms.exper("e").start_run() as near:
+        near.load_artifact("weights", 0)
+    with ms.exper("f").start_run() as far:
+        far.use_artifact(version)
+
+    (made,) = maker.lineage().down
+    assert [one.name for one in made.down] == ["e/2"]
+    assert [(one.kind, one.name) for one in far.lineage().up] == [("artifact", "weights@0")]
+    assert far.lineage().up[0].up[0].name == "e/1"
