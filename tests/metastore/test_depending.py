@@ -150,8 +150,7 @@ def test_whoever_reopens_a_run_is_noted(opened, monkeypatch):  # M14
     assert after.record.updated_at > before
 
 
-def test_the_lineage_of_an_artifact_tells_who_used_it(opened):
-    ms = opened()
+def test_the_lineage_of_an_artifact_tells_who_used_it(ms):
     with ms.exper("e").start_run() as maker:
         version = maker.add_artifact("weights", [1], handler="json")
     with ms.exper("e").start_run() as near:
