@@ -157,13 +157,17 @@ def delete(
             collection = ms.collection(one_name(name))
             confirm(f"Delete collection {collection.label} and its history for ever?", yes=yes)
             collection.delete()
-            made = None
+            made, done = None, f"deleted {name}"
         else:
+            is_whole = start is None and stop is None
             made = named_series(ms, name).delete(start, stop, closed=closed)
+            done = f"deleted {name}" if is_whole else f"deleted rows of {name}"
+            if made is None:
+                done = f"nothing to do: {name} has no {'rows' if is_whole else 'such rows'}"
     if as_json:
         print_json({"revision": None if made is None else made.id})
     else:
-        say(f"deleted {name}")
+        say(done)
 
 
 @click.command()
