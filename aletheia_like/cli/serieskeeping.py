@@ -158,17 +158,21 @@ def delete(
     with Metastore(project, url=url) as ms:
         if len(split_reference(name)) == 1:
             collection = ms.collection(one_name(name))
-            made = None
+            made, done = None, f"deleted {name}"
             if not dry_run:
                 confirm(f"Delete collection {collection.label} and its history for ever?", yes=yes)
                 collection.delete()
         else:
+            is_whole = start is None and stop is None
             series = named_series(ms, name)
             made = None if dry_run else series.delete(start, stop, closed=closed)
+            done = f"deleted {name}" if is_whole else f"deleted rows of {name}"
+            if made is None and not dry_run:
+                done = f"nothing to do: {name} has no {'rows' if is_whole else 'such rows'}"
     if as_json:
         print_json({"revision": None if made is None else made.id, "dry_run": dry_run})
     else:
-        say(f"{'would delete' if dry_run else 'deleted'} {name}")
+        say(f"would have {done}" if dry_run else done)
 
 
 @click.command()
