@@ -68,7 +68,7 @@ def resumable_sink(
                 partial.unlink(missing_ok=True)
             raise
         try:
-            _complete(stream, sink, partial, path, digest, what, begun)
+            _complete(sink, partial, path, digest, what, begun)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
@@ -114,7 +114,6 @@ def in_order(
 
 
 def _complete(
-    stream: IO[bytes],
     sink: VerifiedSink,
     partial: Path,
     path: Path,
@@ -129,7 +128,6 @@ def _complete(
             raise UnavailableError(message)
         raise wrong_bytes(what, digest)
     with translated(path):
-        sink.sync()
         partial.replace(path)
 
 

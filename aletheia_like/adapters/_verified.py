@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -32,11 +32,7 @@ Call = Callable[[Callable[[], bytes]], bytes]
 CHUNK_BYTES = 1 << 20
 _DIGEST = re.compile("[0-9a-f]{64}")
 
-SYNCED_BYTES = 1 << 20
-"""A larger file is forced to disk before it gets its name; of a smaller one a read tells."""
-
 _PARALLEL_BYTES = 2 << 20
-_SYNC_BYTES = 32 << 20
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -101,7 +97,6 @@ def verified_sink(
             stream = _created(temporary)
         with stream, VerifiedSink(stream, path, progress) as sink:
             yield sink
-            sink.sync()
         if sink.digest != digest:
             raise wrong_bytes(what, digest)
         with translated(path):
@@ -121,8 +116,8 @@ def _created(path: Path) -> IO[bytes]:
 class VerifiedSink:
     """Hashes what is written, and tells the progress.
 
-    Large chunks are hashed by a thread while they are written, and what was written is forced to
-    disk by another one while more comes: at the end little is left to wait for.
+    Large chunks are hashed by a thread while they are written. Nothing is forced to disk: whoever
+    believes a file later without hashing it sees to that.
 
     Args:
         stream: Where the bytes go.
@@ -136,8 +131,6 @@ class VerifiedSink:
         self._progress = progress
         self._hasher = hashlib.sha256()
         self._pool: ThreadPoolExecutor | None = None
-        self._syncing: Future[None] | None = None
-        self._unsynced = 0
         self._is_anew = False
         self.size = 0
 
@@ -197,7 +190,7 @@ class VerifiedSink:
             self._hasher.update(view)
             self._write(view)
         else:
-            hashing = self._threads().submit(self._hasher.update, view)
+            hashing = self._thread().submit(self._hasher.update, view)
             try:
                 self._write(view)
             finally:
@@ -207,26 +200,14 @@ class VerifiedSink:
             self._progress(size)
         return size
 
-    def sync(self) -> None:
-        """Force a large file to disk; of a smaller one a read tells."""
-        if self._syncing is not None:
-            self._syncing.result()
-        if self.size > SYNCED_BYTES:
-            os.fsync(self._stream.fileno())
-
     def _write(self, view: memoryview) -> None:
         with translated(self._path):
             while view:
-                count = self._stream.write(view)
-                self._unsynced += count
-                view = view[count:]
-            if self._unsynced >= _SYNC_BYTES and (self._syncing is None or self._syncing.done()):
-                self._unsynced = 0
-                self._syncing = self._threads().submit(os.fsync, self._stream.fileno())
+                view = view[self._stream.write(view) :]
 
-    def _threads(self) -> ThreadPoolExecutor:
+    def _thread(self) -> ThreadPoolExecutor:
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(2, thread_name_prefix="aletheia-sink")
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="aletheia-hash")
         return self._pool
 
 

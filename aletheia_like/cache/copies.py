@@ -6,21 +6,19 @@ import contextlib
 import hashlib
 import os
 import secrets
-import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
 from aletheia_like.cache.places import Places, translated
-from aletheia_like.cache.records import read_record, seen, write_record
+from aletheia_like.cache.records import read_record, seen, settle, this_boot, write_record
 from aletheia_like.cache.sweeping import remove_parts, sweep_daily
 from aletheia_like.ports.blobs import Progress
 
 _THREADED_FILES = 4
 _NEAR, _FAR = (2, 64), (16, 1)
 """Threads, and files that one of them takes at once: a disk is faster than handing over."""
-_RECENT_SECONDS = 60.0
 
 
 class Source(Protocol):
@@ -63,7 +61,9 @@ class Copies:
             return True
         if digest_of(blob) == digest:
             with contextlib.suppress(OSError):
-                write_record(self._places, record, status)
+                # What was hashed is on the disk already, but for what was downloaded just now.
+                settle(blob)
+                write_record(self._places, record, status, settled=True)
             return True
         self.quarantine(blob)
         return False
@@ -71,8 +71,11 @@ class Copies:
     def remember(self, digest: str) -> None:
         """Write down how a blob looks that was verified a moment ago."""
         record = self._places.record(digest)
+        blob = self._places.blob(digest)
         with translated(record):
-            write_record(self._places, record, seen(self._places.blob(digest)))
+            if not this_boot():
+                settle(blob)
+            write_record(self._places, record, seen(blob), settled=not this_boot())
 
     def get_all(
         self, digests: Iterable[str], progress: Progress | None, *, verify: bool, is_alone: bool
@@ -145,10 +148,3 @@ def digest_of(path: Path) -> str:
     """Return the sha-256 of a file."""
     with path.open("rb", buffering=0) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def touch(record: Path) -> None:
-    """Remember that something was used now, once a minute; a read-only cache just does not."""
-    with contextlib.suppress(OSError):
-        if time.time() - record.stat().st_mtime > _RECENT_SECONDS:
-            os.utime(record)
