@@ -235,6 +235,7 @@ class GcsBlobStore:
     def _translated(self, error: Exception) -> Exception:
         """Return our error for one of the client's, or the error itself if it is none of these."""
         import requests
+        import urllib3
         from google.api_core import exceptions as api
         from google.auth.exceptions import GoogleAuthError, TransportError
 
@@ -252,6 +253,10 @@ class GcsBlobStore:
             case GoogleAuthError():
                 return AccessDeniedError(f"{where}: the credentials are refused: {told}")
             case api.GoogleAPIError() | requests.RequestException() | ConnectionError():
+                return UnavailableError(f"{where} cannot be reached: {told}")
+            case (
+                urllib3.exceptions.NewConnectionError() | urllib3.exceptions.ConnectTimeoutError()
+            ):
                 return UnavailableError(f"{where} cannot be reached: {told}")
             case _ if type(error).__module__.startswith(("google.", "urllib3")):
                 return UnavailableError(f"{where}: a transfer broke off: {told}")
