@@ -62,6 +62,10 @@ class DirectRequests:
             session.credentials.refresh(session._auth_request)  # noqa: SLF001
             return self._by_session(session, method, url, headers, body)
         if raw.status >= _ERRORS:
+            if raw.connection is not None:
+                # A server that refuses may end the connection, a moment later than the next
+                # request might be sent by it.
+                raw.connection.close()
             return _as_response(session, method, url, raw)
         return Answer(raw.status, raw.headers, raw)
 
