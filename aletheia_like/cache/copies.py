@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
@@ -14,9 +15,11 @@ from typing import Protocol
 from aletheia_like.cache.places import Places, translated
 from aletheia_like.cache.records import read_record, seen, settle, this_boot, write_record
 from aletheia_like.cache.sweeping import remove_parts, sweep_daily
+from aletheia_like.errors import UnavailableError
 from aletheia_like.ports.blobs import Progress
 
 _THREADED_FILES = 4
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NEAR, _FAR = (2, 64), (16, 1)
 """Threads, and files that one of them takes at once: a disk is faster than handing over."""
 
@@ -45,6 +48,8 @@ class Copies:
         self._tidied: set[Path] = set()
         self.downloaded = 0
         """Bytes that came since somebody set this to 0."""
+        self.make_room: Callable[[], bool] = lambda: False
+        """Called when the disk is full; returns whether something was removed."""
 
     def is_intact(self, digest: str, *, trust: bool = True) -> bool:
         """Whether a blob is here and has its content; one that has not is set aside.
@@ -129,7 +134,14 @@ class Copies:
             if blob.parent not in self._tidied:
                 remove_parts(blob, is_alone=is_alone)
                 self._tidied.add(blob.parent)
-        (source or self._origin).download(digest, blob, progress)
+        while True:
+            try:
+                (source or self._origin).download(digest, blob, progress)
+                break
+            except UnavailableError as error:
+                # What is here already was kept, so a further attempt goes on from there.
+                if not is_full(error) or not self.make_room():
+                    raise
         with translated(blob):
             blob.chmod(0o444)
             self.downloaded += blob.stat().st_size
@@ -142,6 +154,15 @@ class Copies:
             with contextlib.suppress(FileNotFoundError):
                 path.replace(aside)
                 os.utime(aside)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether a disk without room is behind an error."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return True
+        error = error.__cause__
+    return False
 
 
 def digest_of(path: Path) -> str:

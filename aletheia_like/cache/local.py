@@ -42,6 +42,7 @@ from aletheia_like.ports.blobs import BlobStore, Progress
 _log = logging.getLogger("aletheia")
 
 _BATCH = 64
+_WAY_BYTES = 64 << 20
 _LOOK_SECONDS = 300.0
 """After this long a process looks again how much others have put into the cache."""
 
@@ -75,6 +76,7 @@ class LocalCache:
     ) -> None:
         self._places = Places(root)
         self._copies = Copies(self._places, origin, near=near)
+        self._copies.make_room = self._make_way
         self._trees = Trees(self._places, self._copies)
         self._lease = lease_on(root)
         self._bounds = Bounds(max_size, min_free)
@@ -354,6 +356,14 @@ class LocalCache:
             self._size, self._look_at = report.size, now + _LOOK_SECONDS
             if report.missing:
                 _log.info("%s passes its bound: what it holds is pinned or in use", self.root)
+
+    def _make_way(self) -> bool:
+        """Remove some of the least recently used, bounds or not, because the disk is full."""
+        with contextlib.suppress(AletheiaError, OSError):
+            some = max(_WAY_BYTES, self.size() // 10)
+            bounds = Bounds(min_free=free_bytes(self._places) + some)
+            return bool(prune(self._places, bounds).removed)
+        return False
 
     def __repr__(self) -> str:
         return f"<LocalCache {self.root}>"
