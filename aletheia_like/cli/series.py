@@ -24,6 +24,7 @@ from aletheia_like.cli.seriesnaming import named_series, one_name
 from aletheia_like.connect import Metastore
 from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.model.names import split_reference
+from aletheia_like.series.clock import ROOT
 from aletheia_like.series.schema import Schema
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ def rev(name: str, *, project: str | None, url: str | None, as_json: bool) -> No
         logged = [one for one in collection.log() if changed is None or one.id in changed]
         rows = [
             {
-                "parent": one.parent,
+                "parent": None if one.parent == ROOT else one.parent,
                 "revision": one.id,
                 "head": "*" if one.is_head else "",
                 "at": one.revision.at,
@@ -214,9 +215,7 @@ def rev(name: str, *, project: str | None, url: str | None, as_json: bool) -> No
     if as_json:
         print_json([{**row, "head": bool(row["head"])} for row in rows])
     else:
-        print_table(
-            rows, {word: word for word in ("revision", "head", "at", "author", "rows", "parent")}
-        )
+        print_table(rows, {word: word for word in _SHOWN})
 
 
 def _refuse_missing(found: Series) -> None:

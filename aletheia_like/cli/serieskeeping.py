@@ -158,17 +158,21 @@ def delete(
     with Metastore(project, url=url) as ms:
         if len(split_reference(name)) == 1:
             collection = ms.collection(one_name(name))
-            made = None
+            made, what = None, name
             if not dry_run:
                 confirm(f"Delete collection {collection.label} and its history for ever?", yes=yes)
                 collection.delete()
+            is_there = True
         else:
             series = named_series(ms, name)
+            what = name if start is None and stop is None else f"rows of {name}"
             made = None if dry_run else series.delete(start, stop, closed=closed)
+            is_there = dry_run or made is not None
     if as_json:
         print_json({"revision": None if made is None else made.id, "dry_run": dry_run})
     else:
-        say(f"{'would delete' if dry_run else 'deleted'} {name}")
+        done = f"{'would delete' if dry_run else 'deleted'} {what}"
+        say(done if is_there else f"nothing to do: there is nothing of {name} to delete")
 
 
 @click.command()
