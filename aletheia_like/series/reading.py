@@ -114,7 +114,7 @@ class Reader:
     def renamed(self, state: State, label: str, to: str) -> list[Op]:
         """Return what has to be done so that a series shows what another does, and that ends."""
         if self._schema.kind == "kv":
-            kept = [replace(op, series=to, origin="", place=0) for op in state.ops(label)]
+            kept = [op._replace(series=to, origin="", place=0) for op in state.ops(label)]
         else:
             kept = [
                 Op("write", to, one.where, len(one), one.op.columns, one.first)

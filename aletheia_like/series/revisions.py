@@ -12,8 +12,9 @@ import datetime as dt
 import functools
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -28,9 +29,10 @@ Ref = str | bytes
 OpKind = Literal["write", "delete"]
 
 
-@dataclass(frozen=True, slots=True)
-class Op:
+class Op(NamedTuple):
     """One thing that a revision does to one series.
+
+    A tuple, because as many are made as there are points: that takes a third of the time.
 
     Attributes:
         kind: What.
@@ -47,7 +49,7 @@ class Op:
     series: str
     where: Interval = EVERYTHING
     count: int = 0
-    columns: Mapping[str, Ref] = field(default_factory=dict)
+    columns: Mapping[str, Ref] = MappingProxyType({})
     first: int = 0
     origin: str = ""
     place: int = 0
@@ -204,8 +206,9 @@ def _bound_out(bound: Bound) -> list[Any] | None:
 def _bound_in(given: list[Any] | None, absent: Bound) -> Bound:
     if given is None:
         return absent
-    side, *values = given
-    return (0, tuple(Top() if one is None else one for one in values), side)
+    if None in given:
+        given = [Top() if one is None else one for one in given]
+    return (0, tuple(given[1:]), given[0])
 
 
 def _ops(one: Revision) -> tuple[Op, ...]:
