@@ -133,6 +133,8 @@ class SeriesMetastore(MovingMetastore):
             documents.apply([Create(new, fields), Delete(old, head.revision)])
 
         self._session.retry(attempt)
+        # Somebody who was about to create the new one may have swept copies that had no owner yet.
+        self._copy_revisions(old, new)
         self._purge(old)
         self._changelogs.pop(old, None)
         return self.collection(to)

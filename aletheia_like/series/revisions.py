@@ -38,7 +38,7 @@ class Op(NamedTuple):
         kind: What.
         series: Name of the series.
         where: The interval that is replaced or deleted.
-        count: How many rows are written.
+        rows: How many rows are written.
         columns: Where these are, by column.
         first: The first row of them in these columns.
         origin: Id of the revision that did it; "" until there is one.
@@ -48,7 +48,7 @@ class Op(NamedTuple):
     kind: OpKind
     series: str
     where: Interval = EVERYTHING
-    count: int = 0
+    rows: int = 0
     columns: Mapping[str, Ref] = MappingProxyType({})
     first: int = 0
     origin: str = ""
@@ -97,7 +97,7 @@ class Revision:
     @property
     def rows(self) -> int:
         """How many rows it writes."""
-        return sum(op.count for op in self.ops)
+        return sum(op.rows for op in self.ops)
 
     def __repr__(self) -> str:
         return f"<Revision {self.id}>"
@@ -187,7 +187,7 @@ def _written(ops: Iterable[Op], *, own: bool) -> tuple[bytes, bytes]:
                     else:
                         table[name] = ref
                 tables.append(table)
-            one |= {"n": op.count, "c": places[id(op.columns)]}
+            one |= {"n": op.rows, "c": places[id(op.columns)]}
         if op.first:
             one["f"] = op.first
         if not own:

@@ -194,3 +194,24 @@ def test_what_a_killed_deletion_left_goes_when_the_collection_is_made_anew(opene
 
     assert clct.log() == []
     assert clct.changelog.session.documents.get(f"{clct.changelog.collection}/{made.id}") is None
+
+
+def test_a_renamed_collection_keeps_what_somebody_swept_from_its_new_place(opened, tmp_path):
+    url = (tmp_path / "store").as_uri()
+    one, two = opened(url), opened(url)
+    for number in range(3):
+        (one.create_collection(NUMBERS, "old", exist_ok=True) / "s").write(
+            {"at": [number], "value": [number]}
+        )
+    documents = one.session.documents
+    apply = documents.apply
+
+    def sweep_then_apply(writes):
+        if any(write.path == "projects/p/collections/new" for write in writes):
+            two._purge("projects/p/collections/new")
+        return apply(writes)
+
+    documents.apply = sweep_then_apply
+    one.rename_collection("old", "new")
+
+    assert len(opened(url) / "new" / "s") == 3
