@@ -145,10 +145,8 @@ def cast_value(column: Column, given: Any) -> Any:
         return as_bound(cast_column(column, [given])[0])
     except InvalidValueError as error:
         hint = _HINT if column.base == "timestamp" else ""
-        message = (
-            f"{given!r:.80} is no value of the index {column.name!r}, which is of type "
-            f"{column.type}{hint}"
-        )
+        what = f"{column.name!r}, which is of type {column.type}{hint}"
+        message = f"{given!r:.80} is no value of the index {what}"
         raise InvalidValueError(message) from error
 
 
