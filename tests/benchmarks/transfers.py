@@ -52,8 +52,9 @@ def transfers(options: Options) -> list[str]:
         create_bucket(server.url)
         os.environ |= server.environment
         given = {"bucket": BUCKET, **_store(Path(place), size, count)}
-        for _ in range(options.rounds):
+        for number in range(options.rounds):
             for name, (task, peer) in chosen.items():
+                print(f"{name}, round {number + 1}", file=sys.stderr)
                 found = None if name in failed else _measured(task, peer, given, options)
                 if found is None:
                     failed.add(name)
