@@ -62,11 +62,7 @@ class DirectRequests:
             session.credentials.refresh(session._auth_request)  # noqa: SLF001
             return self._by_session(session, method, url, headers, body)
         if raw.status >= _ERRORS:
-            if raw.connection is not None:
-                # A server that refuses may end the connection, a moment later than the next
-                # request might be sent by it.
-                raw.connection.close()
-            return _as_response(session, method, url, raw)
+            return _refusal(session, method, url, raw)
         return Answer(raw.status, raw.headers, raw)
 
     def _send(
@@ -155,9 +151,20 @@ def _pool_of(client: Any) -> Any:
     return adapter.get_connection_with_tls_context(prepared, told["verify"], told["proxies"])
 
 
-def _as_response(session: Any, method: str, url: str, raw: Any) -> Any:
-    """Return an error as `requests` shows it, which is what Google's client understands."""
+def _refusal(session: Any, method: str, url: str, raw: Any) -> Any:
+    """Return an error as `requests` shows it, which is what Google's client understands.
+
+    A server that refuses may end the connection a moment later than the next request might be sent
+    by it, so it does not go back to the others once the body is read.
+    """
     import requests
 
+    raw._pool = None  # noqa: SLF001 - it would take the connection back
     prepared = requests.Request(method, url).prepare()
-    return session.get_adapter(url).build_response(prepared, raw)
+    response = session.get_adapter(url).build_response(prepared, raw)
+    try:
+        # All of the body, which says why.
+        _ = response.content
+    finally:
+        raw.close()
+    return response

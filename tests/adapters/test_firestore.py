@@ -15,6 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+import psutil
 import pytest
 from google.cloud import firestore
 
@@ -86,6 +87,9 @@ def test_a_hung_emulator_fails_soon(server):
     with new_store() as store:
         store.get("c/d")
         os.killpg(server.pid, signal.SIGSTOP)
+        # It goes on for a moment, and might answer.
+        while psutil.Process(server.pid).status() != psutil.STATUS_STOPPED:
+            time.sleep(0.01)
 
         check_fails_soon(store)
 
