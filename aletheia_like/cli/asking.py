@@ -8,6 +8,9 @@ import click
 
 from aletheia_like.cli.output import say
 
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+"""For verbs that `confirm`."""
+
 
 def confirm(question: str, *, yes: bool) -> None:
     """Go on only if the user agrees, by `--yes` or at the terminal.

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from aletheia_like.cli import completing
-from aletheia_like.cli.asking import confirm
+from aletheia_like.cli.asking import confirm, yes_option
 from aletheia_like.cli.browse import open_without_project
 from aletheia_like.cli.change import resolved_digest
 from aletheia_like.cli.naming import named
@@ -77,7 +77,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 @click.option("--clear", is_flag=True, help="Set cells that hold this hash and no more to None.")
 @click.option("--exclusive", is_flag=True, help="Nothing else uses the store: also what is new.")
 @click.option("--dry-run", is_flag=True, help="Say whether it could be deleted.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @store_options
 def delete(
     hash_: str,

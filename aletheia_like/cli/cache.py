@@ -13,7 +13,7 @@ import click
 
 from aletheia_like.cache import CacheReport, Holding, LocalCache, PruneReport
 from aletheia_like.cli import completing
-from aletheia_like.cli.asking import confirm
+from aletheia_like.cli.asking import confirm, yes_option
 from aletheia_like.cli.output import (
     counted,
     print_json,
@@ -140,7 +140,7 @@ def _size(_: click.Context, option: click.Parameter, value: str | None) -> int |
 @click.option("--max-size", metavar="SIZE", callback=_size, help="Leave no more, such as 50GB.")
 @click.option("--min-free", metavar="SIZE", callback=_size, help="Free so much on the disk.")
 @click.option("--dry-run", is_flag=True, help="Say what would be removed.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @store_options
 def prune(
     *,

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from aletheia_like.cli import completing
-from aletheia_like.cli.asking import confirm
+from aletheia_like.cli.asking import confirm, yes_option
 from aletheia_like.cli.naming import named
 from aletheia_like.cli.output import counted, print_json, say, store_options
 from aletheia_like.cli.shelves import shelf_options, where_is
@@ -25,7 +25,7 @@ from aletheia_like.metastore.repository import Repository
 @click.option("--force", is_flag=True, help="Delete it even if it, or a run of it, is running.")
 @click.option("--forever", is_flag=True, help="Delete its documents now: no restoring.")
 @click.option("--dry-run", is_flag=True, help="Say what would be deleted.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @store_options
 def delete(
     name: str,
@@ -143,7 +143,7 @@ _version = click.option("--version", type=click.IntRange(min=0), required=True, 
 @click.argument("name", shell_complete=completing.artifacts)
 @_version
 @_dry_run
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @shelf_options
 @store_options
 def delete_artifact(
@@ -219,7 +219,7 @@ def _shelf(
 @click.argument("name", shell_complete=completing.datasets)
 @_version
 @_dry_run
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @store_options
 def delete_dataset(
     name: str,

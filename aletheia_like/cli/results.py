@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from aletheia_like.cli.asking import confirm
+from aletheia_like.cli.asking import confirm, yes_option
 from aletheia_like.cli.browse import open_without_project
 from aletheia_like.cli.output import (
     counted,
@@ -68,7 +68,7 @@ def results(
 @_folder
 @_function
 @click.option("--dry-run", is_flag=True, help="Say what would be deleted.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @store_options
 def forget(
     keys: tuple[str, ...],

@@ -7,15 +7,20 @@ from typing import Any
 import click
 
 from aletheia_like.cli import completing
-from aletheia_like.cli.asking import confirm
-from aletheia_like.cli.output import counted, print_json, say, shown_bytes, store_options
+from aletheia_like.cli.asking import confirm, yes_option
+from aletheia_like.cli.output import (
+    counted,
+    print_json,
+    say,
+    shown_bytes,
+    store_options,
+)
 from aletheia_like.cli.seriesnaming import named_series, one_name
 from aletheia_like.cli.transfer import address
 from aletheia_like.connect import Metastore
 from aletheia_like.model.names import split_reference
 
 CLOSED = click.Choice(["left", "right", "both", "neither"])
-_YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Only tell what would be lost.")
 
 
@@ -84,7 +89,7 @@ pull = _moving("pull")
 @click.command()
 @click.argument("collection", shell_complete=completing.collections)
 @click.option("--before", help="The first revision or moment to keep; else only heads are kept.")
-@_YES
+@yes_option
 @_DRY_RUN
 @store_options
 def trim(
@@ -135,7 +140,7 @@ def defrag(collection: str, *, project: str | None, url: str | None, as_json: bo
 @click.option("--stop", help="Last value of the index; else to the last row.")
 @click.option("--closed", type=CLOSED, default="left", help="Which ends belong to the range.")
 @click.option("--dry-run", is_flag=True, help="Say what would be deleted.")
-@_YES
+@yes_option
 @store_options
 def delete(
     name: str,
