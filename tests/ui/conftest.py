@@ -20,7 +20,7 @@ from aletheia_like.ui.serving import address_of, bound_socket, server_of
 
 TOKEN = "a-token-for-tests"
 KNOWN = ("Failed to load resource", "Applying inline style")
-"""What a page may complain of: answers that a test expects, and a style that Plotly tries first."""
+"""What a page may complain of: answers that a test expects, a style that Plotly tries first."""
 
 
 class Site:

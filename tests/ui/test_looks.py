@@ -31,7 +31,8 @@ def filled(site, tmp_path):
         run.add_artifact("table", path)
         run.notes = "fine"
     with pytest.raises(ValueError, match="up"), experiment.start_run():
-        raise ValueError("up")
+        msg = "up"
+        raise ValueError(msg)
     return site
 
 

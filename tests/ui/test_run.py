@@ -96,7 +96,8 @@ def test_what_ended_a_run_its_code_and_its_console_are_shown(site, page, tmp_pat
         run.set_hyper_params({"lr": 0.1, "optimizer": {"name": "adam"}})
         run.capture_console()
         print("printed <em>by the run</em>")
-        raise ValueError("the loss went <up>")
+        msg = "the loss went <up>"
+        raise ValueError(msg)
 
     page.goto(site.url(RUN))
 
@@ -178,6 +179,7 @@ def test_the_verb_prints_a_link_and_ends_with_ctrl_c(tmp_path):  # U1
     address = process.stdout.readline()
     process.send_signal(signal.SIGINT)
 
-    assert address.startswith("http://127.0.0.1:") and "token=" in address
+    assert address.startswith("http://127.0.0.1:")
+    assert "token=" in address
     assert process.wait(30) == 0
     assert "Traceback" not in process.stderr.read()

@@ -71,7 +71,8 @@ def test_columns_are_chosen_and_the_address_says_so(filled, page):
     page.wait_for_url("**c=commit*")
 
     heads = page.locator("thead th").all_inner_texts()
-    assert "Commit" in heads and "lr" not in heads
+    assert "Commit" in heads
+    assert "lr" not in heads
 
 
 def test_a_new_run_and_a_new_status_are_shown_without_a_reload(filled, page):  # U9
@@ -92,7 +93,8 @@ def test_the_table_is_there_as_csv_and_json_with_all_its_runs(filled):
             return answer.read().decode()
 
     rows = list(csv.DictReader(io.StringIO(get("csv"))))
-    assert len(rows) == 12 and rows[0] == {"id": "12", "metrics.acc": str(11 / 12)}
+    assert len(rows) == 12
+    assert rows[0] == {"id": "12", "metrics.acc": str(11 / 12)}
     assert json.loads(get("json"))[11] == {"id": "1", "metrics.acc": 0.0}
 
 

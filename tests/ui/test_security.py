@@ -34,7 +34,8 @@ def test_no_path_leads_out_of_the_store(ask, path):  # U11
 
     status = answer.split("\r\n")[0]
     assert " 404 " in status or " 400 " in status or (" 200 " in status and "No experi" in answer)
-    assert "root:" not in answer and "SQLite" not in answer
+    assert "root:" not in answer
+    assert "SQLite" not in answer
 
 
 def test_another_host_is_refused(ask, run):  # U11: a name that resolves to this machine
@@ -89,7 +90,8 @@ def test_a_run_is_asked_to_stop_with_the_token(ask, site):
     ask(f"{RUN}/stop", own, token, method="POST", body="reason=diverges")
 
     asked = site.ms.experiment("e").run("1")
-    assert asked.stop_requested and asked.record.stop_requested["reason"] == "diverges"
+    assert asked.stop_requested
+    assert asked.record.stop_requested["reason"] == "diverges"
     run.finish()
 
 
@@ -97,8 +99,10 @@ def test_the_token_goes_from_the_address_into_a_cookie(ask, run):
     answer = ask(f"{RUN}?token={TOKEN}&where=a")
 
     head = answer.split("\r\n\r\n")[0]
-    assert " 303 " in head and f"location: {RUN}?where=a" in head.lower().replace("%3d", "=")
-    assert "httponly" in head.lower() and "samesite=strict" in head.lower()
+    assert " 303 " in head
+    assert f"location: {RUN}?where=a" in head.lower().replace("%3d", "=")
+    assert "httponly" in head.lower()
+    assert "samesite=strict" in head.lower()
     assert " 403 " in ask(f"{RUN}?token=wrong")
     assert "evil" not in ask(f"//evil.example/?token={TOKEN}").split("location: //")[-1][:5]
 
@@ -124,7 +128,8 @@ def test_a_logged_page_is_kept_in_a_sandbox(ask, site, tmp_path):  # U8, U11
 
     assert "content-disposition: attachment" in head
     assert "content-type: application/octet-stream" in head
-    assert "content-security-policy: sandbox" in head and "nosniff" in head
+    assert "content-security-policy: sandbox" in head
+    assert "nosniff" in head
 
 
 def test_numbers_that_json_has_not_are_null(ask, site):  # U10
