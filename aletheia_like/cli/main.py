@@ -50,6 +50,7 @@ _VERBS: Mapping[str, str] = {
     "stats": "aletheia_like.cli.rows:stats",
     "sync": "aletheia_like.cli.sync:sync",
     "tail": "aletheia_like.cli.rows:tail",
+    "ui": "aletheia_like.cli.ui:ui",
     "verify": "aletheia_like.cli.reproduce:verify",
     "version": "aletheia_like.cli.settings:version",
     "watch": "aletheia_like.cli.watch:watch",

@@ -1,0 +1,108 @@
+// What every page does: the theme, and staying up to date without a reload.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+
+  const isDark = () => root.dataset.theme
+    ? root.dataset.theme === "dark"
+    : matchMedia("(prefers-color-scheme: dark)").matches;
+
+  document.querySelector("[data-theme-button]")?.addEventListener("click", () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    localStorage.setItem("aletheia-theme", root.dataset.theme);
+    document.dispatchEvent(new Event("aletheia:theme"));
+  });
+
+  // Forms keep addresses short: what is empty is not sent.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "get") return;
+    for (const field of form.elements) {
+      if (field.name && field.value === "" && !field.disabled) {
+        field.disabled = true;
+        setTimeout(() => { field.disabled = false; });
+      }
+    }
+  });
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+  });
+
+  const banner = document.querySelector("[data-banner]");
+  const state = document.querySelector("[data-live-state]");
+  const warn = (text) => {
+    if (!banner) return;
+    banner.textContent = text;
+    banner.hidden = !text;
+  };
+
+  // Parts of the page are marked by data-part; those that differ are put in anew.
+  const keep = (old, fresh) => {
+    for (const box of old.querySelectorAll("input[type=checkbox]:checked")) {
+      const same = box.id && fresh.querySelector(`#${CSS.escape(box.id)}`);
+      if (same) same.checked = true;
+    }
+    for (const fold of old.querySelectorAll("details[id]")) {
+      const same = fresh.querySelector(`#${CSS.escape(fold.id)}`);
+      if (same) same.open = fold.open;
+    }
+  };
+  let running = false;
+  let again = false;
+  const refresh = async () => {
+    if (running) { again = true; return; }
+    running = true;
+    try {
+      const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+      if (answer.status === 503) { warn("The store is away: this page shows what was last read."); return; }
+      if (!answer.ok) return;
+      warn("");
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const old of document.querySelectorAll("[data-part]")) {
+        const now = fresh.querySelector(`[data-part="${CSS.escape(old.dataset.part)}"]`);
+        if (!now || (old.seen ?? old.innerHTML) === now.innerHTML) continue;
+        const text = now.innerHTML;
+        keep(old, now);
+        const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
+        old.replaceChildren(...now.childNodes);
+        old.seen = text;
+        if (focused) document.getElementById(focused)?.focus();
+      }
+      document.dispatchEvent(new Event("aletheia:refresh"));
+    } catch {
+      warn("No answer: is aletheia ui still running? This page shows what was last read.");
+    } finally {
+      running = false;
+      if (again) { again = false; refresh(); }
+    }
+  };
+
+  const address = document.body.dataset.live;
+  let stream = null;
+  const listen = () => {
+    if (!address || stream || document.hidden) return;
+    stream = new EventSource(address);
+    stream.addEventListener("open", () => { state.textContent = "live"; state.classList.add("on"); });
+    stream.addEventListener("error", () => {
+      state.textContent = "";
+      state.classList.remove("on");
+      warn("No answer: is aletheia ui still running? This page shows what was last read.");
+    });
+    stream.addEventListener("open", refreshAfterOutage);
+    stream.addEventListener("changed", refresh);
+    stream.addEventListener("away", () => warn("The store is away: this page shows what was last read."));
+    stream.addEventListener("back", () => warn(""));
+  };
+  const refreshAfterOutage = () => { if (banner && !banner.hidden) { warn(""); refresh(); } };
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) { stream?.close(); stream = null; } else if (address && !stream) { listen(); refresh(); }
+  });
+  // A page that is left must not hold one of the few connections a browser has.
+  addEventListener("pagehide", () => { stream?.close(); stream = null; });
+  addEventListener("pageshow", listen);
+  listen();
+
+  if (document.querySelector("[data-retry]")) setTimeout(() => location.reload(), 5000);
+
+  window.aletheia = { isDark, refresh };
+})();
