@@ -61,18 +61,13 @@ _PAGE = """<!DOCTYPE html>
 """
 
 
-def drawn(figure: Figure, objects: Any = None) -> Any:
+def drawn(figure: Figure) -> Any:
     """Return the figure as Plotly's.
-
-    Args:
-        figure: What to draw.
-        objects: What has the kinds of traces that `plotly.graph_objects` has, instead of that.
 
     Raises:
         MissingExtraError: Plotly is not installed.
     """
-    if objects is None:
-        objects = import_extra("plotly.graph_objects", "plot")
+    objects = import_extra("plotly.graph_objects", "plot")
     match figure:
         case Curves():
             traces = [trace for one in figure.curves for trace in _curve(objects, one, figure)]
@@ -87,14 +82,14 @@ def drawn(figure: Figure, objects: Any = None) -> Any:
             traces = list(_bars(objects, figure))
             layout = _plane(figure, has_legend=len(figure.groups) > 1)
             layout |= {"barmode": "overlay", "bargap": 0}
-    notes = "<br>".join(map(escaped, figure.notes))
+    notes = "<br>".join(map(_text, figure.notes))
     below = _NOTE_LINE * len(figure.notes)
     layout.setdefault("margin", {"l": 70, "r": 30, "t": 60, "b": 60})
     layout["margin"]["b"] += below + 5
     return objects.Figure(
         data=traces,
         layout={
-            "title": {"text": escaped(figure.title), "font": {"size": 17}},
+            "title": {"text": _text(figure.title), "font": {"size": 17}},
             "paper_bgcolor": PAPER,
             "plot_bgcolor": PAPER,
             "font": {"color": INK, "size": 13},
@@ -148,16 +143,16 @@ def _curve(objects: Any, one: Curve, figure: Curves) -> Iterator[Any]:
     yield (objects.Scattergl if len(one.xs) > _MANY else objects.Scatter)(
         x=one.xs,
         y=_gapped(one.ys),
-        name=escaped(shortened(one.label, _LEGEND_LETTERS)),
+        name=_text(shortened(one.label, _LEGEND_LETTERS)),
         mode="lines" if figure.lines and shown > 1 else "markers",
         line={"color": colour, "width": 2, "dash": DASHES[dash]},
         marker={"color": colour, "size": 7},
         legendgroup=group,
         connectgaps=False,
         text=edges or None,
-        hovertemplate=f"{escaped(one.label)}<br>%{{x}}: %{{y:.5g}}%{{text}}<extra></extra>"
+        hovertemplate=f"{_text(one.label)}<br>%{{x}}: %{{y:.5g}}%{{text}}<extra></extra>"
         if edges
-        else f"{escaped(one.label)}<br>%{{x}}: %{{y:.5g}}<extra></extra>",
+        else f"{_text(one.label)}<br>%{{x}}: %{{y:.5g}}<extra></extra>",
     )
 
 
@@ -193,7 +188,7 @@ def _points(objects: Any, figure: Scatter) -> Iterator[Any]:
         yield objects.Scatter(
             x=one.xs,
             y=one.ys,
-            name=escaped(shortened(one.label, _LEGEND_LETTERS)),
+            name=_text(shortened(one.label, _LEGEND_LETTERS)),
             mode="markers",
             marker={
                 "color": colour,
@@ -202,7 +197,7 @@ def _points(objects: Any, figure: Scatter) -> Iterator[Any]:
                 "opacity": 0.85,
                 "line": {"width": 0.5, "color": PAPER},
             },
-            text=[escaped(name) for name in one.names],
+            text=[_text(name) for name in one.names],
             hovertemplate="%{text}<br>%{x}, %{y}<extra></extra>",
         )
 
@@ -216,12 +211,12 @@ def _bars(objects: Any, figure: Histogram) -> Iterator[Any]:
             x=[low / 2 + high / 2 for low, high in pairwise(edges)],
             y=one.counts,
             width=edges[1] - edges[0],
-            name=escaped(shortened(one.label, _LEGEND_LETTERS)),
+            name=_text(shortened(one.label, _LEGEND_LETTERS)),
             marker={"color": colour, "line": {"width": 0.5, "color": PAPER}},
             opacity=OVERLAID if several else 1,
             text=[f"{low:.5g} … {high:.5g}" for low, high in pairwise(edges)],
             textposition="none",
-            hovertemplate=f"{escaped(one.label)}<br>%{{text}}: %{{y}}<extra></extra>",
+            hovertemplate=f"{_text(one.label)}<br>%{{text}}: %{{y}}<extra></extra>",
         )
 
 
@@ -230,7 +225,7 @@ def _lines(objects: Any, figure: Parallel) -> Any:
     letters = max(8, _AXIS_LETTERS // len(figure.axes))
     for axis, values in zip(figure.axes, figure.values, strict=True):
         one: dict[str, Any] = {
-            "label": escaped(shortened(axis.title, letters)),
+            "label": _text(shortened(axis.title, letters)),
             "values": values,
             "range": _room(axis, values),
         }
@@ -241,11 +236,11 @@ def _lines(objects: Any, figure: Parallel) -> Any:
         dimensions.append(one)
     by = figure.colour
     low, high = span(figure.values[by])
-    title = escaped(shortened(figure.axes[by].title, _LEGEND_LETTERS))
+    title = _text(shortened(figure.axes[by].title, _LEGEND_LETTERS))
     bar: dict[str, Any] = {"title": {"text": title, "side": "right"}}
     if figure.axes[by].categories:
         names = figure.axes[by].categories
-        told = [escaped(shortened(one, letters)) for one in names]
+        told = [_text(shortened(one, letters)) for one in names]
         bar |= {"tickvals": list(range(len(names))), "ticktext": told}
     return objects.Parcoords(
         dimensions=dimensions,
@@ -277,7 +272,7 @@ def _plane(figure: Curves | Scatter | Histogram, *, has_legend: bool) -> dict[st
 
 def _axis(axis: Axis) -> dict[str, Any]:
     look: dict[str, Any] = {
-        "title": {"text": escaped(axis.title)},
+        "title": {"text": _text(axis.title)},
         "type": "log" if axis.log else "linear",
         "gridcolor": GRID,
         "linecolor": INK,
@@ -288,7 +283,7 @@ def _axis(axis: Axis) -> dict[str, Any]:
         look |= {"exponentformat": "power", "nticks": _LOG_TICKS}
     if axis.categories:
         look["tickvals"] = list(range(len(axis.categories)))
-        look["ticktext"] = [escaped(shortened(one, _LEGEND_LETTERS)) for one in axis.categories]
+        look["ticktext"] = [_text(shortened(one, _LEGEND_LETTERS)) for one in axis.categories]
         look["range"] = [-0.5, len(axis.categories) - 0.5]
     return look
 
@@ -310,6 +305,6 @@ def _note(text: str, below: int) -> dict[str, Any]:
     }
 
 
-def escaped(text: str) -> str:
+def _text(text: str) -> str:
     """Return text as Plotly shows it literally: it reads some HTML."""
     return html.escape(text, quote=False).replace("$", "&#36;").replace("%{", "%&#123;")

@@ -9,7 +9,7 @@ from aletheia_like.model.rows import RUN_ID, STEP, TIMESTAMP
 from aletheia_like.ui.views.values import is_missing, is_number
 from aletheia_like.ui.views.view import Panel, View
 
-INDEX = ("experiment", RUN_ID)
+INDEX = ("project", "experiment", RUN_ID)
 _MOST_PLOTS = 24
 _APART = frozenset({STEP, TIMESTAMP, RUN_ID, "experiment", "project"})
 
