@@ -24,14 +24,23 @@ from aletheia_like.errors import (
     UnavailableError,
 )
 from aletheia_like.metastore.metastore import OpenMetastore
-from aletheia_like.ui import live, overview
+from aletheia_like.ui import acting, contents, curves, live, overview, rows, run, runs
 from aletheia_like.ui.asking import Asked, Page, Site
 from aletheia_like.ui.following import Followers
 from aletheia_like.ui.links import link
 from aletheia_like.ui.plain import shown, shown_bytes, shown_seconds
 from aletheia_like.ui.security import MAY_CHANGE, Guard, Rules
 
-PAGES: tuple[Page, ...] = (*overview.routes, *live.routes)
+PAGES: tuple[Page, ...] = (
+    *overview.routes,
+    *runs.routes,
+    *run.routes,
+    *curves.routes,
+    *rows.routes,
+    *acting.routes,
+    *contents.routes,
+    *live.routes,
+)
 """In the order in which they are tried: what matches any path comes last."""
 
 _STATUS: tuple[tuple[type[AletheiaError], int], ...] = (
@@ -124,13 +133,19 @@ def _templates(static: Static) -> Environment:
 
 def _answering(page: Page, site: Site) -> Callable[[Request], Any]:
     async def answer(request: Request) -> Response:
-        return await run_in_threadpool(page.answer, _asked(request, site))
+        body = b""
+        if request.method == "POST":
+            async for part in request.stream():
+                body += part
+                if len(body) > acting.MAX_FORM_BYTES:
+                    return PlainTextResponse("this form is too long", 413)
+        return await run_in_threadpool(page.answer, _asked(request, site, body))
 
     return answer
 
 
-def _asked(request: Request, site: Site) -> Asked:
-    return Asked(request, site, bool(request.scope.get(MAY_CHANGE)))
+def _asked(request: Request, site: Site, body: bytes = b"") -> Asked:
+    return Asked(request, site, bool(request.scope.get(MAY_CHANGE)), body)
 
 
 def _failing(site: Site) -> Callable[[Request, AletheiaError], Any]:

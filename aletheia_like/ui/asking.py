@@ -60,11 +60,13 @@ class Asked:
         request: As Starlette has it.
         site: What all pages share.
         may_change: Whether who asks has shown the token.
+        body: What was sent with it.
     """
 
     request: Request
     site: Site
     may_change: bool = False
+    body: bytes = b""
 
     def name(self, parameter: str) -> str:
         """Return a name in the path, such as `project`."""
@@ -99,6 +101,11 @@ class Asked:
             name: self.request.query_params.getlist(name) for name in self.request.query_params
         }
         return with_query(self.raw_path, {**query, **changes})
+
+    def same_query(self, path: str) -> str:
+        """Return another address with the query of this page."""
+        query = self.request.query_params
+        return with_query(path, {name: query.getlist(name) for name in query})
 
     @property
     def raw_path(self) -> str:

@@ -13,18 +13,20 @@
     document.dispatchEvent(new Event("aletheia:theme"));
   });
 
-  // Forms keep addresses short: what is empty is not sent.
+  // Forms keep addresses short: what is empty, or as usual, is not sent.
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (form.method !== "get") return;
+    const usual = form.querySelector("[data-usual]") && !form.querySelector("[data-touched]");
     for (const field of form.elements) {
-      if (field.name && field.value === "" && !field.disabled) {
+      if (field.name && !field.disabled && (field.value === "" || (usual && "usual" in field.dataset))) {
         field.disabled = true;
         setTimeout(() => { field.disabled = false; });
       }
     }
   });
   document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-usual]")) event.target.dataset.touched = "";
     if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
   });
 
@@ -101,6 +103,21 @@
   addEventListener("pagehide", () => { stream?.close(); stream = null; });
   addEventListener("pageshow", listen);
   listen();
+
+  // How a file begins is asked for when its place comes into view.
+  const fragments = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (!isIntersecting) continue;
+      fragments.unobserve(target);
+      fetch(target.dataset.fragment)
+        .then((answer) => (answer.ok ? answer.text() : "<p class=\"empty\">This cannot be shown.</p>"))
+        .then((text) => { target.innerHTML = text; })
+        .catch(() => {});
+    }
+  });
+  const watchFragments = () => document.querySelectorAll("[data-fragment]:empty").forEach((one) => fragments.observe(one));
+  document.addEventListener("aletheia:refresh", watchFragments);
+  watchFragments();
 
   if (document.querySelector("[data-retry]")) setTimeout(() => location.reload(), 5000);
 
