@@ -91,17 +91,19 @@ def list_entries(asked: Asked) -> Response:
     if all(one.rows is None for one in found):
         columns = {**names, "last": "Last change"}
     rows = [
-        {**dict(zip(names, one.texts, strict=True)), "rows": one.rows, "last": one.last, "of": one}
+        {**dict(zip(names, one.texts, strict=True)), "rows": one.rows, "last": one.last}
         for one in found
     ]
     answer = asked.file([*finder.index, *list(columns)[len(names) :]], lambda: _named(rows, names))
     if answer is not None:
         return answer
     number = asked.number(_PAGE, 1, most=max(1, -(-len(rows) // _ENTRIES)))
-    some = rows[(number - 1) * _ENTRIES : number * _ENTRIES]
+    first = (number - 1) * _ENTRIES
     # A screen reader tells each link by itself, so the whole index is one link.
-    for row in some:
-        row["0"] = Cell(" / ".join(row["of"].texts), entry_link(asked, row["of"].texts))
+    some = [
+        {**row, "0": Cell(" / ".join(one.texts), entry_link(asked, one.texts))}
+        for row, one in zip(rows[first : first + _ENTRIES], found[first:], strict=False)
+    ]
     shown_columns = {"0": " / ".join(finder.index)}
     shown_columns |= {key: title for key, title in columns.items() if key not in names}
     empty = "No run has this in its name." if words else "Nothing was logged yet."
@@ -133,12 +135,20 @@ def show_entry(asked: Asked) -> Response:
         panel = _panel(view, chosen)
         return _drawing(asked, evaluating.shown(panel, rows, _position(asked, int(chosen))))
     if chosen and asked.given("format"):
-        return _file(asked, evaluating.shown(_panel(view, chosen), rows, _position(asked, int(chosen))))
+        return _file(
+            asked, evaluating.shown(_panel(view, chosen), rows, _position(asked, int(chosen)))
+        )
     numbers = [int(chosen)] if chosen and _panel(view, chosen) else range(len(view.panels))
     panels = [
         page
         for number in numbers
-        if (page := _page(asked, number, evaluating.shown(view.panels[number], rows, _position(asked, number))))
+        if (
+            page := _page(
+                asked,
+                number,
+                evaluating.shown(view.panels[number], rows, _position(asked, number)),
+            )
+        )
     ]
     given = dict(zip(finder.index, texts, strict=True))
     return asked.page(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from aletheia_like.errors import InvalidValueError
@@ -246,7 +245,11 @@ def _drawn(
         figure = curves_of(drawn, CurveLook(title, axis.title, None))
     except InvalidValueError as error:
         return Lines(None, (*messages, str(error)))
-    figure = dataclasses.replace(figure, x=Axis(axis.title, categories=axis.categories))
+    figure = replace(figure, x=Axis(axis.title, categories=axis.categories))
+    if not others:
+        # One run's columns: a colour tells them apart better than a dash.
+        curves = [replace(one, colour=n, dash=0) for n, one in enumerate(figure.curves)]
+        figure = replace(figure, curves=tuple(curves))
     return Lines(figure, messages)
 
 
