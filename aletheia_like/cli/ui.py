@@ -49,9 +49,10 @@ def ui(
         new_token,
         server_of,
     )
+    from aletheia_like.ui.views.parsing import read_view
 
     token = os.environ.get(_TOKEN) or new_token()
-    extra = {"view": view} if view is not None else {}
+    extra = {"view": read_view(view)} if view is not None else {}
     with _opened(project, url) as ms:
         app = create_app(ms, token=token, open_to_readers=is_this_machine(host), extra=extra)
         bound = bound_socket(host, port)

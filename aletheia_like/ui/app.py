@@ -25,7 +25,21 @@ from aletheia_like.errors import (
     UnavailableError,
 )
 from aletheia_like.metastore.metastore import OpenMetastore
-from aletheia_like.ui import acting, contents, curves, live, overview, rows, run, runs
+from aletheia_like.ui import (
+    acting,
+    collected,
+    comparing,
+    contents,
+    costs,
+    curves,
+    keeping,
+    live,
+    overview,
+    rows,
+    run,
+    runs,
+    viewing,
+)
 from aletheia_like.ui.asking import Asked, Page, Site
 from aletheia_like.ui.following import Followers
 from aletheia_like.ui.links import link
@@ -34,6 +48,10 @@ from aletheia_like.ui.security import MAY_CHANGE, Guard, Rules
 
 PAGES: tuple[Page, ...] = (
     *overview.routes,
+    *comparing.routes,
+    *keeping.routes,
+    *collected.routes,
+    *costs.routes,
     *runs.routes,
     *run.routes,
     *curves.routes,
@@ -41,6 +59,8 @@ PAGES: tuple[Page, ...] = (
     *acting.routes,
     *contents.routes,
     *live.routes,
+    *viewing.routes,
+    *viewing.anything,
 )
 """In the order in which they are tried: what matches any path comes last."""
 

@@ -19,9 +19,8 @@ _EXPERIMENT = {
 
 
 def start(asked: Asked) -> Response:
-    """Lead to the projects."""
-    del asked
-    return RedirectResponse("/projects", 303)
+    """Lead to the projects, or to the runs as a view shows them, if there is one."""
+    return RedirectResponse("/view" if "view" in asked.site.extra else "/projects", 303)
 
 
 def projects(asked: Asked) -> Response:

@@ -58,7 +58,55 @@
     end(one.lows.length);
     return found;
   };
+  // Lines over axes side by side: Plotly's own kind needs WebGL, which is not everywhere.
+  const colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555"];
+  const between = (share) => "#" + [1, 3, 5].map((at) => {
+    const [low, high] = [colours[0], colours[1]].map((one) => parseInt(one.slice(at, at + 2), 16));
+    return Math.round(low + (high - low) * share).toString(16).padStart(2, "0");
+  }).join("");
+  const spanOf = (axis, values) => {
+    if (axis.categories.length) return [0, Math.max(1, axis.categories.length - 1)];
+    const low = Math.min(...values), high = Math.max(...values);
+    return low < high ? [low, high] : [low - 1, high + 1];
+  };
+  const spans = (figure) => figure.axes.map((one, place) => spanOf(one, figure.values[place]));
+  const worth = (axis, value) => axis.categories[value] ?? String(Number(value.toPrecision(5)));
+  const short = (text, most) => (text.length > most ? `${text.slice(0, most - 9)}…${text.slice(-8)}` : text);
+  const parallel = (figure) => {
+    const ends = spans(figure), count = figure.names.length;
+    return figure.names.map((name, run) => {
+      const values = figure.values.map((column) => column[run]);
+      const shares = values.map((value, place) => (value - ends[place][0]) / (ends[place][1] - ends[place][0]));
+      const colour = seen(count > colours.length ? between(shares[figure.colour]) : colours[run]);
+      return {
+        x: values.map((_, place) => place), y: shares, name: plain(short(name, 30)), type: "scatter",
+        mode: "lines+markers", line: { color: colour, width: 2 }, marker: { color: colour, size: 7 },
+        text: values.map((value, place) => plain(`${name} · ${figure.axes[place].title}: ${worth(figure.axes[place], value)}`)),
+        hovertemplate: "%{text}<extra></extra>",
+      };
+    });
+  };
+  const parallelLayout = (figure) => {
+    const last = figure.axes.length - 1, ends = spans(figure);
+    const ticks = figure.axes.flatMap((axis, x) => (axis.categories.length ? axis.categories.map((_, at) => at) : ends[x]).map((value) => ({
+      x, y: (value - ends[x][0]) / (ends[x][1] - ends[x][0]), text: plain(short(worth(axis, value), 24)),
+      xanchor: x === last ? "right" : "left", xshift: x === last ? -9 : 9, showarrow: false, font: { size: 11 },
+    })));
+    return {
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: { color: css("--ink"), size: 12, family: "system-ui, sans-serif" },
+      margin: { l: 40, r: 40, t: 12, b: 45 }, hovermode: "closest", annotations: ticks,
+      xaxis: {
+        tickvals: figure.axes.map((_, x) => x), range: [-0.1, last + 0.1], showgrid: false, zeroline: false,
+        ticktext: figure.axes.map((one) => plain(short(one.title, Math.max(12, Math.floor(120 / figure.axes.length))))),
+      },
+      yaxis: { visible: false, range: [-0.08, 1.08] },
+      shapes: figure.axes.map((_, x) => ({ type: "line", x0: x, x1: x, y0: 0, y1: 1, layer: "below", line: { width: 1, color: css("--faint") } })),
+      showlegend: figure.names.length > 1 && figure.names.length <= 12, legend: { bgcolor: "rgba(0,0,0,0)" },
+    };
+  };
   const tracesOf = {
+    parallel,
     curves: (figure) => figure.curves.flatMap((one, place) => {
       const colour = seen(one.colour);
       const group = String(place);
@@ -82,11 +130,11 @@
       marker: { color: seen(one.colour) }, opacity: figure.groups.length > 1 ? 0.6 : 1,
     })),
   };
-  const layoutOf = (figure, count) => ({
-    title: { text: plain(figure.title), font: { size: 14 } },
+  const layoutOf = (figure, count) => (figure.kind === "parallel" ? parallelLayout(figure) : {
+    ...(figure.untitled ? {} : { title: { text: plain(figure.title), font: { size: 14 } } }),
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: css("--ink"), size: 12, family: "system-ui, sans-serif" },
-    margin: { l: 60, r: 20, t: 40, b: 45 }, hovermode: "closest",
+    margin: { l: 60, r: 20, t: figure.untitled ? 12 : 40, b: 45 }, hovermode: "closest",
     xaxis: axis(figure.x),
     yaxis: axis(figure.y.title === figure.title ? { ...figure.y, title: "" } : figure.y), showlegend: count > 1,
     legend: { bgcolor: "rgba(0,0,0,0)" }, barmode: "overlay", bargap: 0,
@@ -99,8 +147,9 @@
 
   const draw = (box, figure) => {
     box.setAttribute("role", "img");
-    const count = (figure.curves ?? figure.groups).length;
-    box.setAttribute("aria-label", `${figure.title}: ${figure.y.title} over ${figure.x.title}, ${count} ${count === 1 ? "line" : "lines"}`);
+    const count = (figure.curves ?? figure.groups ?? figure.names).length;
+    const told = figure.axes ? figure.axes.map((one) => one.title).join(", ") : `${figure.y.title} over ${figure.x.title}`;
+    box.setAttribute("aria-label", `${figure.title}: ${told}, ${count} ${count === 1 ? "line" : "lines"}`);
     box.drawn = figure;
     if (!window.Plotly) {
       window.aletheiaSketch(box, figure, css, seen);
@@ -136,6 +185,8 @@
       // All have their place before any is drawn: that decides how wide they are.
       const boxes = figures.map((figure, index) => {
         const card = child(place, index, "div", "drawing");
+        // Where there is a heading above, its words are not said twice.
+        if ("untitled" in place.dataset) figure.untitled = true;
         const box = child(card, 0, "div", "plot");
         child(card, 0, "p", "note").textContent = figure.notes.join(" · ");
         return box;
