@@ -75,7 +75,7 @@
     const last = figure.axes.length - 1, ends = spans(figure);
     const ticks = figure.axes.flatMap((axis, x) => (axis.categories.length ? axis.categories.map((_, at) => at) : ends[x]).map((value) => ({
       x, y: (value - ends[x][0]) / (ends[x][1] - ends[x][0]), text: plain(short(worth(axis, value), 24)),
-      xanchor: x === last ? "right" : "left", xshift: x === last ? -9 : 9, showarrow: false, font: { size: 11 },
+      xanchor: x === last ? "right" : "left", xshift: x === last ? -9 : 9, yshift: 9, showarrow: false, font: { size: 11 },
     })));
     return {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
@@ -161,8 +161,10 @@
       const figures = told.figures ?? [told];
       const cards = place.querySelectorAll(":scope > .drawing");
       for (let left = figures.length; left < cards.length; left++) cards[left].remove();
+      // All places first: what is drawn alone in a row is drawn too wide.
+      const places = figures.map((_, index) => child(place, index, "div", "drawing"));
       figures.forEach((figure, index) => {
-        const card = child(place, index, "div", "drawing");
+        const card = places[index];
         // Where there is a heading above, its words are not said twice.
         if ("untitled" in place.dataset) figure.untitled = true;
         draw(child(card, 0, "div", "plot"), figure);
