@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -94,6 +95,7 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
+        threading.Thread(target=_warm, name="aletheia-ui-warm", daemon=True).start()
         yield
         await run_in_threadpool(followers.close)
 
@@ -136,6 +138,14 @@ def _tag(path: Path) -> str:
     """Return what differs whenever a file does; long ones are not read for it."""
     state = path.stat()
     return f"{state.st_mtime_ns:x}-{state.st_size:x}"
+
+
+def _warm() -> None:
+    """Import what curves need, before somebody waits for the first."""
+    with contextlib.suppress(ImportError):
+        from aletheia_like.metastore import plotlines, sqlrows
+
+        del plotlines, sqlrows
 
 
 def _templates(static: Static) -> Environment:

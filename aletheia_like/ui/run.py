@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
@@ -85,7 +86,8 @@ def run_page(asked: Asked) -> Response:
         numeric=numeric,
         console=_console(run),
         artifacts=list(_artifacts(run, project)),
-        here=here,
+        here=partial(link, *here),
+        sibling=partial(link, *here[:-1]),
         curves=link(*here, "curves"),
         trail=project_trail(project, experiment),
         live=link(*here, "live"),

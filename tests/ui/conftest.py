@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from aletheia_like.ui.app import create_app
 from aletheia_like.ui.serving import address_of, bound_socket, server_of
 
 TOKEN = "a-token-for-tests"
+KNOWN = ("Failed to load resource", "Applying inline style")
+"""What a page may complain of: answers that a test expects, a style that Plotly tries first."""
 
 
 class Site:
@@ -107,13 +110,26 @@ def page(browser: Any) -> Iterator[Any]:
         "console",
         lambda message: (
             wrong.append(message.text)
-            if message.type == "error" and "Failed to load resource" not in message.text
+            if message.type == "error" and not any(known in message.text for known in KNOWN)
             else None
         ),
     )
     yield opened
     context.close()
     assert not wrong, wrong
+
+
+@pytest.fixture
+def until(page: Any) -> Callable[[str], None]:
+    """Wait until an expression holds: Playwright's own way evaluates text, which pages forbid."""
+
+    def wait(expression: str) -> None:
+        deadline = time.monotonic() + 20
+        while not page.evaluate(expression):
+            assert time.monotonic() < deadline, expression
+            page.wait_for_timeout(30)
+
+    return wait
 
 
 def raw_request(address: str, text: str) -> str:

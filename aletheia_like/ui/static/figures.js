@@ -1,7 +1,22 @@
 // Draws the figures of a page: <div class="figure" data-figure="ADDRESS OF JSON">.
-// The address answers one figure, or {"figures": [...]}: see ui/figures.py. Plotly is loaded before.
+// The address answers one figure, or {"figures": [...]}: see ui/figures.py.
 (() => {
   "use strict";
+  const plotly = document.currentScript.dataset.plotly;
+  const painted = () => new Promise((done) => {
+    // A page that is not seen is not painted either.
+    if (document.hidden) done();
+    else requestAnimationFrame(() => setTimeout(done));
+  });
+  let loading = null;
+  // After something was painted: to read its script takes a browser longer than all else.
+  const load = () => loading ??= painted().then(() => new Promise((done, fail) => {
+    const script = document.createElement("script");
+    script.src = plotly;
+    script.onload = done;
+    script.onerror = fail;
+    document.head.append(script);
+  }));
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   // Dark blue and grey are hardly seen on a dark page.
   const onDark = { "#0072B2": "#4aa8e0", "#555555": "#b0b7c1" };
@@ -120,7 +135,8 @@
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: css("--ink"), size: 12, family: "system-ui, sans-serif" },
     margin: { l: 60, r: 20, t: figure.untitled ? 12 : 40, b: 45 }, hovermode: "closest",
-    xaxis: axis(figure.x), yaxis: axis(figure.y), showlegend: count > 1,
+    xaxis: axis(figure.x),
+    yaxis: axis(figure.y.title === figure.title ? { ...figure.y, title: "" } : figure.y), showlegend: count > 1,
     legend: { bgcolor: "rgba(0,0,0,0)" }, barmode: "overlay", bargap: 0,
   });
   // Without the button that sends data to a server of others.
@@ -135,6 +151,11 @@
     const told = figure.axes ? figure.axes.map((one) => one.title).join(", ") : `${figure.y.title} over ${figure.x.title}`;
     box.setAttribute("aria-label", `${figure.title}: ${told}, ${count} ${count === 1 ? "line" : "lines"}`);
     box.drawn = figure;
+    if (!window.Plotly) {
+      window.aletheiaSketch(box, figure, css, seen);
+      load().then(() => { if (!box.classList.contains("js-plotly-plot")) { box.replaceChildren(); draw(box, box.drawn); } });
+      return;
+    }
     window.Plotly.react(box, tracesOf[figure.kind](figure), layoutOf(figure, count), config);
   };
   const child = (place, index, kind, name) => {
@@ -161,21 +182,24 @@
       const figures = told.figures ?? [told];
       const cards = place.querySelectorAll(":scope > .drawing");
       for (let left = figures.length; left < cards.length; left++) cards[left].remove();
-      // All places first: what is drawn alone in a row is drawn too wide.
-      const places = figures.map((_, index) => child(place, index, "div", "drawing"));
-      figures.forEach((figure, index) => {
-        const card = places[index];
+      // All have their place before any is drawn: that decides how wide they are.
+      const boxes = figures.map((figure, index) => {
+        const card = child(place, index, "div", "drawing");
         // Where there is a heading above, its words are not said twice.
         if ("untitled" in place.dataset) figure.untitled = true;
-        draw(child(card, 0, "div", "plot"), figure);
+        const box = child(card, 0, "div", "plot");
         child(card, 0, "p", "note").textContent = figure.notes.join(" · ");
+        return box;
       });
+      figures.forEach((figure, index) => draw(boxes[index], figure));
     } catch {
       // The banner of the page tells that there is no answer.
     } finally {
       place.removeAttribute("aria-busy");
     }
   };
+  // For other scripts that draw: see aletheia.figures.
+  window.aletheia.figures = { show, draw, load };
   const showAll = () => document.querySelectorAll("[data-figure]").forEach(show);
   document.addEventListener("aletheia:refresh", showAll);
   document.addEventListener("aletheia:theme", () => {
@@ -186,7 +210,7 @@
     const form = event.target.closest("form[data-figure-form]");
     const place = form && document.getElementById(form.dataset.figureForm);
     if (!place) return;
-    const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value !== "")).toString();
+    const query = new URLSearchParams([...new FormData(form)].filter(([name, value]) => value !== (form.elements[name].dataset?.usual ?? ""))).toString();
     const base = place.dataset.figure.split("?")[0];
     place.dataset.figure = query ? `${base}?${query}` : base;
     history.replaceState(null, "", query ? `?${query}` : location.pathname);

@@ -17,9 +17,9 @@
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (form.method !== "get") return;
-    const usual = form.querySelector("[data-usual]") && !form.querySelector("[data-touched]");
+    const usual = form.querySelector("input[type=checkbox][data-usual]") && !form.querySelector("[data-touched]");
     for (const field of form.elements) {
-      if (field.name && !field.disabled && (field.value === "" || (usual && "usual" in field.dataset))) {
+      if (field.name && !field.disabled && (field.value === "" || (usual && field.matches("[type=checkbox][data-usual]")))) {
         field.disabled = true;
         setTimeout(() => { field.disabled = false; });
       }
