@@ -135,7 +135,7 @@ def _runs(asked: Asked, experiment: Experiment) -> Runs:
 
 def _grid(compared: Comparison, here: Sequence[str], *, everything: bool) -> Grid:
     shown = compared.everything if everything else compared.differences
-    headings = [Heading("")]
+    headings = [Heading("What")]
     # Runs of one experiment are called by their ids here.
     headings += [Heading(title, link(*here, "runs", title)) for title in compared.titles]
     rows = [[Cell(one.name), *map(cell_of, one.values)] for one in shown]
