@@ -54,6 +54,7 @@
   const refresh = async () => {
     if (running) { again = true; return; }
     running = true;
+    const begun = performance.now();
     try {
       const answer = await fetch(location.href, { headers: { accept: "text/html" } });
       if (answer.status === 503) { warn("The store is away: this page shows what was last read."); return; }
@@ -74,8 +75,11 @@
     } catch {
       warn("No answer: is aletheia ui still running? This page shows what was last read.");
     } finally {
-      running = false;
-      if (again) { again = false; refresh(); }
+      // What takes long is asked for less often.
+      setTimeout(() => {
+        running = false;
+        if (again) { again = false; refresh(); }
+      }, Math.min(2 * (performance.now() - begun), 10_000));
     }
   };
 
