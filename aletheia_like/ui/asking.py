@@ -17,6 +17,7 @@ from aletheia_like.metastore.metastore import OpenMetastore
 from aletheia_like.metastore.run import Run
 from aletheia_like.ui.links import name_of, with_query
 from aletheia_like.ui.plain import to_csv, to_json
+from aletheia_like.ui.recent import Recent
 
 if TYPE_CHECKING:
     from aletheia_like.ui.following import Followers
@@ -34,6 +35,7 @@ class Site:
         token: What whoever may change something has to know.
         followers: Who tells browsers of changes.
         extra: What modules with pages of their own were given when the app was made, by name.
+        recent: What was read a moment ago.
     """
 
     metastore: OpenMetastore
@@ -41,6 +43,7 @@ class Site:
     token: str
     followers: Followers
     extra: Mapping[str, Any] = field(default_factory=dict)
+    recent: Recent = field(default_factory=Recent)
 
     def open(self, project: str) -> OpenMetastore:
         """Return a project of the same store, over the same connections."""

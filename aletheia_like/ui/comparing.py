@@ -95,11 +95,11 @@ def show_scatter(asked: Asked) -> Response:
     usual = _usual(_columns(records))
     figure = scatter_of(
         [run_point(one) for one in records],
-        asked.given("x") or usual[0],
-        asked.given("y") or usual[1],
+        asked.given("across") or usual[0],
+        asked.given("upwards") or usual[1],
         group=asked.given("group") or "fold",
-        log_x=bool(asked.given("logx")),
-        log_y=bool(asked.given("log")),
+        log_x=bool(asked.given("log_across")),
+        log_y=bool(asked.given("log_upwards")),
     )
     return asked.json(figure_facts(figure))
 
@@ -135,7 +135,7 @@ def _runs(asked: Asked, experiment: Experiment) -> Runs:
 
 def _grid(compared: Comparison, here: Sequence[str], *, everything: bool) -> Grid:
     shown = compared.everything if everything else compared.differences
-    headings = [Heading("")]
+    headings = [Heading("What")]
     # Runs of one experiment are called by their ids here.
     headings += [Heading(title, link(*here, "runs", title)) for title in compared.titles]
     rows = [[Cell(one.name), *map(cell_of, one.values)] for one in shown]

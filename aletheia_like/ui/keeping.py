@@ -79,7 +79,7 @@ def repository(asked: Asked) -> Response:
         for one in opened.releases()
     ]
     audit = [
-        {"at": one.at, "by": one.by, "action": one.action, "details": dict(one.details)}
+        {"at": one.at, "by": one.by, "action": one.action, "details": _done(one.details)}
         for one in reversed(opened.audit())
     ]
     to = _to(asked, "repositories", name)
@@ -100,6 +100,15 @@ def artifact(asked: Asked) -> Response:
     here = ("projects", asked.name("project"), "repositories")
     above = [("Repositories", link(*here)), (of, link(*here, of))]
     return _tables(asked, name, [("versions", "Versions", _SAVED, rows, None)], above)
+
+
+def _done(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was done, of saved versions only names and numbers."""
+    told = dict(details)
+    saved = told.get("versions")
+    if isinstance(saved, list) and all(isinstance(one, Mapping) for one in saved):
+        told["versions"] = [f"{one.get('name')} {one.get('version')}" for one in saved]
+    return {key: value for key, value in told.items() if value is not None}
 
 
 Table = tuple[str, str, Mapping[str, str], Sequence[Row], Callable[[Row], str] | None]

@@ -128,7 +128,7 @@ def show_entry(asked: Asked) -> Response:
     if len(texts) != len(finder.index):
         message = f"there is no such page: a run is found by {' / '.join(finder.index)}"
         raise NotFoundError(message)
-    rows = finder.rows(texts)
+    rows = asked.site.recent.get(("view", *texts), lambda: finder.rows(texts))
     view = finder.view_of(rows)
     chosen = asked.given("panel")
     if chosen and asked.given("figure"):

@@ -157,4 +157,4 @@ def test_the_default_view_is_a_summary_and_a_plot_of_each_column_of_numbers(one,
         Panel("loss", ("loss",), ("step",), "lineplot"),
     )
     assert default_view(belonging(rows, ["run_id"], ["r"])).panels[1].index == ("timestamp",)
-    assert default_view().index == ("experiment", "run_id")
+    assert default_view().index == ("project", "experiment", "run_id")

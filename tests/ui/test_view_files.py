@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 import aletheia_like as al
+from aletheia_like.cli.main import main
 from aletheia_like.errors import AletheiaError, SettingsError
 from aletheia_like.ui.views.parsing import parse_view, read_view
 from aletheia_like.ui.views.view import Panel
@@ -84,3 +88,28 @@ def test_a_missing_view_file_is_told_apart_from_a_wrong_one(tmp_path):  # U1
         read_view(tmp_path / "none.yaml")
 
     assert not isinstance(caught.value, SettingsError | al.NotFoundError)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "told"),
+    [(None, 1, "No such file"), ("index: run_id\npanels: 3\n", 2, "view.yaml, line 2: panels")],
+)
+def test_the_page_does_not_start_with_a_view_file_that_cannot_be(  # U1
+    tmp_path, capsys, text, code, told
+):
+    path = tmp_path / "view.yaml"
+    if text is not None:
+        path.write_text(text)
+
+    with pytest.raises(SystemExit) as ended:
+        main(["ui", "--view", str(path), "--url", "memory://", "-p", "p", "--port", "0"])
+
+    assert ended.value.code == code
+    assert told in capsys.readouterr().err
+
+
+def test_the_view_file_of_the_documentation_is_one():
+    page = Path(__file__).parents[2] / "docs" / "howto" / "views.md"
+    (text,) = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+    assert len(parse_view(text).panels) == 4

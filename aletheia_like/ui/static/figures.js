@@ -90,7 +90,7 @@
     const last = figure.axes.length - 1, ends = spans(figure);
     const ticks = figure.axes.flatMap((axis, x) => (axis.categories.length ? axis.categories.map((_, at) => at) : ends[x]).map((value) => ({
       x, y: (value - ends[x][0]) / (ends[x][1] - ends[x][0]), text: plain(short(worth(axis, value), 24)),
-      xanchor: x === last ? "right" : "left", xshift: x === last ? -9 : 9, showarrow: false, font: { size: 11 },
+      xanchor: x === last ? "right" : "left", xshift: x === last ? -9 : 9, yshift: 9, showarrow: false, font: { size: 11 },
     })));
     return {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
