@@ -60,7 +60,7 @@ def thinned(xs: Numbers, ys: Numbers, most: int, *, log: bool = False) -> NDArra
 
 
 def _first_of(values: Numbers, starts: Any, ends: Any) -> Any:
-    """Return the place of the first least value of each stretch; no sorting, which takes longer."""
+    """Return where each stretch has its least value first; sorting would take longer."""
     least = np.minimum.reduceat(values, starts)
     places = np.flatnonzero(values == np.repeat(least, ends - starts))
     return places[np.searchsorted(places, starts)]

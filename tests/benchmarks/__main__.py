@@ -14,6 +14,7 @@ python -m tests.benchmarks cache      W6: asking again for data sets, in CPU tim
 python -m tests.benchmarks series     W7: a long series, single points, many series, beside Lakota
 python -m tests.benchmarks export     1,000 runs of 1,000 rows into files and back
 python -m tests.benchmarks growth     W8: the same questions with 10^3 to 10^6 rows in the store
+python -m tests.benchmarks painting   the page: first sight of a table and a curve, beside MLflow
 python -m tests.benchmarks peers install --into DIR     what --peers DIR then measures as well
 """
 
@@ -34,6 +35,7 @@ from tests.benchmarks.growth import growth
 from tests.benchmarks.installing import install
 from tests.benchmarks.logging_rows import logging
 from tests.benchmarks.options import Options
+from tests.benchmarks.painting import painting
 from tests.benchmarks.reading import reading
 from tests.benchmarks.runs import runs
 from tests.benchmarks.series import series
@@ -56,6 +58,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[str] | None]] = {
     "cache": cache,
     "export": export,
     "growth": growth,
+    "painting": painting,
 }
 
 
