@@ -11,8 +11,6 @@ from typing import Any
 SECONDS = 0.7
 """Rows of a live run are seen within 2 seconds; this is a part of them."""
 
-_MOST = 8
-
 
 @dataclass(slots=True)
 class _Reading:
@@ -24,7 +22,7 @@ class _Reading:
 
 
 class Recent:
-    """Keeps a few readings for a moment; safe for threads."""
+    """Keeps readings for a moment; safe for threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -36,13 +34,18 @@ class Recent:
         Whoever asks for what is being read waits for it. An error is everybody's own.
         """
         with self._lock:
-            reading = self._readings.pop(key, None) or _Reading()
-            self._readings[key] = reading
-            for old in list(self._readings)[:-_MOST]:
-                del self._readings[old]
+            self._forget(time.monotonic() - SECONDS)
+            reading = self._readings.setdefault(key, _Reading())
         with reading.lock:
             if reading.at is None or time.monotonic() - reading.at > SECONDS:
-                begun = time.monotonic()
                 reading.value = read()
-                reading.at = begun
+                reading.at = time.monotonic()
             return reading.value
+
+    def _forget(self, before: float) -> None:
+        """Drop what is too old to be shared; rows may be many."""
+        old = [
+            key for key, one in self._readings.items() if one.at is not None and one.at < before
+        ]
+        for key in old:
+            del self._readings[key]

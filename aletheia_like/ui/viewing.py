@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from starlette.responses import Response
 
@@ -131,25 +131,13 @@ def show_entry(asked: Asked) -> Response:
     rows = asked.site.recent.get(("view", *texts), lambda: finder.rows(texts))
     view = finder.view_of(rows)
     chosen = asked.given("panel")
+    numbers = [_number(view, chosen)] if chosen else list(range(len(view.panels)))
+    found = {number: _shown(asked, view, number, texts, rows) for number in numbers}
     if chosen and asked.given("figure"):
-        panel = _panel(view, chosen)
-        return _drawing(asked, evaluating.shown(panel, rows, _position(asked, int(chosen))))
+        return _drawing(asked, found[numbers[0]])
     if chosen and asked.given("format"):
-        return _file(
-            asked, evaluating.shown(_panel(view, chosen), rows, _position(asked, int(chosen)))
-        )
-    numbers = [int(chosen)] if chosen and _panel(view, chosen) else range(len(view.panels))
-    panels = [
-        page
-        for number in numbers
-        if (
-            page := _page(
-                asked,
-                number,
-                evaluating.shown(view.panels[number], rows, _position(asked, number)),
-            )
-        )
-    ]
+        return _file(asked, found[numbers[0]])
+    panels = [page for number in numbers if (page := _page(asked, number, found[number]))]
     given = dict(zip(finder.index, texts, strict=True))
     return asked.page(
         "entry.html",
@@ -186,11 +174,23 @@ def _named(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> list[
     return [{names.get(key, key): value for key, value in row.items()} for row in rows]
 
 
-def _panel(view: View, text: str) -> Panel:
+def _number(view: View, text: str) -> int:
     if not text.isdecimal() or int(text) >= len(view.panels):
         message = f"there is no panel {text!r:.40}"
         raise NotFoundError(message)
-    return view.panels[int(text)]
+    return int(text)
+
+
+def _shown(
+    asked: Asked, view: View, number: int, texts: Sequence[str], rows: Rows
+) -> evaluating.Shown:
+    """Return what a panel shows; a page and its figures are asked for one after the other."""
+    position = _position(asked, number)
+    found = asked.site.recent.get(
+        ("panel", number, position, *texts),
+        lambda: evaluating.shown(view.panels[number], rows, position),
+    )
+    return cast("evaluating.Shown", found)
 
 
 def _position(asked: Asked, number: int) -> int | None:

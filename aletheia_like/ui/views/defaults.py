@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from aletheia_like.metastore.rows import Rows
 from aletheia_like.model.rows import RUN_ID, STEP, TIMESTAMP
-from aletheia_like.ui.views.values import is_missing, is_number
+from aletheia_like.ui.views.values import all_numbers
 from aletheia_like.ui.views.view import Panel, View
 
 INDEX = ("project", "experiment", RUN_ID)
@@ -32,9 +32,4 @@ def default_view(rows: Rows | None = None, index: Sequence[str] = INDEX) -> View
 
 
 def _numeric(rows: Rows, apart: set[str]) -> list[str]:
-    return [name for name in rows.columns if name not in apart and _has_numbers(rows, name)]
-
-
-def _has_numbers(rows: Rows, name: str) -> bool:
-    there = [value for value in rows[name] if not is_missing(value)]
-    return bool(there) and all(map(is_number, there))
+    return [name for name in rows.columns if name not in apart and all_numbers(rows[name])]

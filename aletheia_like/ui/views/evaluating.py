@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.rows import Rows
 from aletheia_like.model.rows import RUN_ID, TIMESTAMP
-from aletheia_like.ui.views.values import address_text, is_missing, is_number
+from aletheia_like.ui.views.values import address_text, all_numbers, is_missing, is_number
 from aletheia_like.ui.views.view import Panel, View
 
 if TYPE_CHECKING:
@@ -202,12 +203,13 @@ def lines(
         every: Whether nobody named the columns, so that those without numbers are left out.
     """
     across, *others = index
-    table = rows.latest_columns(list(columns), list(index))
+    if across not in rows or any(name not in rows for name in others):
+        return None
+    table = _points(rows, columns, index)
     if not table.get(across):
         return None
     named = [name for name in columns if name in table and name != across]
-    numeric = [name for name in named if all(is_missing(v) or is_number(v) for v in table[name])]
-    numeric = [name for name in numeric if any(map(is_number, table[name]))]
+    numeric = [name for name in named if all_numbers(table[name])]
     refused = [name for name in named if name not in numeric]
     messages = () if every else tuple(_no_numbers(name, table[name]) for name in refused)
     messages += tuple(
@@ -217,6 +219,16 @@ def lines(
         named_messages = messages or (f"no column has numbers for each {across}",)
         return Lines(None, named_messages)
     return _drawn(title, table, numeric, across, others, messages)
+
+
+def _points(rows: Rows, columns: Sequence[str], index: Sequence[str]) -> dict[str, Sequence[Any]]:
+    """Return columns by the values of an index; where it is one number, by row, which is faster.
+
+    Of several values at one place curves take the last one that there is.
+    """
+    if len(index) == 1 and all_numbers(rows[index[0]]):
+        return {name: rows[name] for name in (*index, *columns) if name in rows}
+    return dict(rows.latest_columns(list(columns), list(index)))
 
 
 def _no_numbers(name: str, values: Sequence[Any]) -> str:
@@ -229,7 +241,7 @@ def _no_numbers(name: str, values: Sequence[Any]) -> str:
 
 def _drawn(
     title: str,
-    table: dict[str, list[Any]],
+    table: dict[str, Sequence[Any]],
     columns: Sequence[str],
     across: str,
     others: Sequence[str],
@@ -254,7 +266,7 @@ def _drawn(
 
 
 def _runlines(
-    values: Sequence[Any], name: str, places: Sequence[float], told: Sequence[tuple[Any, ...]]
+    values: Sequence[Any], name: str, places: Sequence[Any], told: Sequence[tuple[Any, ...]]
 ) -> list[RunLine]:
     """Return the lines of a column: one for each combination of the other index columns."""
     import numpy as np
@@ -262,28 +274,27 @@ def _runlines(
     from aletheia_like.plots.curves import RunLine
 
     groups: dict[str, list[int]] = {}
+    xs, ys = _floats(places), _floats(values)
+    if not told:
+        there: Any = slice(None)
+        if None in values:
+            there = np.array([one is not None for one in values], dtype=bool)
+        return [RunLine("", name, None, xs[there], ys[there])]
     for row, value in enumerate(values):
         if not is_missing(value):
-            label = ", ".join(map(address_text, told[row])) if told else ""
+            label = ", ".join(map(address_text, told[row]))
             groups.setdefault(label, []).append(row)
     return [
-        RunLine(
-            label,
-            name,
-            None,
-            np.array([places[row] for row in members], dtype=np.float64),
-            np.array([_float(values[row]) for row in members], dtype=np.float64),
-        )
-        for label, members in groups.items()
+        RunLine(label, name, None, xs[members], ys[members]) for label, members in groups.items()
     ]
 
 
-def _across(values: Sequence[Any], name: str) -> tuple[list[float], Any]:
+def _across(values: Sequence[Any], name: str) -> tuple[Sequence[Any], Any]:
     """Return where values lie across, and what that direction means."""
     from aletheia_like.plots.figures import Axis
 
-    if all(map(is_number, values)):
-        return list(map(_float, values)), Axis(name)
+    if all_numbers(values):
+        return values, Axis(name)
     if all(isinstance(value, dt.datetime) for value in values):
         first = min(values)
         title = f"{name}, seconds since {first.isoformat(' ', 'seconds')}"
@@ -293,11 +304,21 @@ def _across(values: Sequence[Any], name: str) -> tuple[list[float], Any]:
     return places, Axis(name, categories=tuple(distinct))
 
 
+def _floats(values: Sequence[Any]) -> Any:
+    """Return numbers as an array; what is missing is NaN, and what is too large infinite."""
+    import numpy as np
+
+    try:
+        return np.array(values, dtype=np.float64)
+    except OverflowError:
+        return np.array([_float(one) for one in values])
+
+
 def _float(value: Any) -> float:
     try:
-        return float(value)
+        return math.nan if value is None else float(value)
     except OverflowError:
-        return float("inf")
+        return math.inf if value > 0 else -math.inf
 
 
 def _age(entry: Entry) -> tuple[float, tuple[str, ...]]:

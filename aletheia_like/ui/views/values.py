@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from aletheia_like.model.rows import ABSENT
@@ -26,6 +27,12 @@ def address_text(value: Any) -> str:
 def is_number(value: Any) -> bool:
     """Whether a value has a place on a scale, or would have one if it were finite."""
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def all_numbers(values: Iterable[Any]) -> bool:
+    """Whether there are values, and all of them have a place on a scale."""
+    kinds = set(map(type, values)) - {type(None), type(ABSENT)}
+    return bool(kinds) and kinds <= {int, float}
 
 
 def is_missing(value: Any) -> bool:
