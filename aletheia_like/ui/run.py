@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,9 +10,12 @@ from typing import Any
 from starlette.responses import Response
 
 from aletheia_like.errors import AletheiaError
+from aletheia_like.metastore.artifacts import ArtifactVersion
 from aletheia_like.metastore.lineage import Node
 from aletheia_like.metastore.run import Run
 from aletheia_like.metastore.tables import run_row
+from aletheia_like.model import paths
+from aletheia_like.model.codec import version_record
 from aletheia_like.model.parameters import flattened
 from aletheia_like.model.records import ArtifactUse, FileRecord
 from aletheia_like.ui.asking import Asked, Page
@@ -161,20 +163,24 @@ def _console(run: Run) -> str:
 
 
 def _artifacts(run: Run, project: str) -> Iterator[ShownArtifact]:
-    for name, use in run.record.artifacts.items():
+    uses = list(run.record.artifacts.values())
+    owners = [paths.artifact(run.experiment.path, use.name) for use in uses]
+    versions = [paths.version(owner, use.version) for owner, use in zip(owners, uses, strict=True)]
+    documents = run.session.documents.get_many(versions) if versions else []
+    for use, document in zip(uses, documents, strict=True):
         files: list[FileRecord] = []
-        problem = ""
-        try:
-            version = run.experiment.artifact(name, use.version)
-            files = version.files()
-        except AletheiaError as error:
-            problem = str(error)
-        yield ShownArtifact(
-            dataclasses.replace(use, name=name),
-            [shown_file(project, one.path, one.digest, one.size) for one in files[:_MOST_FILES]],
-            problem,
-            shown_bytes(use.size),
-        )
+        problem = "" if document is not None else "This version was deleted for ever."
+        if document is not None:
+            record = version_record(document.path, document.fields)
+            try:
+                files = ArtifactVersion(run.session, record).files()
+            except AletheiaError as error:
+                problem = str(error)
+        shown = [shown_file(project, one.path, one.digest, one.size) for one in files]
+        left_out = len(shown) - _MOST_FILES
+        if left_out > 0:
+            problem = f"{left_out:,} more files are not shown."
+        yield ShownArtifact(use, shown[:_MOST_FILES], problem, shown_bytes(use.size))
 
 
 _PATH = "/projects/{project}/experiments/{experiment}/runs/{run}"

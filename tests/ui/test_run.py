@@ -55,7 +55,7 @@ def test_files_are_shown_inside_the_page(site, page, until, files):  # U8
 
     page.goto(site.url(RUN))
 
-    page.get_by_role("heading", name="model").scroll_into_view_if_needed()
+    page.get_by_role("heading", name="words").scroll_into_view_if_needed()
     page.get_by_role("cell", name="<b>Kiel</b>").wait_for()
     page.get_by_text("some <i>words</i>").wait_for()
     page.get_by_text('"b": null').wait_for()

@@ -120,7 +120,7 @@
         .then((text) => { target.innerHTML = text; })
         .catch(() => {});
     }
-  });
+  }, { rootMargin: "400px" });
   const watchFragments = () => document.querySelectorAll("[data-fragment]:empty").forEach((one) => fragments.observe(one));
   document.addEventListener("aletheia:refresh", watchFragments);
   watchFragments();
