@@ -46,6 +46,7 @@ from aletheia_like.ui.following import Followers
 from aletheia_like.ui.links import link
 from aletheia_like.ui.plain import shown, shown_bytes, shown_seconds
 from aletheia_like.ui.security import MAY_CHANGE, Guard, Rules
+from aletheia_like.ui.tables import plain_row
 
 PAGES: tuple[Page, ...] = (
     *overview.routes,
@@ -159,7 +160,7 @@ def _templates(static: Static) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(shown=shown, bytes=shown_bytes, seconds=shown_seconds)
-    environment.globals.update(link=link, static=static.link)
+    environment.globals.update(link=link, static=static.link, plain_row=plain_row)
     return environment
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any, Literal
+
+from markupsafe import Markup
 
 from aletheia_like.ui.plain import shown
 
@@ -73,6 +76,26 @@ def cell_of(value: Any, link: str | None = None) -> Cell:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     text = shown(value)
     return Cell(text, link, "number" if number else "")
+
+
+def plain_row(row: Sequence[Cell]) -> Markup | None:
+    """Return the cells of a row as HTML; None if a file is in it, which takes a template.
+
+    A template that calls a macro for each of 13,000 cells takes five times as long.
+    """
+    told = []
+    for one in row:
+        if one.file is not None:
+            return None
+        text = escape(one.text)
+        if one.kind == "status":
+            text = f'<span class="status {text}">{text}</span>'
+        elif one.link:
+            text = f'<a href="{escape(one.link)}">{text}</a>'
+        kind = ' class="number"' if one.kind == "number" else ""
+        title = f' title="{escape(one.title)}"' if one.title else ""
+        told.append(f"<td{kind}{title}>{text}</td>")
+    return Markup("".join(told))  # noqa: S704 - every part was escaped
 
 
 def grid_of(

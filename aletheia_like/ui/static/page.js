@@ -49,6 +49,8 @@
       if (same) same.open = fold.open;
     }
   };
+  // As it came: what is filled in later is no difference.
+  for (const part of document.querySelectorAll("[data-part]")) part.seen = part.innerHTML;
   let running = false;
   let again = false;
   const refresh = async () => {
@@ -63,7 +65,7 @@
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const old of document.querySelectorAll("[data-part]")) {
         const now = fresh.querySelector(`[data-part="${CSS.escape(old.dataset.part)}"]`);
-        if (!now || (old.seen ?? old.innerHTML) === now.innerHTML) continue;
+        if (!now || old.seen === now.innerHTML) continue;
         const text = now.innerHTML;
         keep(old, now);
         const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
