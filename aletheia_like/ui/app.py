@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from importlib.resources import files
@@ -70,6 +71,7 @@ _STATUS: tuple[tuple[type[AletheiaError], int], ...] = (
     (UnavailableError, 503),
     (AccessDeniedError, 503),
 )
+_log = logging.getLogger("aletheia")
 _KEEP = "public, max-age=31536000, immutable"
 
 
@@ -169,7 +171,16 @@ def _answering(page: Page, site: Site) -> Callable[[Request], Any]:
                 body += part
                 if len(body) > acting.MAX_FORM_BYTES:
                     return PlainTextResponse("this form is too long", 413)
-        return await run_in_threadpool(page.answer, _asked(request, site, body))
+        asked = _asked(request, site, body)
+        try:
+            return await run_in_threadpool(page.answer, asked)
+        except AletheiaError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            # Told on the page, and in the terminal in full: else nobody would learn what failed.
+            _log.exception("the page %s failed", request.url.path)
+            told = f"This page failed by a mistake of the program: {type(error).__name__}: {error}"
+            return await run_in_threadpool(_told, asked, 500, told)
 
     return answer
 

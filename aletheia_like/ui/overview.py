@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import RedirectResponse, Response
 
+from aletheia_like.errors import NotFoundError
 from aletheia_like.ui.asking import Asked, Page
 from aletheia_like.ui.links import link
 from aletheia_like.ui.tables import grid_of
@@ -44,7 +45,11 @@ def project(asked: Asked) -> Response:
     """Show the experiments of a project."""
     name = asked.name("project")
     debug = bool(asked.given("debug"))
-    found = asked.project.experiments(debug=debug)
+    ms = asked.project
+    found = ms.experiments(debug=debug)
+    if not found and ms.session.documents.get(ms.session.project_path) is None:
+        message = f"no project {name!r} in this store"
+        raise NotFoundError(message)
     rows = [
         {
             "name": one.name,

@@ -41,6 +41,8 @@ def filled(site, tmp_path):
 )
 def test_axe_finds_nothing_to_mend(filled, page, scheme, rules):
     page.emulate_media(color_scheme=scheme)
+    # It is not looked at, and takes longer than all else.
+    page.route("**/plotly.min.js", lambda route: route.abort())
     wrong = {}
     for name, path in PAGES.items():
         page.goto(filled.url(path))

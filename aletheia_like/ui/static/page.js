@@ -93,6 +93,8 @@
       state.textContent = "";
       state.classList.remove("on");
       warn("No answer: is aletheia ui still running? This page shows what was last read.");
+      // A browser tries again by itself only if there was no answer at all.
+      if (stream?.readyState === EventSource.CLOSED) { stream = null; setTimeout(listen, 3000); }
     });
     stream.addEventListener("open", refreshAfterOutage);
     stream.addEventListener("changed", refresh);
