@@ -62,7 +62,12 @@ def dataset(asked: Asked) -> Response:
     if versions and versions[-1].record.uploaded:
         newest = versions[-1]
         files = [
-            {"path": one.path, "size": one.size, "digest": one.digest}
+            {
+                "path": one.path,
+                "size": one.size,
+                "digest": one.digest,
+                "_file": file_link(project, one.digest, one.path),
+            }
             for one in newest.files()[:_MOST_FILES]
         ]
         tables.append(
@@ -71,7 +76,7 @@ def dataset(asked: Asked) -> Response:
                 f"Files of version {newest.version}",
                 _FILE,
                 files,
-                lambda row: file_link(project, row["digest"], row["path"]),
+                lambda row: str(row["_file"]),
             )
         )
     return _tables(asked, name, tables, above)
