@@ -55,7 +55,11 @@ def collection(asked: Asked) -> Response:
     columns = [
         {"name": one.name, "type": str(one.type), "index": one.is_index} for one in schema.columns
     ]
-    answer = asked.file(["name"], lambda: series)
+    is_columns = asked.given("table") == "columns"
+    answer = asked.file(
+        ["name", "type", "index"] if is_columns else ["name"],
+        lambda: columns if is_columns else series,
+    )
     if answer is not None:
         return answer
     to = lambda row: link("projects", project, "series", opened.label, row["name"])  # noqa: E731

@@ -58,7 +58,7 @@ def show(asked: Asked) -> Response:
         usual=_usual(columns),
         base=link(*here, "compare"),
         trail=project_trail(project, name),
-        live=None,
+        live=link(*here, "live"),
     )
 
 

@@ -10,7 +10,9 @@ from starlette.responses import Response
 from aletheia_like.metastore.artifacts import ArtifactVersion
 from aletheia_like.metastore.datasets import DatasetVersion
 from aletheia_like.metastore.repository import Repository
+from aletheia_like.model.records import VersionRecord
 from aletheia_like.ui.asking import Asked, Page
+from aletheia_like.ui.contents import file_link
 from aletheia_like.ui.links import link
 from aletheia_like.ui.overview import project_trail
 from aletheia_like.ui.plain import shown_bytes
@@ -18,6 +20,8 @@ from aletheia_like.ui.tables import Cell, grid_of
 
 Row = Mapping[str, Any]
 _DIGITS = 12
+_MOST_FILES = 1_000
+_FILE = {"path": "File", "size": "Size", "digest": "Digest"}
 _DATASET = {
     "name": "Data set", "version": "Version", "kind": "Kind", "size": "Size", "digest": "Digest",
     "created_at": "Added", "desc": "Description",
@@ -50,10 +54,32 @@ def datasets(asked: Asked) -> Response:
 
 def dataset(asked: Asked) -> Response:
     """Show the versions of a data set, the newest first."""
-    name = asked.name("name")
-    rows = [_dataset_row(one) for one in reversed(asked.project.dataset_versions(name))]
-    above = [("Data sets", link("projects", asked.name("project"), "datasets"))]
-    return _tables(asked, name, [("versions", "Versions", _VERSION, rows, None)], above)
+    name, project = asked.name("name"), asked.name("project")
+    versions = asked.project.dataset_versions(name)
+    rows = [_dataset_row(one) for one in reversed(versions)]
+    above = [("Data sets", link("projects", project, "datasets"))]
+    tables: list[Table] = [("versions", "Versions", _VERSION, rows, None)]
+    if versions and versions[-1].record.uploaded:
+        newest = versions[-1]
+        files = [
+            {
+                "path": one.path,
+                "size": one.size,
+                "digest": one.digest,
+                "_file": file_link(project, one.digest, one.path),
+            }
+            for one in newest.files()[:_MOST_FILES]
+        ]
+        tables.append(
+            (
+                "files",
+                f"Files of version {newest.version}",
+                _FILE,
+                files,
+                lambda row: str(row["_file"]),
+            )
+        )
+    return _tables(asked, name, tables, above)
 
 
 def repositories(asked: Asked) -> Response:
@@ -140,7 +166,8 @@ def _shown(row: Row) -> Row:
     found = dict(row)
     for name in ("digest", "commit"):
         if row.get(name):
-            found[name] = Cell(str(row[name])[:_DIGITS], title=str(row[name]))
+            leads = row.get("_file") if name == "digest" else None
+            found[name] = Cell(str(row[name])[:_DIGITS], leads, title=str(row[name]))
     if "size" in row:
         found["size"] = Cell(shown_bytes(row["size"]), kind="number")
     if row.get("run") and row.get("_run_link"):
@@ -156,6 +183,7 @@ def _to(asked: Asked, *way: str) -> Callable[[Row], str]:
 def _dataset_row(one: DatasetVersion) -> dict[str, Any]:
     record = one.record
     return {
+        "_file": _file(record),
         "name": record.name,
         "version": record.version,
         "kind": record.type or record.kind,
@@ -176,6 +204,7 @@ def _artifact_row(one: ArtifactVersion, repository: Repository) -> dict[str, Any
     place = ("projects", project, "experiments", str(record.experiment), "runs", str(record.run))
     is_of_run = record.run is not None and record.experiment is not None
     return {
+        "_file": _file(record),
         "name": record.name,
         "version": record.version,
         "aliases": list(one.aliases),
@@ -190,6 +219,13 @@ def _artifact_row(one: ArtifactVersion, repository: Repository) -> dict[str, Any
         "handler": record.handler,
         "expires_at": record.expires_at,
     }
+
+
+def _file(record: VersionRecord) -> str | None:
+    """Return where the bytes of a version are, if it is one file."""
+    if record.kind != "file" or not record.uploaded or record.digest is None:
+        return None
+    return file_link(str(record.project), record.digest, record.filename or record.name)
 
 
 routes = (

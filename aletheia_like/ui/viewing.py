@@ -85,7 +85,7 @@ def list_entries(asked: Asked) -> Response:
     """Show a link for each distinct value of the view's index."""
     finder = _finder(asked)
     words = asked.given("q")
-    found = evaluating.matching(finder.entries(), words)
+    found = evaluating.matching(asked.site.recent.get("entries", finder.entries), words)
     names = {str(place): name for place, name in enumerate(finder.index)}
     columns = {**names, "rows": "Rows", "last": "Last row"}
     if all(one.rows is None for one in found):

@@ -114,7 +114,10 @@ def test_data_sets_lead_to_their_versions(site, page):
     assert [
         row["version"] for row in json.loads(read(site, f"{PAGES['data set']}?format=json"))
     ] == [1, 0]
-    assert page.locator("tbody tr").count() == 2
+    assert page.get_by_role("heading", name="Files of version 1").is_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="birds.csv", exact=True).click()
+    assert download.value.path().read_text() == "a\n2\n"
 
 
 def test_a_repository_shows_aliases_releases_and_who_did_what(site, page):

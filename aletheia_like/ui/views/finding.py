@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from aletheia_like.errors import NotFoundError
 from aletheia_like.metastore.metastore import OpenMetastore
 from aletheia_like.metastore.rows import Rows, joined_rows
+from aletheia_like.model.names import from_id
 from aletheia_like.model.rows import RUN_ID
 from aletheia_like.ui.views.defaults import INDEX, default_view
 from aletheia_like.ui.views.evaluating import Entry, belonging, entries
@@ -95,14 +97,16 @@ class Finder:
     def _run_entries(self) -> list[Entry]:
         found: dict[tuple[str, ...], Entry] = {}
         for project in self._projects(None):
-            for record in project.runs(debug=True).records:
+            for document in project.runs(debug=True).documents:
+                _, _, _, experiment, _, run = document.path.split("/")
                 known = {
                     PROJECT: project.project,
-                    EXPERIMENT: record.experiment,
-                    RUN_ID: record.id,
+                    EXPERIMENT: from_id(experiment),
+                    RUN_ID: from_id(run),
                 }
                 texts = tuple(known[name] for name in self.index)
-                last = record.ended_at or record.updated_at or record.started_at
+                ended = document.fields.get("ended_at")
+                last = ended if isinstance(ended, dt.datetime) else document.updated_at
                 before = found.get(texts)
                 if before is None or (last and before.last and last > before.last):
                     found[texts] = Entry(texts, texts, None, last)
