@@ -102,7 +102,7 @@ def browser() -> Iterator[Any]:
 def page(browser: Any) -> Iterator[Any]:
     """A window of its own; what the page writes as an error fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)
     opened = context.new_page()
     wrong: list[str] = []
     opened.on("pageerror", lambda error: wrong.append(str(error)))
@@ -124,7 +124,7 @@ def until(page: Any) -> Callable[[str], None]:
     """Wait until an expression holds: Playwright's own way evaluates text, which pages forbid."""
 
     def wait(expression: str) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not page.evaluate(expression):
             assert time.monotonic() < deadline, expression
             page.wait_for_timeout(30)

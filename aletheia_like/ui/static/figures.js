@@ -153,7 +153,11 @@
     box.drawn = figure;
     if (!window.Plotly) {
       window.aletheiaSketch(box, figure, css, seen);
-      load().then(() => { if (!box.classList.contains("js-plotly-plot")) { box.replaceChildren(); draw(box, box.drawn); } });
+      load().then(() => {
+        if (box.classList.contains("js-plotly-plot")) return;
+        box.replaceChildren();
+        draw(box, box.drawn);
+      }, () => { loading = null; });
       return;
     }
     window.Plotly.react(box, tracesOf[figure.kind](figure), layoutOf(figure, count), config);
