@@ -183,3 +183,18 @@ def test_the_verb_prints_a_link_and_ends_with_ctrl_c(tmp_path):  # U1
     assert "token=" in address
     assert process.wait(30) == 0
     assert "Traceback" not in process.stderr.read()
+
+
+def test_the_page_follows_a_run_in_firestore(firestore_metastore, serving, page):  # U9
+    with serving(firestore_metastore) as site, site.ms.exper("e").start_run() as run:
+        run.log({"loss": 1.0}, step=0)
+        run.flush()
+        page.goto(site.url("/projects/test/experiments/e"))
+        page.get_by_role("link", name="1", exact=True).click()
+        page.get_by_role("link", name="Rows").click()
+        page.locator(".live.on").wait_for()
+
+        run.log({"loss": 0.125}, step=1)
+
+        page.get_by_role("cell", name="0.125").wait_for()
+        page.goto("about:blank")
