@@ -76,7 +76,7 @@ def _measured(browser: Any, sights: Mapping[str, Sight], options: Options) -> Ma
             page = context.new_page()
             page.add_init_script(_LOOK.replace("SELECTOR", repr(sight.selector)))
             page.goto(sight.address, wait_until="commit")
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             while (shown := page.evaluate("window.shownAt ?? null")) is None:
                 if time.monotonic() > deadline:
                     break
