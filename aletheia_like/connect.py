@@ -80,7 +80,9 @@ class Metastore(SeriesMetastore, ReproducingMetastore, CollectingMetastore):
         _log.info("metastore %r: %s", self.project, self._session.description)
 
     def _open_other(self, url: str) -> Metastore:
-        return Metastore(self.project, url=url, cache_dir=self._session.settings.cache_dir)
+        # Where this store's bytes go does not tell where another's are.
+        cache_dir = self._session.settings.cache_dir
+        return Metastore(self.project, url=url, blobs=_own_blobs(url), cache_dir=cache_dir)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +237,16 @@ def _firestore(place: FirestoreUrl) -> _Stores:
         nowhere = NowhereBlobStore(str(place))
         return _Stores(documents, nowhere, "nowhere", console, nowhere.refuse)
     return _Stores(documents, _blobs(f"gs://{place.bucket}"), f"gs://{place.bucket}", console)
+
+
+def _own_blobs(url: str) -> str | None:
+    """Return where an address itself says that bytes are, if it says so."""
+    place = parse_url(url)
+    if isinstance(place, EmbeddedUrl):
+        return (place.path / "blobs").as_uri()
+    if isinstance(place, FirestoreUrl) and place.bucket is not None:
+        return f"gs://{place.bucket}"
+    return None
 
 
 def _blobs(url: str) -> BlobStore:

@@ -12,14 +12,17 @@ import io
 import json
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from aletheia_like.adapters._gcsdirect import DirectRequests, base_url
 from aletheia_like.adapters._partials import in_order
 from aletheia_like.adapters._verified import CHUNK_BYTES, HashingReader, VerifiedSink, chunks
-from aletheia_like.errors import IntegrityError, UnavailableError
+from aletheia_like.errors import AletheiaError, IntegrityError, UnavailableError
 from aletheia_like.ports.blobs import Progress
 
 PART_BYTES = 8 << 20
@@ -51,11 +54,13 @@ class GcsMedia:
         self._bucket = quote(bucket, safe="")
         self._timeout = timeout
         self._refuse = refuse
+        self._direct = DirectRequests(timeout)
         self._sessions: dict[str, tuple[str, int]] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
         """Forget what threads of the parent held."""
+        self._direct.after_fork()
         self._downloads = threading.BoundedSemaphore(_DOWNLOADS_AT_ONCE)
         self._uploads = threading.BoundedSemaphore(_UPLOADS_AT_ONCE)
 
@@ -69,7 +74,7 @@ class GcsMedia:
         if sink.size < total:
             with self._downloads:
                 for part in in_order(
-                    lambda start, end: self._part(client, name, start, end),
+                    lambda start, view: self._part(client, name, start, view),
                     sink.size,
                     total,
                     PART_BYTES,
@@ -120,28 +125,25 @@ class GcsMedia:
         return total
 
     def _write(self, response: Any, sink: VerifiedSink, checksum: _Checksum | None) -> None:
-        while chunk := response.raw.read(CHUNK_BYTES, decode_content=False):
+        for chunk in _chunks(response):
             if checksum is not None:
                 checksum.add(chunk)
             sink.write(chunk)
 
-    def _part(self, client: Any, name: str, start: int, end: int) -> bytes:
-        with self._get(client, name, start, end) as response:
+    def _part(self, client: Any, name: str, start: int, view: memoryview) -> None:
+        with self._get(client, name, start, start + len(view)) as response:
             self._check(response)
-            data: bytes = response.raw.read(end - start, decode_content=False)
-        if response.status_code != _PARTIAL or len(data) != end - start:
-            message = f"{name}: {len(data)} of {end - start} bytes came: the transfer broke off"
+            count = _read_into(response, view) if response.status_code == _PARTIAL else 0
+        if count != len(view):
+            message = f"{name}: {count} of {len(view)} bytes came: the transfer broke off"
             raise UnavailableError(message)
-        return data
 
     def _get(self, client: Any, name: str, start: int, end: int) -> Any:
-        return client._http.request(  # noqa: SLF001 - the client offers no other way
+        return self._direct.request(
+            client,
             "GET",
-            f"{_base(client)}/download/storage/v1/b/{self._bucket}/o/{quote(name, safe='')}",
-            params={"alt": "media"},
-            headers={"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"},
-            stream=True,
-            timeout=self._timeout,
+            f"/download/storage/v1/b/{self._bucket}/o/{quote(name, safe='')}?alt=media",
+            {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"},
         )
 
     def _send_small(self, client: Any, name: str, reader: HashingReader) -> None:
@@ -154,7 +156,17 @@ class GcsMedia:
         )
         body = b"".join((head.encode(), data, f"\r\n--{mark}--\r\n".encode()))
         kind = f'multipart/related; boundary="{mark}"'
-        self._check(self._post(client, "multipart", body, {"Content-Type": kind}))
+        with self._direct.request(
+            client,
+            "POST",
+            f"/upload/storage/v1/b/{self._bucket}/o?uploadType=multipart&ifGenerationMatch=0",
+            {"Content-Type": kind},
+            body,
+        ) as response:
+            self._check(response)
+            # Whoever leaves an answer unread gives its connection up.
+            for _ in _chunks(response):
+                pass
 
     def _send_large(self, client: Any, name: str, path: Path, reader: HashingReader) -> None:
         with path.open("rb", buffering=0) as stream:
@@ -199,23 +211,18 @@ class GcsMedia:
             "Content-Type": "application/json; charset=UTF-8",
             "X-Upload-Content-Type": "application/octet-stream",
         }
-        response = self._post(client, "resumable", told, headers, name=name)
+        response = client._http.request(  # noqa: SLF001 - the client offers no other way
+            "POST",
+            f"{base_url(client)}/upload/storage/v1/b/{self._bucket}/o",
+            params={"uploadType": "resumable", "ifGenerationMatch": "0", "name": name},
+            data=told,
+            headers=headers,
+            timeout=self._timeout,
+        )
         self._check(response)
         if len(self._sessions) >= _MOST_SESSIONS:
             self._sessions.pop(next(iter(self._sessions)), None)
         return str(response.headers["Location"])
-
-    def _post(
-        self, client: Any, kind: str, body: bytes, headers: Mapping[str, str], **more: str
-    ) -> Any:
-        return client._http.request(  # noqa: SLF001
-            "POST",
-            f"{_base(client)}/upload/storage/v1/b/{self._bucket}/o",
-            params={"uploadType": kind, "ifGenerationMatch": "0", **more},
-            data=body,
-            headers=headers,
-            timeout=self._timeout,
-        )
 
     def _put(self, client: Any, session: str, data: bytes | bytearray, extent: str) -> Any:
         return client._http.request(  # noqa: SLF001
@@ -271,8 +278,36 @@ def _check_stored(response: Any, name: str, size: int, checksum: str) -> None:
         raise IntegrityError(message)
 
 
-def _base(client: Any) -> str:
-    return str(client._connection.API_BASE_URL)  # noqa: SLF001
+def _chunks(response: Any) -> Iterator[bytes]:
+    """Yield a body, straight from the connection."""
+    source = response.raw._fp  # noqa: SLF001 - what urllib3 offers itself copies each byte twice more
+    with _broken():
+        while chunk := source.read(CHUNK_BYTES):
+            yield chunk
+    response.raw.release_conn()
+
+
+def _read_into(response: Any, view: memoryview) -> int:
+    """Fill a buffer with a body, straight from the connection; return how many bytes came."""
+    source, count = response.raw._fp, 0  # noqa: SLF001
+    with _broken():
+        while count < len(view) and (more := source.readinto(view[count:])):
+            count += more
+    if count == len(view) and source.isclosed():
+        response.raw.release_conn()
+    return count
+
+
+@contextmanager
+def _broken() -> Iterator[None]:
+    """Tell in our words that a connection broke off."""
+    try:
+        yield
+    except AletheiaError:
+        raise
+    except (OSError, HTTPException) as error:
+        message = f"the transfer broke off: {error or type(error).__name__}"
+        raise UnavailableError(message) from error
 
 
 def _total(headers: Mapping[str, str]) -> int | None:

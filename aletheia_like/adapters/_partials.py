@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
 from aletheia_like.adapters._verified import (
-    SYNCED_BYTES,
     VerifiedSink,
     chunks,
     raise_translated,
@@ -54,8 +54,7 @@ def resumable_sink(
         with verified_sink(path, digest, what, progress) as sink:
             yield sink
         return
-    with stream:
-        sink = VerifiedSink(stream, path, None)
+    with stream, VerifiedSink(stream, path, None) as sink:
         # What is there is the beginning: it passes the hash, not the disk.
         with translated(partial):
             for chunk in chunks(stream):
@@ -69,46 +68,52 @@ def resumable_sink(
                 partial.unlink(missing_ok=True)
             raise
         try:
-            _complete(stream, sink, partial, path, digest, what, begun)
+            _complete(sink, partial, path, digest, what, begun)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
 
 
 def in_order(
-    fetch: Callable[[int, int], bytes], start: int, end: int, part: int, workers: int
-) -> Iterator[bytes]:
+    fetch: Callable[[int, memoryview], None], start: int, end: int, part: int, workers: int
+) -> Iterator[memoryview]:
     """Yield the bytes from `start` to `end`, fetched by several threads, some parts ahead.
 
     Args:
-        fetch: Returns the bytes from one position to another; called by threads.
+        fetch: Fills a buffer with the bytes from a position on; called by threads.
         start: Position of the first byte.
         end: Position after the last byte.
         part: Bytes of one call.
-        workers: How many threads; as many parts are in memory at most, and one.
+        workers: How many threads. As many parts are in memory, and one; each that is yielded is
+            filled anew when the next one is asked for.
     """
     positions = iter(range(start, end, part))
+    # Memory that is used again costs much less than memory that is new for each part.
+    free = [bytearray(min(part, end - start)) for _ in range(workers + 1)]
     with ThreadPoolExecutor(workers, thread_name_prefix="aletheia-range") as pool:
-        waiting: list[Future[bytes]] = []
+        waiting: deque[tuple[Future[None], bytearray, int]] = deque()
 
         def submit() -> None:
             position = next(positions, None)
             if position is not None:
-                waiting.append(pool.submit(fetch, position, min(position + part, end)))
+                buffer, size = free.pop(), min(part, end - position)
+                future = pool.submit(fetch, position, memoryview(buffer)[:size])
+                waiting.append((future, buffer, size))
 
         for _ in range(workers):
             submit()
         try:
             while waiting:
-                data = waiting.pop(0).result()
+                future, buffer, size = waiting.popleft()
+                future.result()
                 submit()
-                yield data
+                yield memoryview(buffer)[:size]
+                free.append(buffer)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _complete(
-    stream: IO[bytes],
     sink: VerifiedSink,
     partial: Path,
     path: Path,
@@ -122,9 +127,6 @@ def _complete(
             message = f"{what}: what an earlier download left was damaged: download it again"
             raise UnavailableError(message)
         raise wrong_bytes(what, digest)
-    if sink.size > SYNCED_BYTES:
-        with translated(path):
-            os.fsync(stream.fileno())
     with translated(path):
         partial.replace(path)
 

@@ -9,9 +9,11 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO, NoReturn, cast
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, BinaryIO, NoReturn, Self, cast
 
 from aletheia_like.errors import (
     AccessDeniedError,
@@ -30,8 +32,7 @@ Call = Callable[[Callable[[], bytes]], bytes]
 CHUNK_BYTES = 1 << 20
 _DIGEST = re.compile("[0-9a-f]{64}")
 
-SYNCED_BYTES = 1 << 20
-"""A larger file is forced to disk before it gets its name; of a smaller one a read tells."""
+_PARALLEL_BYTES = 2 << 20
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -66,7 +67,11 @@ def chunks(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def write_verified(
-    path: Path, content: Iterable[bytes], digest: str, what: str, progress: Progress | None
+    path: Path,
+    content: Iterable[bytes | memoryview],
+    digest: str,
+    what: str,
+    progress: Progress | None,
 ) -> None:
     """Write content to a temporary neighbour, verify it, and put it in place by one rename.
 
@@ -90,11 +95,8 @@ def verified_sink(
     try:
         with translated(path):
             stream = _created(temporary)
-        with stream:
-            sink = VerifiedSink(stream, path, progress)
+        with stream, VerifiedSink(stream, path, progress) as sink:
             yield sink
-            if sink.size > SYNCED_BYTES:
-                os.fsync(stream.fileno())
         if sink.digest != digest:
             raise wrong_bytes(what, digest)
         with translated(path):
@@ -114,6 +116,9 @@ def _created(path: Path) -> IO[bytes]:
 class VerifiedSink:
     """Hashes what is written, and tells the progress.
 
+    Large chunks are hashed by a thread while they are written. Nothing is forced to disk: whoever
+    believes a file later without hashing it sees to that.
+
     Args:
         stream: Where the bytes go.
         path: Named in errors.
@@ -125,8 +130,21 @@ class VerifiedSink:
         self._path = path
         self._progress = progress
         self._hasher = hashlib.sha256()
+        self._pool: ThreadPoolExecutor | None = None
         self._is_anew = False
         self.size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
 
     @property
     def digest(self) -> str:
@@ -138,7 +156,7 @@ class VerifiedSink:
         """Whether what was there at first was given up."""
         return self._is_anew
 
-    def take(self, chunk: bytes) -> None:
+    def take(self, chunk: bytes | memoryview) -> None:
         """Hash what is in the stream already."""
         self._hasher.update(chunk)
         self.size += len(chunk)
@@ -161,20 +179,36 @@ class VerifiedSink:
         self._hasher, self._is_anew, self.size = hashlib.sha256(), True, 0
 
     def write(self, chunk: bytes | memoryview) -> int:
-        """Write one chunk.
+        """Write one chunk; when this returns, its memory may be used for another one.
 
         Raises:
             UnavailableError: The disk is full.
         """
         view = memoryview(chunk)
-        self._hasher.update(view)
+        size = len(view)
+        if size < _PARALLEL_BYTES:
+            self._hasher.update(view)
+            self._write(view)
+        else:
+            hashing = self._thread().submit(self._hasher.update, view)
+            try:
+                self._write(view)
+            finally:
+                hashing.result()
+        self.size += size
+        if self._progress is not None:
+            self._progress(size)
+        return size
+
+    def _write(self, view: memoryview) -> None:
         with translated(self._path):
             while view:
                 view = view[self._stream.write(view) :]
-        self.size += len(chunk)
-        if self._progress is not None:
-            self._progress(len(chunk))
-        return len(chunk)
+
+    def _thread(self) -> ThreadPoolExecutor:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="aletheia-hash")
+        return self._pool
 
 
 @contextmanager

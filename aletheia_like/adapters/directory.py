@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from aletheia_like.adapters._verified import (
-    SYNCED_BYTES,
     check_file,
     chunks,
     only_digests,
@@ -41,6 +40,8 @@ from aletheia_like.ports.blobs import (
 
 _MODE = 0o444
 _STALE_SECONDS = 24 * 3600.0
+_SYNCED_BYTES = 1 << 20
+"""A larger file is forced to disk before it gets its name; of a smaller one a read tells."""
 
 
 class DirectoryBlobStore:
@@ -136,9 +137,9 @@ def _copy_verified(source: Path, target: Path, digest: str, state: FileState | N
     temporary = f"{target.parent}/.{target.name}.{secrets.token_hex(8)}.part"
     try:
         size = source.stat().st_size
-        if state is not None and size > SYNCED_BYTES and _copy_hashed(source, temporary, state):
+        if state is not None and size > _SYNCED_BYTES and _copy_hashed(source, temporary, state):
             size = state[0]
-        elif size > SYNCED_BYTES:
+        elif size > _SYNCED_BYTES:
             _copy_large(source, temporary, digest)
         else:
             size = _copy_small(source, temporary, digest)

@@ -183,9 +183,10 @@ class GcsBlobStore:
             blob = self._at(name)
             with self._missing(digest):
                 blob.reload(retry=None, timeout=self._timeout)
-            return blob.open(
+            stream = blob.open(
                 "rb", chunk_size=_READ_BYTES, retry=None, timeout=self._timeout, raw_download=True
             )
+            return _UpToEnd(stream, int(blob.size or 0))
 
         return self._call(request)
 
@@ -235,6 +236,7 @@ class GcsBlobStore:
     def _translated(self, error: Exception) -> Exception:
         """Return our error for one of the client's, or the error itself if it is none of these."""
         import requests
+        import urllib3
         from google.api_core import exceptions as api
         from google.auth.exceptions import GoogleAuthError, TransportError
 
@@ -253,9 +255,34 @@ class GcsBlobStore:
                 return AccessDeniedError(f"{where}: the credentials are refused: {told}")
             case api.GoogleAPIError() | requests.RequestException() | ConnectionError():
                 return UnavailableError(f"{where} cannot be reached: {told}")
+            case (
+                urllib3.exceptions.NewConnectionError() | urllib3.exceptions.ConnectTimeoutError()
+            ):
+                return UnavailableError(f"{where} cannot be reached: {told}")
             case _ if type(error).__module__.startswith(("google.", "urllib3")):
                 return UnavailableError(f"{where}: a transfer broke off: {told}")
         return error
+
+
+class _UpToEnd:
+    """A stream that asks for nothing behind its end: a server may then end the connection.
+
+    Args:
+        stream: Of an object.
+        size: Its bytes.
+    """
+
+    def __init__(self, stream: Any, size: int) -> None:
+        self._stream = stream
+        self._left = size
+
+    def read(self, size: int) -> bytes:
+        data: bytes = self._stream.read(min(size, self._left)) if self._left else b""
+        self._left -= len(data)
+        return data
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 def _widen_pool(client: Any) -> None:

@@ -28,8 +28,9 @@ from aletheia_like.adapters._verified import (
 )
 from aletheia_like.errors import NotFoundError
 from aletheia_like.forking import watch_forks
+from aletheia_like.model.checking import check_fields
 from aletheia_like.model.digests import check_digest, digest_bytes
-from aletheia_like.model.values import Value, check_fields
+from aletheia_like.model.values import Value
 from aletheia_like.ports.blobs import BlobStore, Progress, StoredBlob
 from aletheia_like.ports.documents import (
     Create,

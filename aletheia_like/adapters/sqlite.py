@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, cast
+from typing import IO, TYPE_CHECKING, Final
 
 from aletheia_like.adapters._connections import Connections
 from aletheia_like.adapters._matching import (
@@ -31,8 +31,10 @@ from aletheia_like.adapters._matching import (
 from aletheia_like.adapters._prefilter import text_test
 from aletheia_like.adapters._topmost import PossibleKeys, first_of, possible_keys
 from aletheia_like.errors import IntegrityError
+from aletheia_like.model.bulk import uncollected
+from aletheia_like.model.checking import check_fields
 from aletheia_like.model.jsontext import from_text, to_text
-from aletheia_like.model.values import Fields, Value, check_fields
+from aletheia_like.model.values import Fields, Value
 from aletheia_like.ports.documents import (
     Create,
     Delete,
@@ -180,9 +182,10 @@ class SqliteDocumentStore:
         def read(connection: sqlite3.Connection) -> list[Document]:
             found = list(self._matching(connection, query))
             read_at = self._clock()
-            return [
-                self._document(query.collection, row, read_at, fields) for row, fields in found
-            ]
+            with uncollected():
+                return [
+                    self._document(query.collection, row, read_at, fields) for row, fields in found
+                ]
 
         return ordered(self._connections.read(read, []), query.order_by)[: query.limit]
 
@@ -193,7 +196,7 @@ class SqliteDocumentStore:
             f"SELECT {_COLUMNS} FROM documents WHERE collection = ? ORDER BY id LIMIT ?",  # noqa: S608
             (query.collection, -1 if query.filters or limit is None else limit),
         )
-        rows: Iterator[_Row] = map(_unpacked, stored)
+        rows: Iterator[_Row] = (row if type(row[3]) is str else _unpacked(row) for row in stored)
         test = text_test(query.filters)
         if test is not None:
             rows = (row for row in rows if test(row[3]))
@@ -271,7 +274,7 @@ def _packed(text: str) -> str | bytes:
 def _unpacked(row: tuple[str, str, str, str | bytes]) -> _Row:
     id_, revision, updated_at, stored = row
     if isinstance(stored, str):
-        return cast("_Row", row)
+        return id_, revision, updated_at, stored
     try:
         return id_, revision, updated_at, zlib.decompress(stored).decode()
     except (zlib.error, UnicodeDecodeError):

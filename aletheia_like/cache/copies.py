@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
 from aletheia_like.cache.places import Places, translated
-from aletheia_like.cache.records import read_record, seen, write_record
+from aletheia_like.cache.records import read_record, seen, settle, this_boot, write_record
 from aletheia_like.cache.sweeping import remove_parts, sweep_daily
+from aletheia_like.errors import UnavailableError
 from aletheia_like.ports.blobs import Progress
 
 _THREADED_FILES = 4
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NEAR, _FAR = (2, 64), (16, 1)
 """Threads, and files that one of them takes at once: a disk is faster than handing over."""
-_RECENT_SECONDS = 60.0
 
 
 class Source(Protocol):
@@ -47,6 +48,8 @@ class Copies:
         self._tidied: set[Path] = set()
         self.downloaded = 0
         """Bytes that came since somebody set this to 0."""
+        self.make_room: Callable[[], bool] = lambda: False
+        """Called when the disk is full; returns whether something was removed."""
 
     def is_intact(self, digest: str, *, trust: bool = True) -> bool:
         """Whether a blob is here and has its content; one that has not is set aside.
@@ -63,7 +66,9 @@ class Copies:
             return True
         if digest_of(blob) == digest:
             with contextlib.suppress(OSError):
-                write_record(self._places, record, status)
+                # What was hashed is on the disk already, but for what was downloaded just now.
+                settle(blob)
+                write_record(self._places, record, status, settled=True)
             return True
         self.quarantine(blob)
         return False
@@ -71,8 +76,11 @@ class Copies:
     def remember(self, digest: str) -> None:
         """Write down how a blob looks that was verified a moment ago."""
         record = self._places.record(digest)
+        blob = self._places.blob(digest)
         with translated(record):
-            write_record(self._places, record, seen(self._places.blob(digest)))
+            if not this_boot():
+                settle(blob)
+            write_record(self._places, record, seen(blob), settled=not this_boot())
 
     def get_all(
         self, digests: Iterable[str], progress: Progress | None, *, verify: bool, is_alone: bool
@@ -126,7 +134,14 @@ class Copies:
             if blob.parent not in self._tidied:
                 remove_parts(blob, is_alone=is_alone)
                 self._tidied.add(blob.parent)
-        (source or self._origin).download(digest, blob, progress)
+        while True:
+            try:
+                (source or self._origin).download(digest, blob, progress)
+                break
+            except UnavailableError as error:
+                # What is here already was kept, so a further attempt goes on from there.
+                if not is_full(error) or not self.make_room():
+                    raise
         with translated(blob):
             blob.chmod(0o444)
             self.downloaded += blob.stat().st_size
@@ -141,14 +156,16 @@ class Copies:
                 os.utime(aside)
 
 
+def is_full(error: BaseException | None) -> bool:
+    """Whether a disk without room is behind an error."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return True
+        error = error.__cause__
+    return False
+
+
 def digest_of(path: Path) -> str:
     """Return the sha-256 of a file."""
     with path.open("rb", buffering=0) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def touch(record: Path) -> None:
-    """Remember that something was used now, once a minute; a read-only cache just does not."""
-    with contextlib.suppress(OSError):
-        if time.time() - record.stat().st_mtime > _RECENT_SECONDS:
-            os.utime(record)

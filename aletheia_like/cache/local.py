@@ -12,11 +12,17 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from aletheia_like.cache.copies import Copies, Source, digest_of, touch
+from aletheia_like.cache.copies import Copies, Source, digest_of
 from aletheia_like.cache.leases import gate, lease_on
 from aletheia_like.cache.places import Places, translated
 from aletheia_like.cache.pruning import Bounds, PruneReport, free_bytes, prune
-from aletheia_like.cache.records import is_intact, read_tree_record
+from aletheia_like.cache.records import (
+    is_intact,
+    read_tree_record,
+    settle_blob,
+    settle_tree,
+    touch,
+)
 from aletheia_like.cache.sweeping import sweep
 from aletheia_like.cache.taking_stock import (
     CachedBlob,
@@ -36,6 +42,7 @@ from aletheia_like.ports.blobs import BlobStore, Progress
 _log = logging.getLogger("aletheia")
 
 _BATCH = 64
+_WAY_BYTES = 64 << 20
 _LOOK_SECONDS = 300.0
 """After this long a process looks again how much others have put into the cache."""
 
@@ -69,6 +76,7 @@ class LocalCache:
     ) -> None:
         self._places = Places(root)
         self._copies = Copies(self._places, origin, near=near)
+        self._copies.make_room = self._make_way
         self._trees = Trees(self._places, self._copies)
         self._lease = lease_on(root)
         self._bounds = Bounds(max_size, min_free)
@@ -112,7 +120,9 @@ class LocalCache:
         blob, copies = self._places.blob(digest), self._copies
         self._lease.take(digest)
         if copies.is_intact(digest, trust=not verify):
-            touch(self._places.record(digest))
+            record = self._places.record(digest)
+            if touch(record):
+                settle_blob(self._places, blob, record)
             return blob
         with turn(self._places, digest) as mine:
             if not copies.is_intact(digest):
@@ -131,7 +141,7 @@ class LocalCache:
         if verify or self._trees.stale(digest, [entry]):
             self._materialise(digest, [entry], None, progress, verify=verify)
         else:
-            touch(self._places.tree_record(digest))
+            self._used(folder, self._places.tree_record(digest))
         return folder / name
 
     def fetch_tree(
@@ -157,8 +167,12 @@ class LocalCache:
         self._lease.take(digest)
         if not is_intact(folder, record, files):
             return None
-        touch(record)
+        self._used(folder, record)
         return folder
+
+    def _used(self, folder: Path, record: Path) -> None:
+        if touch(record):
+            settle_tree(self._places, folder, record)
 
     def ls(self) -> list[CachedBlob]:
         """Return every blob here, the most recently used first."""
@@ -279,7 +293,7 @@ class LocalCache:
     def _tree_files(self) -> Iterator[tuple[Path, int, str]]:
         """Yield the files of directories with inode and sha-256."""
         for record in sorted((self._places.records / "trees").glob("*.json")):
-            for name, (digest, _) in read_tree_record(record).items():
+            for name, (digest, _) in read_tree_record(record, believed=False).items():
                 path = self._places.trees / record.stem / name
                 with contextlib.suppress(OSError):
                     yield path, path.stat().st_ino, digest
@@ -342,6 +356,14 @@ class LocalCache:
             self._size, self._look_at = report.size, now + _LOOK_SECONDS
             if report.missing:
                 _log.info("%s passes its bound: what it holds is pinned or in use", self.root)
+
+    def _make_way(self) -> bool:
+        """Remove some of the least recently used, bounds or not, because the disk is full."""
+        with contextlib.suppress(AletheiaError, OSError):
+            some = max(_WAY_BYTES, self.size() // 10)
+            bounds = Bounds(min_free=free_bytes(self._places) + some)
+            return bool(prune(self._places, bounds).removed)
+        return False
 
     def __repr__(self) -> str:
         return f"<LocalCache {self.root}>"

@@ -4,11 +4,18 @@ Size, time of modification, inode and time of the last change of any kind are co
 writes to a file, truncates, replaces or renames it, or sets its times, changes one of these. What
 they cannot show is a medium that decays, or a clock that was set back to the very nanosecond: for
 that a file has to be hashed.
+
+Nobody waits for the disk when a file is downloaded, so a power cut may leave a file that looks
+right and holds zeros. A record of new files therefore names the time since the machine was started
+(its boot), and is not believed in another one, until the files were forced to disk by a later use.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
+import time
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from operator import attrgetter
@@ -26,6 +33,11 @@ _seen = attrgetter("st_size", "st_mtime_ns", "st_ino", "st_ctime_ns")
 _folder_seen = attrgetter("st_mtime_ns", "st_ino")
 _WIDTH = 4
 _FORMAT = 2
+_SETTLED_BYTES = 1 << 20
+"""A smaller file is not forced to disk: the system has written it by then."""
+
+_RECENT_SECONDS = 60.0
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def seen(path: str | Path) -> Seen | None:
@@ -37,18 +49,89 @@ def seen(path: str | Path) -> Seen | None:
     return status
 
 
-def read_record(path: Path) -> Seen | None:
-    """Return what is known of a blob."""
+@functools.cache
+def this_boot() -> str:
+    """Return what names the time since this machine was started; empty where nothing does."""
     try:
-        return tuple(int(part) for part in path.read_bytes().split())
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
+
+
+def read_record(path: Path) -> Seen | None:
+    """Return what is known of a blob; None if that may have been lost since."""
+    try:
+        parts = path.read_text().split()
+        if parts[_WIDTH:] not in ([], [this_boot()]):
+            return None
+        return tuple(int(part) for part in parts[:_WIDTH])
     except (OSError, ValueError):
         return None
 
 
-def write_record(places: Places, path: Path, record: Seen | None) -> None:
-    """Remember what is known of a blob."""
+def write_record(places: Places, path: Path, record: Seen | None, *, settled: bool) -> None:
+    """Remember what is known of a blob.
+
+    Args:
+        places: The cache.
+        path: Where to remember it.
+        record: What was seen; None is nothing to remember.
+        settled: Whether the blob is on the disk for sure.
+    """
     if record is not None:
-        places.replace(path, " ".join(map(str, record)).encode())
+        boot = [] if settled else [this_boot()]
+        places.replace(path, " ".join([*map(str, record), *boot]).encode())
+
+
+def is_settled(path: Path) -> bool:
+    """Whether the record of a blob does not name a boot."""
+    with contextlib.suppress(OSError):
+        return len(path.read_bytes().split()) <= _WIDTH
+    return False
+
+
+def settle(path: str | Path) -> None:
+    """Force a file to disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def touch(record: Path) -> bool:
+    """Remember that something was used now; whether that was not known for a minute.
+
+    A cache that may not be written just does not remember.
+    """
+    with contextlib.suppress(OSError):
+        if time.time() - record.stat().st_mtime > _RECENT_SECONDS:
+            os.utime(record)
+            return True
+    return False
+
+
+def settle_blob(places: Places, blob: Path, path: Path) -> None:
+    """Force a blob to disk, if its record names a boot, and remember that."""
+    with contextlib.suppress(OSError):
+        status = seen(blob)
+        if not is_settled(path) and status == read_record(path):
+            settle(blob)
+            write_record(places, path, status, settled=True)
+
+
+def settle_tree(places: Places, folder: Path, path: Path) -> None:
+    """Force the large files of a directory to disk, if its record names a boot."""
+    known = _load(path)
+    if known is None or not known.pop("boot", None):
+        return
+    import orjson
+
+    with contextlib.suppress(OSError):
+        for name, size in zip(known["paths"], known["stats"][::_WIDTH], strict=True):
+            if size > _SETTLED_BYTES:
+                settle(f"{folder}/{name}")
+        places.replace(path, orjson.dumps(known))
 
 
 def is_intact(folder: Path, path: Path, count: int) -> bool:
@@ -63,7 +146,7 @@ def is_intact(folder: Path, path: Path, count: int) -> bool:
         count: How many files it has.
     """
     known = _load(path)
-    if known is None or len(known["paths"]) != count:
+    if known is None or len(known["paths"]) != count or _is_of_another_boot(known):
         return False
     below = f"{folder}/"
     try:
@@ -77,10 +160,15 @@ def is_intact(folder: Path, path: Path, count: int) -> bool:
         return False
 
 
-def read_tree_record(path: Path) -> dict[str, tuple[str, Seen]]:
-    """Return the sha-256 and what was seen of each file; none if the record is broken."""
+def read_tree_record(path: Path, *, believed: bool = True) -> dict[str, tuple[str, Seen]]:
+    """Return the sha-256 and what was seen of each file; none if the record is broken.
+
+    Args:
+        path: The record.
+        believed: Only what is known for sure: nothing, if that may have been lost since.
+    """
     known = _load(path)
-    if known is None:
+    if known is None or (believed and _is_of_another_boot(known)):
         return {}
     stats = zip(*[iter(known["stats"])] * _WIDTH, strict=True)
     found = zip(known["paths"], known["sha256"], stats, strict=True)
@@ -104,6 +192,7 @@ def write_tree_record(
     folders = {name: _folder_seen(os.stat(below + name)) for name in folders_of(files)}  # noqa: PTH116
     known = {
         "format": _FORMAT,
+        "boot": this_boot(),
         "paths": list(files),
         "sha256": [digest for digest, _ in files.values()],
         "stats": list(chain.from_iterable(one for _, one in files.values())),
@@ -134,7 +223,11 @@ def folders_of(names: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
-def _load(path: Path) -> dict[str, list[Any]] | None:
+def _is_of_another_boot(known: Mapping[str, object]) -> bool:
+    return known.get("boot", "") not in ("", this_boot())
+
+
+def _load(path: Path) -> dict[str, Any] | None:
     import orjson
 
     try:

@@ -16,6 +16,7 @@ from aletheia_like.cache.places import PART, Places
 from aletheia_like.cache.records import (
     Seen,
     folders_of,
+    is_settled,
     read_tree_record,
     seen,
     write_record,
@@ -137,7 +138,7 @@ class Trees:
         if record.exists():
             # A new link changes the blob's ctime, which its record holds too.
             with contextlib.suppress(OSError):
-                write_record(self._places, record, seen(blob))
+                write_record(self._places, record, seen(blob), settled=is_settled(record))
 
     def _set_others_aside(self, folder: Path, names: set[str]) -> None:
         """Leave nothing in a directory that is not of it: whoever lists it would read that."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from aletheia_like.cli import completing
 from aletheia_like.cli.deletion import delete_artifact, restore_artifact
 from aletheia_like.cli.lineage import print_lineage
 from aletheia_like.cli.naming import named_run
@@ -60,7 +61,7 @@ artifact.add_command(restore_artifact)
 
 
 @artifact.command("ls")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.artifacts)
 @click.option("--audit", is_flag=True, help="Show who changed what in the repository, and when.")
 @shelf_options
 @store_options
@@ -104,7 +105,7 @@ def list_(
 
 
 @artifact.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.artifacts)
 @click.argument("dest", required=False)
 @version_options
 @shelf_options
@@ -142,7 +143,7 @@ def get(
 
 
 @artifact.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.artifacts)
 @version_options
 @shelf_options
 @store_options
@@ -157,7 +158,7 @@ def show(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Draw what a version came from: its run, data sets, and their sources.
+    """Draw what a version came from, its run, data sets, and sources, and which runs used it.
 
     Example: aletheia artifact show features --repo models --version production
     """
@@ -165,7 +166,7 @@ def show(
 
     with Metastore(project, url=url, git="off") as ms:
         found = chosen(open_shelf(ms, repo, experiment, name), name, version, as_of)
-        node = lineage_of_version(ms.session, found.record)
+        node = lineage_of_version(ms.session, found.record, repo)
     if as_json:
         print_json(node.to_dict())
     else:
@@ -173,7 +174,7 @@ def show(
 
 
 @artifact.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.artifacts)
 @click.argument("v1")
 @click.argument("v2", required=False)
 @shelf_options
@@ -209,9 +210,9 @@ def diff(
 
 
 @artifact.command()
-@click.argument("run")
-@click.argument("name")
-@click.argument("repo")
+@click.argument("run", shell_complete=completing.runs)
+@click.argument("name", shell_complete=completing.artifacts)
+@click.argument("repo", shell_complete=completing.repositories)
 @click.option("--version", type=int, help="Which version; the newest that the run made.")
 @click.option("--alias", "aliases", multiple=True, help="An alias that the version takes.")
 @click.option("--allow-older", is_flag=True, help="Even if the newest there is of a later date.")
@@ -248,10 +249,16 @@ def promote(
 
 
 @artifact.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.artifacts)
 @click.argument("alias")
 @click.argument("version", required=False)
-@click.option("-r", "--repo", required=True, help="The repository it is in.")
+@click.option(
+    "-r",
+    "--repo",
+    required=True,
+    shell_complete=completing.repositories,
+    help="The repository it is in.",
+)
 @click.option("--remove", is_flag=True, help="Let the alias name nothing.")
 @store_options
 def alias(
@@ -284,7 +291,7 @@ def alias(
 
 
 @artifact.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.artifacts)
 @version_options
 @shelf_options
 @store_options

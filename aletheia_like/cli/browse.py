@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from aletheia_like.cli import completing
 from aletheia_like.cli.lineage import print_lineage
 from aletheia_like.cli.output import (
     print_fields,
@@ -64,7 +65,7 @@ class Wanted:
 
 
 @click.command(short_help="List projects, experiments or runs.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.experiments)
 @click.option("--debug", is_flag=True, help="Show experiments and runs for trials too.")
 @click.option("--deleted", is_flag=True, help="Show what can be restored, too.")
 @click.option("--where", help='Only runs for which this holds, such as "metrics.acc > 0.9".')
@@ -111,7 +112,7 @@ def ls(
 
 
 @click.command(short_help="Show one run, with all that is known of it.")
-@click.argument("run")
+@click.argument("run", shell_complete=completing.runs)
 @click.option("--lineage", is_flag=True, help="Draw what it came from, and what came of it.")
 @store_options
 def show(run: str, *, lineage: bool, project: str | None, url: str | None, as_json: bool) -> None:

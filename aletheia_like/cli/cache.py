@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from aletheia_like.cache import CacheReport, Holding, LocalCache, PruneReport
+from aletheia_like.cli import completing
 from aletheia_like.cli.asking import confirm
 from aletheia_like.cli.output import (
     counted,
@@ -20,6 +21,7 @@ from aletheia_like.cli.output import (
     shown_bytes,
     store_options,
 )
+from aletheia_like.cli.results import forget, results
 from aletheia_like.connect import Metastore
 from aletheia_like.errors import InvalidValueError, NotFoundError, SettingsError
 from aletheia_like.metastore.keptrows import FOLDER, KeptRows
@@ -33,14 +35,24 @@ _DIGITS = 12
 
 @click.group()
 def cache() -> None:
-    """List, verify, pin and prune local copies."""
+    """List, verify, pin and prune local copies.
+
+    Kept results of functions, too.
+    """
+
+
+cache.add_command(results)
+cache.add_command(forget)
 
 
 @cache.command("ls")
 @click.option("--files", is_flag=True, help="List every file, also those of directories.")
 @store_options
 def list_(*, files: bool, project: str | None, url: str | None, as_json: bool) -> None:
-    """List the local copies, the most recently used first."""
+    """List the local copies, the most recently used first.
+
+    Example: aletheia cache ls --files
+    """
     local = _opened(project, url).cache
     found = local.holdings()
     pinned = set(local.pinned())
@@ -88,7 +100,10 @@ def _row(one: Holding, pinned: set[str]) -> dict[str, Any]:
 @click.option("--repair", is_flag=True, help="Set wrong files aside; they are fetched again.")
 @store_options
 def verify(*, repair: bool, project: str | None, url: str | None, as_json: bool) -> None:
-    """Hash every local copy, and read what is kept for SQL; exit code 6 if one is wrong."""
+    """Hash every local copy, and read what is kept for SQL; exit code 6 if one is wrong.
+
+    Example: aletheia cache verify --repair
+    """
     local = _opened(project, url).cache
     kept = KeptRows(local.root / FOLDER)
     with transfer_progress(
@@ -136,6 +151,8 @@ def prune(
     """Remove the least recently used, but nothing that is pinned or in use.
 
     Without sizes the settings `cache_max_bytes` and `cache_min_free_bytes` count.
+
+    Example: aletheia cache prune --max-size 50GB
     """
     local = _opened(project, url).cache
     report = local.prune(max_size, min_free, dry_run=True)
@@ -170,12 +187,14 @@ def _removed(one: Holding) -> dict[str, Any]:
 
 
 @cache.command()
-@click.argument("what", nargs=-1, required=True)
+@click.argument("what", nargs=-1, required=True, shell_complete=completing.datasets)
 @store_options
 def pin(*, what: tuple[str, ...], project: str | None, url: str | None, as_json: bool) -> None:
     """Never prune WHAT.
 
     WHAT is the name of a data set, or 8 digits or more of the sha-256 of a copy.
+
+    Example: aletheia cache pin mnist@0
     """
     ms = _opened(project, url)
     digests = [digest for one in what for digest in _digests(ms, one)]
@@ -185,10 +204,13 @@ def pin(*, what: tuple[str, ...], project: str | None, url: str | None, as_json:
 
 
 @cache.command()
-@click.argument("what", nargs=-1, required=True)
+@click.argument("what", nargs=-1, required=True, shell_complete=completing.datasets)
 @store_options
 def unpin(*, what: tuple[str, ...], project: str | None, url: str | None, as_json: bool) -> None:
-    """Let WHAT be pruned again."""
+    """Let WHAT be pruned again.
+
+    Example: aletheia cache unpin mnist@0
+    """
     ms = _opened(project, url)
     digests = [digest for one in what for digest in _digests(ms, one) if ms.cache.unpin(digest)]
     _tell(digests, "unpinned", as_json=as_json)

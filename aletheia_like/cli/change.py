@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from aletheia_like.cli import completing
 from aletheia_like.cli.asking import confirm
 from aletheia_like.cli.browse import open_without_project
 from aletheia_like.cli.naming import assigned, named_run
@@ -34,7 +35,7 @@ _SHOWN_MATCHES = 5
 
 @click.command("set")
 @click.argument("assignment", metavar="NAME=VALUE")
-@click.argument("run")
+@click.argument("run", shell_complete=completing.runs)
 @click.option("--where", multiple=True, metavar="NAME=VALUE", help="Only rows that have this.")
 @click.option("--dry-run", is_flag=True, help="Say what would change.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before values are replaced.")
@@ -99,7 +100,7 @@ def get(
     if not to_stdout:
         _check_target(out, yes=yes)
     with open_without_project(project, url) as ms:
-        digest = _resolved(ms.session, hash_)
+        digest = resolved_digest(ms.session, hash_)
         if to_stdout:
             with _source(ms.session, digest).open("rb") as stream:
                 shutil.copyfileobj(stream, sys.stdout.buffer)
@@ -123,7 +124,7 @@ def _check_target(out: Path, *, yes: bool) -> None:
         raise AlreadyExistsError(message)
 
 
-def _resolved(session: Session, text: str) -> str:
+def resolved_digest(session: Session, text: str) -> str:
     """Return the whole digest; the store's blobs are listed only for a part of one."""
     start = text.lower()
     if not _PREFIX.fullmatch(start):

@@ -34,7 +34,9 @@ def gc(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Delete for ever what was deleted long ago, and every blob that nothing refers to.
+    """Delete for ever what was deleted long ago, and unused blobs.
+
+    A blob is unused if nothing refers to it.
 
     It reads all documents of all projects of the store, and deletes nothing without --yes. Runs
     may go on meanwhile. Times are such as 12h, 7d or 2w.

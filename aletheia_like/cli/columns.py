@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from aletheia_like.cli import completing
 from aletheia_like.cli.naming import check_known, named, read_rows
 from aletheia_like.cli.output import print_json, print_table, say, shown, store_options, to_json
 from aletheia_like.connect import Metastore
@@ -14,7 +15,7 @@ from aletheia_like.metastore.rows import Rows
 
 
 @click.command(short_help="List columns, or the distinct values of one.")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.runs_or_experiments)
 @click.option("--unique", metavar="COLUMN", help="The values of this column, most frequent first.")
 @store_options
 def columns(

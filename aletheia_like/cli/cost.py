@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from aletheia_like.cli import completing
 from aletheia_like.cli.browse import configured_project
 from aletheia_like.cli.naming import Named, named
 from aletheia_like.cli.output import (
@@ -41,7 +42,7 @@ _OPERATIONS = {
 
 
 @click.command(short_help="Estimate what recording costs.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.runs_or_experiments)
 @click.option("--runs", type=click.IntRange(min=1), help="Project so many runs more.")
 @click.option("--rows", type=click.IntRange(min=0), help="Rows that each of those logs.")
 @click.option("--seconds", type=click.FloatRange(min=0), help="How long each of those takes.")

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from aletheia_like.cli import completing
 from aletheia_like.cli.deletion import delete_dataset, restore_dataset
 from aletheia_like.cli.output import (
     counted,
@@ -31,7 +32,7 @@ data.add_command(restore_dataset)
 
 
 @data.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.datasets)
 @click.argument("location")
 @click.option("--type", "kind", help="What kind of data it is.")
 @click.option("--desc", help="Where it is from and what is in it.")
@@ -66,7 +67,7 @@ def add(
 
 
 @data.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.datasets)
 @click.argument("dest", required=False)
 @click.option("--version", type=int, help="Which version; the newest by default.")
 @click.option("--partition", help="Only this part.")
@@ -100,7 +101,7 @@ def get(
 
 
 @data.command("ls")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.datasets)
 @store_options
 def list_(name: str | None, *, project: str | None, url: str | None, as_json: bool) -> None:
     """List the data sets of a project, or the versions of one.
@@ -125,8 +126,8 @@ def list_(name: str | None, *, project: str | None, url: str | None, as_json: bo
 
 
 @data.command()
-@click.argument("before")
-@click.argument("after")
+@click.argument("before", shell_complete=completing.datasets)
+@click.argument("after", shell_complete=completing.datasets)
 @store_options
 def diff(before: str, after: str, *, project: str | None, url: str | None, as_json: bool) -> None:
     """Show which files were added, removed, changed or moved between two versions.

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from aletheia_like.cli import completing
 from aletheia_like.cli.asking import confirm
 from aletheia_like.cli.naming import named
 from aletheia_like.cli.output import counted, print_json, say, store_options
@@ -20,7 +21,7 @@ from aletheia_like.metastore.repository import Repository
 
 
 @click.command()
-@click.argument("name", metavar="RUN|EXPERIMENT")
+@click.argument("name", metavar="RUN|EXPERIMENT", shell_complete=completing.runs_or_experiments)
 @click.option("--force", is_flag=True, help="Delete it even if it, or a run of it, is running.")
 @click.option("--forever", is_flag=True, help="Delete its documents now: no restoring.")
 @click.option("--dry-run", is_flag=True, help="Say what would be deleted.")
@@ -37,7 +38,9 @@ def delete(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Delete a run, or an experiment with all it holds; `aletheia restore` brings it back.
+    """Delete a run, or an experiment with all it holds.
+
+    `aletheia restore` brings it back.
 
     `aletheia gc` deletes it for ever after 30 days, and then the bytes that nothing else refers
     to. A number of a run is not used again.
@@ -97,7 +100,7 @@ def _of_experiment(ms: Metastore, name: str, *, force: bool, forever: bool) -> _
 
 
 @click.command()
-@click.argument("name", metavar="RUN|EXPERIMENT")
+@click.argument("name", metavar="RUN|EXPERIMENT", shell_complete=completing.runs_or_experiments)
 @click.option("--dry-run", is_flag=True, help="Say whether it would be restored.")
 @store_options
 def restore(
@@ -132,12 +135,14 @@ def _tell_restored(what: str, *, is_deleted: bool, dry_run: bool, as_json: bool)
         say(f"{'would restore' if dry_run else 'restored'} {what}")
 
 
+_dry_run = click.option("--dry-run", is_flag=True, help="Say what would be deleted.")
 _version = click.option("--version", type=click.IntRange(min=0), required=True, help="Which one.")
 
 
 @click.command("delete")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.artifacts)
 @_version
+@_dry_run
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @shelf_options
 @store_options
@@ -145,6 +150,7 @@ def delete_artifact(
     name: str,
     *,
     version: int,
+    dry_run: bool,
     yes: bool,
     repo: str | None,
     experiment: str | None,
@@ -158,13 +164,15 @@ def delete_artifact(
     """
     with Metastore(project, url=url, git="off") as ms:
         shelf = _shelf(ms, repo, experiment, name)
-        confirm(f"Delete {name}@{version}?", yes=yes)
-        shelf.delete_artifact(name, version)
-    _tell_deleted(name, version, as_json=as_json)
+        shelf.artifact(name, version)
+        if not dry_run:
+            confirm(f"Delete {name}@{version}?", yes=yes)
+            shelf.delete_artifact(name, version)
+    _tell_deleted(name, version, dry_run=dry_run, as_json=as_json)
 
 
 @click.command("restore")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.artifacts)
 @_version
 @shelf_options
 @store_options
@@ -208,25 +216,35 @@ def _shelf(
 
 
 @click.command("delete")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.datasets)
 @_version
+@_dry_run
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @store_options
 def delete_dataset(
-    name: str, *, version: int, yes: bool, project: str | None, url: str | None, as_json: bool
+    name: str,
+    *,
+    version: int,
+    dry_run: bool,
+    yes: bool,
+    project: str | None,
+    url: str | None,
+    as_json: bool,
 ) -> None:
     """Delete a version of a data set; `aletheia data restore` brings it back.
 
     Example: aletheia data delete mnist --version 0
     """
     with Metastore(project, url=url, git="off") as ms:
-        confirm(f"Delete {name}@{version}?", yes=yes)
-        ms.delete_dataset(name, version)
-    _tell_deleted(name, version, as_json=as_json)
+        ms.get_dataset(name, version)
+        if not dry_run:
+            confirm(f"Delete {name}@{version}?", yes=yes)
+            ms.delete_dataset(name, version)
+    _tell_deleted(name, version, dry_run=dry_run, as_json=as_json)
 
 
 @click.command("restore")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.datasets)
 @_version
 @store_options
 def restore_dataset(
@@ -242,8 +260,8 @@ def restore_dataset(
     _tell_restored(what, is_deleted=restored, dry_run=False, as_json=as_json)
 
 
-def _tell_deleted(name: str, version: int, *, as_json: bool) -> None:
+def _tell_deleted(name: str, version: int, *, dry_run: bool, as_json: bool) -> None:
     if as_json:
-        print_json({"name": name, "version": version})
+        print_json({"name": name, "version": version, "dry_run": dry_run})
     else:
-        say(f"deleted {name}@{version}")
+        say(f"{'would delete' if dry_run else 'deleted'} {name}@{version}")

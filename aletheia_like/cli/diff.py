@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from aletheia_like.cli import completing
 from aletheia_like.cli.naming import named_run
 from aletheia_like.cli.output import counted, print_json, print_table, say, store_options
 from aletheia_like.connect import Metastore
@@ -14,7 +15,7 @@ from aletheia_like.metastore.comparing import Comparison
 
 
 @click.command(short_help="Show in what runs differ.")
-@click.argument("runs", nargs=-1, required=True)
+@click.argument("runs", nargs=-1, required=True, shell_complete=completing.runs)
 @click.option("--all", "everything", is_flag=True, help="Show what does not differ too.")
 @store_options
 def diff(

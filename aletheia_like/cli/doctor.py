@@ -35,7 +35,9 @@ class Finding:
 @click.command(short_help="Examine this machine and the store.")
 @store_options
 def doctor(*, project: str | None, url: str | None, as_json: bool) -> None:
-    """Examine this machine and the store; exit code 7 if the store cannot be used.
+    """Examine this machine and the store.
+
+    Exit code 7 if the store cannot be used.
 
     Example: aletheia doctor --url 'firestore://my-project/(default)?bucket=my-bucket'
     """

@@ -35,6 +35,8 @@ def start() -> None:
     """Run both servers until Ctrl-C; print the variables that lead clients to them.
 
     In another terminal: eval "$(aletheia emulator env)"
+
+    Example: aletheia emulator start
     """
     from aletheia_like.testing.emulators import announced, running_emulators
 
@@ -55,6 +57,8 @@ def env(*, as_json: bool) -> None:
     """Print the variables of running emulators; exit code 7 if there are none.
 
     Those of this shell, else those of `aletheia emulator start`.
+
+    Example: eval "$(aletheia emulator env)"
     """
     from aletheia_like.testing.emulators import announced_environment, answering
 
@@ -92,7 +96,10 @@ def exec_(command: tuple[str, ...]) -> None:
 
 @emulator.command()
 def install() -> None:
-    """Download the Firestore emulator unless it is found, and print where it is."""
+    """Download the Firestore emulator unless it is found, and print where it is.
+
+    Example: aletheia emulator install
+    """
     from aletheia_like.testing.emulators import (
         JAR_BYTES,
         find_firestore_jar,

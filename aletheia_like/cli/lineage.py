@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from aletheia_like.cli.output import shown_bytes
+from aletheia_like.cli.output import console, harmless, shown_bytes
 from aletheia_like.metastore.lineage import Node
 
 _DIGITS = 12
@@ -13,7 +13,6 @@ _DIGITS = 12
 
 def print_lineage(node: Node) -> None:
     """Draw a tree: first what a thing came from, then what came from it."""
-    from rich.console import Console
     from rich.text import Text
     from rich.tree import Tree
 
@@ -27,7 +26,7 @@ def print_lineage(node: Node) -> None:
         grow(tree.add(Text("from")), node.up, lambda one: one.up)
     if node.down:
         grow(tree.add(Text("made")), node.down, lambda one: one.down)
-    Console(highlight=False, soft_wrap=True).print(tree)
+    console(soft_wrap=True).print(tree)
 
 
 def _line(node: Node) -> str:
@@ -45,4 +44,4 @@ def _line(node: Node) -> str:
         words.append(shown_bytes(details["size"]))
     if details.get("digest"):
         words.append(str(details["digest"])[:_DIGITS])
-    return "  ".join(words)
+    return harmless("  ".join(words))

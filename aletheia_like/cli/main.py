@@ -19,6 +19,7 @@ from aletheia_like import errors
 
 _VERBS: Mapping[str, str] = {
     "artifact": "aletheia_like.cli.artifact:artifact",
+    "asset": "aletheia_like.cli.asset:asset",
     "cache": "aletheia_like.cli.cache:cache",
     "columns": "aletheia_like.cli.columns:columns",
     "completion": "aletheia_like.cli.settings:completion",
@@ -50,6 +51,7 @@ _VERBS: Mapping[str, str] = {
     "stats": "aletheia_like.cli.rows:stats",
     "sync": "aletheia_like.cli.sync:sync",
     "tail": "aletheia_like.cli.rows:tail",
+    "top": "aletheia_like.cli.top:top",
     "ui": "aletheia_like.cli.ui:ui",
     "verify": "aletheia_like.cli.reproduce:verify",
     "version": "aletheia_like.cli.settings:version",
@@ -87,6 +89,14 @@ class LazyGroup(click.Group):
         command = getattr(importlib.import_module(module), name)
         return command if isinstance(command, click.Command) else None
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb; that its reader stopped early is no error, though click takes it for one."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            _write_no_more()
+            raise click.exceptions.Exit(0) from error
+
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
@@ -97,6 +107,13 @@ def cli(context: click.Context, *, debug: bool) -> None:
     A run is named EXPERIMENT/RUN or PROJECT/EXPERIMENT/RUN.
     """
     context.obj = {"debug": debug}
+    if os.environ.get("NO_COLOR"):
+        context.color = False
+
+
+def _write_no_more() -> None:
+    """The reader has seen enough; a second failure while closing would print a traceback."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def exit_code(error: Exception) -> int:
@@ -106,6 +123,10 @@ def exit_code(error: Exception) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit."""
+    if "_ALETHEIA_COMPLETE" in os.environ:
+        from aletheia_like.cli.completing import install
+
+        install()
     try:
         status: Any = cli.main(args=arguments, prog_name="aletheia", standalone_mode=False)
         sys.stdout.flush()
@@ -117,8 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        # The reader has seen enough; a second failure while closing would print a traceback.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         sys.exit(0)
     except errors.AletheiaError as error:
         if "--debug" in (arguments or sys.argv) or os.environ.get("ALETHEIA_DEBUG"):

@@ -9,9 +9,15 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from aletheia_like.cli import completing
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,7 +32,12 @@ def store_options(command: F) -> F:
     options = (
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
         click.option("--url", help="The store; else from the settings."),
-        click.option("-p", "--project", help="The project; else from the settings."),
+        click.option(
+            "-p",
+            "--project",
+            shell_complete=completing.projects,
+            help="The project; else from the settings.",
+        ),
     )
     for option in options:
         command = option(command)
@@ -61,8 +72,12 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -
         rows: What to print.
         columns: Heading of each column by its key, in their order.
     """
+    console(width=None if _is_terminal() else _WIDE).print(table_of(rows, columns))
+
+
+def table_of(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> Table:
+    """Return what `print_table` prints."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -71,16 +86,34 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -
         numeric = any(isinstance(row.get(key), int | float) for row in rows)
         table.add_column(Text(heading), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(shown(row.get(key))) for key in columns))
-    Console(highlight=False, width=None if _is_terminal() else _WIDE).print(table)
+        table.add_row(*(Text(harmless(shown(row.get(key)))) for key in columns))
+    return table
+
+
+def console(**options: Any) -> Console:
+    """Return what prints tables and trees; a reader that stops early is told as by `print`."""
+    from rich.console import Console
+
+    class Printer(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Printer(highlight=False, **options)
+
+
+def harmless(text: str) -> str:
+    """Return text without what would move the terminal's cursor or colour it."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in "\n\t" else "·" for one in text)
 
 
 def print_fields(fields: Mapping[str, Any], title: str | None = None) -> None:
     """Print names and values, one a line; nested mappings are indented."""
     if title:
-        click.echo(title)
+        click.echo(harmless(title))
     for line in _lines(fields, 2 if title else 0):
-        click.echo(line)
+        click.echo(harmless(line))
 
 
 def shown(value: Any) -> str:

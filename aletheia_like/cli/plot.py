@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from aletheia_like.cli import completing
 from aletheia_like.cli.curves import draw, draw_histogram
 from aletheia_like.cli.figures import (
     Asked,
@@ -35,7 +36,7 @@ _ROOM_FOR_PROMPT = 3
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True)
+@click.argument("runs", nargs=-1, required=True, shell_complete=completing.runs_or_experiments)
 @click.option("-c", "--columns", multiple=True, help="What to draw, with commas between.")
 @click.option("--x", "across", metavar="COLUMN", help="step by default; timestamp: seconds.")
 @click.option("--log", is_flag=True, help="A logarithmic scale upwards.")

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from aletheia_like.capture.environment import mask
+from aletheia_like.cli import completing
 from aletheia_like.cli.naming import named_run
 from aletheia_like.cli.output import (
     counted,
@@ -38,7 +39,7 @@ _SHOWN = 20
 @click.command(
     short_help="Do a run again, and compare.", context_settings={"ignore_unknown_options": False}
 )
-@click.argument("run")
+@click.argument("run", shell_complete=completing.runs)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.option("--repo", type=click.Path(), help="A repository that has the commit.")
 @click.option("--venv", is_flag=True, help="Install the recorded packages into a fresh place.")
@@ -99,7 +100,7 @@ def reproduce(
 
 
 @click.command(short_help="Hash everything a run refers to.")
-@click.argument("run")
+@click.argument("run", shell_complete=completing.runs)
 @click.option("--workers", default=8, show_default=True, help="Blobs that are read at once.")
 @store_options
 def verify(run: str, *, workers: int, project: str | None, url: str | None, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from aletheia_like.cli import completing
 from aletheia_like.cli.fitting import is_terminal, print_fitting, printable
 from aletheia_like.cli.naming import (
     check_known,
@@ -66,7 +67,7 @@ def _rows_options(command: Any) -> Any:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.runs_or_experiments)
 @_rows_options
 @store_options
 def head(name: str, **options: Any) -> None:
@@ -78,7 +79,7 @@ def head(name: str, **options: Any) -> None:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.runs_or_experiments)
 @_rows_options
 @store_options
 def tail(name: str, **options: Any) -> None:
@@ -90,7 +91,7 @@ def tail(name: str, **options: Any) -> None:
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=completing.runs)
 @click.argument("columns", nargs=-1)
 @_columns_option
 @click.option("--index", multiple=True, help="The last values for each value of this column.")
@@ -138,7 +139,7 @@ def latest(
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.runs_or_experiments)
 @click.argument("columns", nargs=-1)
 @_columns_option
 @click.option("--top", type=(int, str), metavar="N COLUMN", help="The rows with the greatest.")

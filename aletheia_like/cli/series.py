@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aletheia_like.cli import serieskeeping
+from aletheia_like.cli import completing, serieskeeping
 from aletheia_like.cli.collection import gc
 from aletheia_like.cli.naming import assigned, split_columns
 from aletheia_like.cli.output import (
@@ -24,6 +24,7 @@ from aletheia_like.cli.seriesnaming import named_series, one_name
 from aletheia_like.connect import Metastore
 from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.model.names import split_reference
+from aletheia_like.series.clock import ROOT
 from aletheia_like.series.schema import Schema
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def create(
 
 
 @series.command("ls")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.collections)
 @store_options
 def ls(name: str | None, *, project: str | None, url: str | None, as_json: bool) -> None:
     """List the collections, or the series of one.
@@ -84,7 +85,7 @@ def ls(name: str | None, *, project: str | None, url: str | None, as_json: bool)
 
 
 @series.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.collections)
 @click.argument("source", type=click.File("r", encoding="utf-8"), default="-")
 @click.option("--start", help="Where the interval begins that is replaced; else the first row.")
 @click.option("--stop", help="Where it ends; else the last row.")
@@ -121,7 +122,7 @@ def write(
 
 
 @series.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.collections)
 @click.option("--start", help="First value of the index.")
 @click.option("--stop", help="Last value of the index.")
 @click.option("--closed", type=CLOSED, default="left", help="Which ends belong to the range.")
@@ -186,7 +187,7 @@ def read(
 
 
 @series.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.collections)
 @store_options
 def rev(name: str, *, project: str | None, url: str | None, as_json: bool) -> None:
     """List the revisions of a collection, or those that changed one series; `*` marks heads.
@@ -202,7 +203,7 @@ def rev(name: str, *, project: str | None, url: str | None, as_json: bool) -> No
         logged = [one for one in collection.log() if changed is None or one.id in changed]
         rows = [
             {
-                "parent": one.parent,
+                "parent": None if one.parent == ROOT else one.parent,
                 "revision": one.id,
                 "head": "*" if one.is_head else "",
                 "at": one.revision.at,
@@ -214,9 +215,7 @@ def rev(name: str, *, project: str | None, url: str | None, as_json: bool) -> No
     if as_json:
         print_json([{**row, "head": bool(row["head"])} for row in rows])
     else:
-        print_table(
-            rows, {word: word for word in ("revision", "head", "at", "author", "rows", "parent")}
-        )
+        print_table(rows, {word: word for word in _SHOWN})
 
 
 def _refuse_missing(found: Series) -> None:

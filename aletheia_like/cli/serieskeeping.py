@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from aletheia_like.cli import completing
 from aletheia_like.cli.asking import confirm
 from aletheia_like.cli.output import counted, print_json, say, shown_bytes, store_options
 from aletheia_like.cli.seriesnaming import named_series, one_name
@@ -14,12 +15,12 @@ from aletheia_like.connect import Metastore
 from aletheia_like.model.names import split_reference
 
 CLOSED = click.Choice(["left", "right", "both", "neither"])
-_YES = click.option("--yes", is_flag=True, help="Do not ask.")
+_YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Only tell what would be lost.")
 
 
 @click.command()
-@click.argument("collection")
+@click.argument("collection", shell_complete=completing.collections)
 @store_options
 def merge(collection: str, *, project: str | None, url: str | None, as_json: bool) -> None:
     """Join what several writers did at the same time; where they overlap the later wins.
@@ -81,7 +82,7 @@ pull = _moving("pull")
 
 
 @click.command()
-@click.argument("collection")
+@click.argument("collection", shell_complete=completing.collections)
 @click.option("--before", help="The first revision or moment to keep; else only heads are kept.")
 @_YES
 @_DRY_RUN
@@ -113,7 +114,7 @@ def trim(
 
 
 @click.command()
-@click.argument("collection")
+@click.argument("collection", shell_complete=completing.collections)
 @store_options
 def defrag(collection: str, *, project: str | None, url: str | None, as_json: bool) -> None:
     """Put small segments together, so that reads are faster.
@@ -129,10 +130,11 @@ def defrag(collection: str, *, project: str | None, url: str | None, as_json: bo
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.collections)
 @click.option("--start", help="First value of the index; else from the first row.")
 @click.option("--stop", help="Last value of the index; else to the last row.")
 @click.option("--closed", type=CLOSED, default="left", help="Which ends belong to the range.")
+@click.option("--dry-run", is_flag=True, help="Say what would be deleted.")
 @_YES
 @store_options
 def delete(
@@ -141,6 +143,7 @@ def delete(
     start: str | None,
     stop: str | None,
     closed: str,
+    dry_run: bool,
     yes: bool,
     project: str | None,
     url: str | None,
@@ -155,19 +158,25 @@ def delete(
     with Metastore(project, url=url) as ms:
         if len(split_reference(name)) == 1:
             collection = ms.collection(one_name(name))
-            confirm(f"Delete collection {collection.label} and its history for ever?", yes=yes)
-            collection.delete()
-            made = None
+            made, done = None, f"deleted {name}"
+            if not dry_run:
+                confirm(f"Delete collection {collection.label} and its history for ever?", yes=yes)
+                collection.delete()
         else:
-            made = named_series(ms, name).delete(start, stop, closed=closed)
+            is_whole = start is None and stop is None
+            series = named_series(ms, name)
+            made = None if dry_run else series.delete(start, stop, closed=closed)
+            done = f"deleted {name}" if is_whole else f"deleted rows of {name}"
+            if made is None and not dry_run:
+                done = f"nothing to do: {name} has no {'rows' if is_whole else 'such rows'}"
     if as_json:
-        print_json({"revision": None if made is None else made.id})
+        print_json({"revision": None if made is None else made.id, "dry_run": dry_run})
     else:
-        say(f"deleted {name}")
+        say(f"would have {done}" if dry_run else done)
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.collections)
 @click.argument("to")
 @store_options
 def rename(name: str, to: str, *, project: str | None, url: str | None, as_json: bool) -> None:

@@ -46,7 +46,10 @@ def config(*, project: str | None, url: str | None, as_json: bool) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def version(*, as_json: bool) -> None:
-    """Print the version."""
+    """Print the version.
+
+    Example: aletheia version --json
+    """
     from aletheia_like.version import __version__
 
     if as_json:
@@ -64,10 +67,12 @@ def completion(shell: str) -> None:
     """
     from click.shell_completion import get_completion_class
 
+    from aletheia_like.cli.completing import VARIABLE, install
     from aletheia_like.cli.main import cli
 
+    install()
     found = get_completion_class(shell)
     if found is None:
         message = f"no completion for {shell}"
         raise click.UsageError(message)
-    click.echo(found(cli, {}, "aletheia", "_ALETHEIA_COMPLETE").source())
+    click.echo(found(cli, {}, "aletheia", VARIABLE).source())

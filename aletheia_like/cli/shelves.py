@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from aletheia_like.cli import completing
 from aletheia_like.connect import Metastore
 from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.metastore.artifacts import ArtifactVersion
@@ -54,8 +55,18 @@ class Shelf:
 def shelf_options(command: F) -> F:
     """Add the options that say where an artifact lies."""
     options = (
-        click.option("-e", "--experiment", help="The experiment it belongs to."),
-        click.option("-r", "--repo", help="The repository it is in."),
+        click.option(
+            "-e",
+            "--experiment",
+            shell_complete=completing.plain_experiments,
+            help="The experiment it belongs to.",
+        ),
+        click.option(
+            "-r",
+            "--repo",
+            shell_complete=completing.repositories,
+            help="The repository it is in.",
+        ),
     )
     for option in options:
         command = option(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -232,9 +233,21 @@ def _tell(tally: Tally | ImportReport, what: str, *, as_json: bool) -> None:
         f"{counted(tally.blobs, 'blob')} ({shown_bytes(tally.bytes)})",
     ]
     parts += [f"{counted(tally.changed, 'document')} brought up to date"] if tally.changed else []
+    if tally.collections or tally.revisions:
+        collections = counted(tally.collections, "collection")
+        parts.append(f"{collections} and {counted(tally.revisions, 'revision')} of series")
     click.echo(", ".join(parts))
+    if _is_nothing(tally):
+        empty = isinstance(tally, ImportReport) and tally.found == 0
+        say("there is no run in it" if empty else "nothing new: all of it was there already")
     say(what)
     for old, new in tally.renamed.items():
         say(f"renamed {old} to {new}")
     if tally.kept:
         say(f"kept what is there, though it differs: {', '.join(tally.kept[:10])}")
+
+
+def _is_nothing(tally: Tally | ImportReport) -> bool:
+    """Whether nothing was moved or changed."""
+    counts = (getattr(tally, one.name) for one in dataclasses.fields(Tally))
+    return not any(one for one in counts if isinstance(one, int)) and not tally.kept

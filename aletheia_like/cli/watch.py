@@ -9,6 +9,7 @@ from itertools import islice
 
 import click
 
+from aletheia_like.cli import completing
 from aletheia_like.cli.browse import configured_project, project_and_rest
 from aletheia_like.cli.output import print_json_line, say, shown, store_options
 from aletheia_like.connect import Metastore
@@ -18,7 +19,7 @@ from aletheia_like.model.names import split_reference
 
 
 @click.command(short_help="Show what happens to runs, as it happens.")
-@click.argument("experiment")
+@click.argument("experiment", shell_complete=completing.experiments)
 @click.option("--for", "seconds", type=click.FloatRange(min=0), help="End after so many seconds.")
 @click.option("--count", type=click.IntRange(min=1), help="End after so many changes.")
 @click.option("--existing", is_flag=True, help="Show the runs that are there first.")

@@ -18,7 +18,9 @@ from aletheia_like.model.digests import check_digest
 
 if TYPE_CHECKING:
     from aletheia_like.collect.collecting import Collected
+    from aletheia_like.collect.inrows import RowObject
     from aletheia_like.collect.references import Referring
+    from aletheia_like.metastore.resultcache import ResultCache
 
 
 class CollectingMetastore(OpenMetastore):
@@ -105,7 +107,28 @@ class CollectingMetastore(OpenMetastore):
             raise AlreadyExistsError(message) from error
         return target
 
-    def delete_object(self, digest: str, *, clear: bool = False, exclusive: bool = False) -> int:
+    def objects(self, experiment: str | None = None, run_id: str | None = None) -> list[RowObject]:
+        """Return the objects, files and tables that rows show, in order of first appearance.
+
+        It reads all rows of the project, or of an experiment or a run, and an index document for
+        each object. What only deleted runs show is left out.
+
+        Args:
+            experiment: Only those of this experiment.
+            run_id: Only those of this run.
+        """
+        from aletheia_like.collect.inrows import objects_in_rows
+        from aletheia_like.metastore.allrows import EXPERIMENT
+        from aletheia_like.model.rows import RUN_ID
+
+        chosen = {EXPERIMENT: experiment, RUN_ID: run_id}
+        return objects_in_rows(
+            self._session, {key: value for key, value in chosen.items() if value is not None}
+        )
+
+    def delete_object(
+        self, digest: str, *, clear: bool = False, exclusive: bool = False, dry_run: bool = False
+    ) -> int:
         """Delete an object or a file of a row for ever, if nothing in the store refers to it.
 
         Every document is read. Copies that others have in their caches stay.
@@ -115,6 +138,7 @@ class CollectingMetastore(OpenMetastore):
             clear: Set cells that hold this hash and nothing else to None first.
             exclusive: Allow it for what was stored or used in the last day: nothing else uses the
                 store, on any machine.
+            dry_run: Only find out whether it could be done.
 
         Returns:
             How many rows were cleared.
@@ -125,7 +149,21 @@ class CollectingMetastore(OpenMetastore):
         """
         from aletheia_like.collect import objects
 
-        return objects.delete_object(self._session, digest, clear=clear, exclusive=exclusive)
+        return objects.delete_object(
+            self._session, digest, clear=clear, exclusive=exclusive, dry_run=dry_run
+        )
+
+    def cached_results(self, folder: str | Path | None = None) -> ResultCache:
+        """Return the results of functions that are kept on this machine, to list and delete them.
+
+        Args:
+            folder: That was given as `cache=`; by default that of `cache=True`.
+        """
+        from aletheia_like.metastore.resultcache import FOLDER, ResultCache
+
+        default = Path(self._session.settings.cache_dir) / FOLDER
+        chosen = default if folder is None else Path(folder).expanduser()
+        return ResultCache(chosen, self._session.warn_once)
 
     def _referring(self) -> Sequence[Referring]:
         """Return what else refers to blobs than documents of projects; for parts that store so."""

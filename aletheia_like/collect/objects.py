@@ -33,7 +33,9 @@ class _Place:
     column: str | None = None
 
 
-def delete_object(session: Session, digest: str, *, clear: bool, exclusive: bool) -> int:
+def delete_object(
+    session: Session, digest: str, *, clear: bool, exclusive: bool, dry_run: bool = False
+) -> int:
     """Delete an object and its index document; see `Metastore.delete_object`.
 
     Returns:
@@ -49,7 +51,9 @@ def delete_object(session: Session, digest: str, *, clear: bool, exclusive: bool
             "about to refer to it: wait, or give exclusive=True if nothing else uses the store"
         )
         raise RunStateError(message)
-    cleared = _free(session, digest, clear=clear)
+    cleared = _free(session, digest, clear=clear, dry_run=dry_run)
+    if dry_run:
+        return cleared
     size = int(document.fields.get("size") or 0)
     if sweep(session, [Unreferenced(digest, size, document.revision)], lambda _: None).renewed:
         message = f"{digest[:12]} was logged again just now: it stays"
@@ -58,7 +62,7 @@ def delete_object(session: Session, digest: str, *, clear: bool, exclusive: bool
     return cleared
 
 
-def _free(session: Session, digest: str, *, clear: bool) -> int:
+def _free(session: Session, digest: str, *, clear: bool, dry_run: bool) -> int:
     """Make sure that nothing refers to an object; return how many rows were changed for that."""
     places = list(_places(session, digest))
     kept = [one for one in places if one.column is None or not clear]
@@ -70,7 +74,8 @@ def _free(session: Session, digest: str, *, clear: bool) -> int:
     changed = 0
     for one in places:
         plan = plan_amendment(session, one.path, str(one.column), None, {str(one.column): digest})
-        amend(session, plan)
+        if not dry_run:
+            amend(session, plan)
         changed += plan.changed
     return changed
 

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from aletheia_like.metastore.assets import File
 from aletheia_like.model.rows import ABSENT, Absent
-from aletheia_like.model.values import LongText, LongValue
+from aletheia_like.model.values import INT64, LongText, LongValue
 
 MOMENT = pa.timestamp("us", tz="UTC")
 
@@ -32,7 +32,6 @@ GIVEN_NAME = "aletheia.name"
 NONE: frozenset[str] = frozenset()
 NO_KEYS: Mapping[str, Any] = {}
 
-_INT64 = range(-(2**63), 2**63)
 _TEXT = pa.string()
 _NUMBERS = (pa.int64(), pa.float64())
 _TYPES: Mapping[type, Any] = {
@@ -150,7 +149,7 @@ def _type_of(kinds: set[type], values: Sequence[Any]) -> Any:
 
 
 def _is_small(value: Any) -> bool:
-    return type(value) is not int or value in _INT64
+    return type(value) is not int or value in INT64
 
 
 def common_type(types: Iterable[Any]) -> Any:

@@ -23,7 +23,24 @@ from aletheia_like.model.records import ArtifactUse, VersionRecord
 
 
 class ArtifactVersion(StoredVersion):
-    """One version of an artifact."""
+    """One version of an artifact.
+
+    Args:
+        session: Where it is.
+        record: What is known of it.
+        repository: Name of the repository it was opened in, if it was one.
+    """
+
+    def __init__(
+        self, session: Session, record: VersionRecord, repository: str | None = None
+    ) -> None:
+        super().__init__(session, record)
+        self._repository = repository
+
+    @property
+    def repository(self) -> str | None:
+        """Name of the repository it was opened in; None if it is an experiment's."""
+        return self._repository
 
     @property
     def experiment(self) -> str | None:
@@ -88,18 +105,21 @@ class Maker:
     commit: str | None = None
 
 
-def add_artifact(
-    session: Session,
-    maker: Maker,
-    name: str,
-    content: Content,
-    *,
-    is_local: bool = True,
-    is_dir: bool | None = None,
-    upload_file: bool = True,
-    aliases: tuple[str, ...] = (),
-) -> ArtifactVersion:
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """What is added under a name, and how; see `Run.add_artifact`."""
+
+    name: str
+    content: Content
+    is_local: bool = True
+    is_dir: bool | None = None
+    upload_file: bool = True
+    aliases: tuple[str, ...] = ()
+
+
+def add_artifact(session: Session, maker: Maker, addition: Addition) -> ArtifactVersion:
     """Hash, store and publish a file or directory; see `Run.add_artifact`."""
+    name, content = addition.name, addition.content
     owner_path = paths.artifact(maker.experiment_path, name)
     record = VersionRecord(
         name=name,
@@ -109,23 +129,27 @@ def add_artifact(
         size=None,
         location=content.location,
         uploaded=False,
-        aliases=aliases,
+        aliases=addition.aliases,
         project=maker.project,
         experiment=maker.experiment,
         run=maker.run,
         commit=maker.commit,
     )
-    tree = _read(session, name, Path(content.value), is_dir) if is_local else None
+    tree = None
+    if addition.is_local:
+        tree = _read(session, name, Path(content.value), addition.is_dir)
     owner = session.documents.get(owner_path)
     draft = Draft(record)
     if tree is not None:
-        if content.written is not None:
-            record = replace(record, **_fields(content.written))
-        draft = _draft(session, record, tree, newest_of(owner), upload=upload_file)
+        record = replace(record, **told_of(content.written))
+        draft = _draft(session, record, tree, newest_of(owner), upload=addition.upload_file)
     return ArtifactVersion(session, publish(session, owner_path, draft, _is_same, owner))
 
 
-def _fields(written: Written) -> dict[str, Any]:
+def told_of(written: Written | None) -> dict[str, Any]:
+    """Return the fields of a version's record that its handler tells."""
+    if written is None:
+        return {}
     return {one.name: getattr(written, one.name) for one in fields(written)}
 
 

@@ -12,6 +12,7 @@ from aletheia_like.metastore.choosing import Version, moment_of
 from aletheia_like.metastore.differing import ArtifactDiff, compare_versions
 from aletheia_like.metastore.finding import find_all, find_newest, find_version
 from aletheia_like.metastore.lineage import Node, lineage_of_version
+from aletheia_like.metastore.noting import note_use
 from aletheia_like.metastore.saving import Place
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.snapshots import Snapshot, read_snapshot
@@ -32,7 +33,7 @@ class HoldsVersions:
 
     def artifacts(self) -> list[ArtifactVersion]:
         """Return the newest version of every artifact, sorted by name; one read each."""
-        return [ArtifactVersion(self._session, one) for one in self._newest()]
+        return [self._version(one) for one in self._newest()]
 
     def artifact(
         self, name: str, version: Version = None, match: str = "exact"
@@ -50,7 +51,7 @@ class HoldsVersions:
         """
         owner = self._place.owner(name)
         record = find_version(self._session, owner, self._called, version, match)
-        return ArtifactVersion(self._session, record)
+        return self._version(record)
 
     def load_artifact(
         self,
@@ -63,6 +64,8 @@ class HoldsVersions:
         **options: Any,
     ) -> Any:
         """Return the object of a version; see `artifact` and `ArtifactVersion.load`.
+
+        The run that this metastore is recording, if it is one, notes that it used the version.
 
         Args:
             name: Of the artifact.
@@ -77,7 +80,9 @@ class HoldsVersions:
             InvalidValueError: It is no version, no object, or cannot be loaded here.
             UntrustedArtifactError: Loading would run code, and `trust` is not given.
         """
-        return self.artifact(name, version, match).load(trust, validate=validate, **options)
+        found = self.artifact(name, version, match)
+        note_use(self._session, found)
+        return found.load(trust, validate=validate, **options)
 
     def versions(self, name: str) -> list[ArtifactVersion]:
         """Return every version of an artifact, oldest first; one read each.
@@ -86,7 +91,7 @@ class HoldsVersions:
             NotFoundError: There is no such artifact.
         """
         records = find_all(self._session, self._place.owner(name), self._called)
-        return [ArtifactVersion(self._session, one) for one in records]
+        return [self._version(one) for one in records]
 
     def diff(self, name: str, v1: Version, v2: Version = None) -> ArtifactDiff:
         """Return in what two versions of an artifact differ; the second is the newest by default.
@@ -124,7 +129,8 @@ class HoldsVersions:
         Raises:
             NotFoundError: There is no such artifact or version.
         """
-        return lineage_of_version(self._session, self.artifact(name, version).record)
+        found = self.artifact(name, version).record
+        return lineage_of_version(self._session, found, self._place.name)
 
     def snapshot(self, date: str | dt.datetime) -> Snapshot:
         """Return the artifacts as they were at a moment, for reading.
@@ -157,6 +163,9 @@ class HoldsVersions:
     @property
     def _called(self) -> str:
         return f"repository {self._place.name!r}"
+
+    def _version(self, record: VersionRecord) -> ArtifactVersion:
+        return ArtifactVersion(self._session, record, self._place.name)
 
     def _newest(self) -> list[VersionRecord]:
         return find_newest(self._session, paths.artifacts(self._place.below))

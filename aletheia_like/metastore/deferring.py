@@ -11,12 +11,18 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from aletheia_like.errors import UnavailableError
-from aletheia_like.metastore.artifacts import ArtifactVersion, Maker, add_artifact
+from aletheia_like.metastore.artifacts import (
+    Addition,
+    ArtifactVersion,
+    Maker,
+    add_artifact,
+    told_of,
+)
 from aletheia_like.metastore.objects import Content, Written
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.versions import read_local
@@ -106,57 +112,26 @@ class Deferring(Protocol):
 
 
 def add_or_defer(
-    session: Session,
-    writer: Deferring,
-    maker: Maker,
-    name: str,
-    content: Content,
-    *,
-    is_local: bool,
-    is_dir: bool | None,
-    upload_file: bool,
-    aliases: tuple[str, ...],
+    session: Session, writer: Deferring, maker: Maker, addition: Addition
 ) -> ArtifactVersion:
     """Add an artifact, or keep it here if the store is away; see `Run.add_artifact`."""
     try:
-        return add_artifact(
-            session,
-            maker,
-            name,
-            content,
-            is_local=is_local,
-            is_dir=is_dir,
-            upload_file=upload_file,
-            aliases=aliases,
-        )
+        return add_artifact(session, maker, addition)
     except UnavailableError as outage:
         if session.settings.strict:
             raise
-        deferred, version = _deferred(
-            session,
-            maker,
-            name,
-            content,
-            is_local=is_local,
-            upload_file=upload_file,
-            aliases=aliases,
-        )
-        _log.warning("artifact %r waits on this machine: %s", name, outage)
+        deferred, version = _deferred(session, maker, addition)
+        _log.warning("artifact %r waits on this machine: %s", addition.name, outage)
         writer.defer(deferred)
         return version
 
 
 def _deferred(
-    session: Session,
-    maker: Maker,
-    name: str,
-    content: Content,
-    *,
-    is_local: bool,
-    upload_file: bool,
-    aliases: Sequence[str],
+    session: Session, maker: Maker, addition: Addition
 ) -> tuple[Deferred, ArtifactVersion]:
     """Keep a copy of an artifact, and return it as a version without a number, too."""
+    name, content = addition.name, addition.content
+    is_local, upload_file = addition.is_local, addition.upload_file
     token = secrets.token_hex(8)
     record = VersionRecord(name, UNNUMBERED, "reference", None, None, location=content.location)
     kept = str(content.value)
@@ -175,7 +150,7 @@ def _deferred(
             location=content.location or kept,
             uploaded=False,
             run=maker.run,
-            **_told(content.written),
+            **told_of(content.written),
         )
     deferred = Deferred(
         token,
@@ -184,21 +159,13 @@ def _deferred(
         content.location,
         is_local,
         upload_file,
-        list(aliases),
+        list(addition.aliases),
         asdict(maker),
         None if content.written is None else asdict(content.written),
     )
     if is_local and upload_file:
         return deferred, WaitingVersion(session, record, Path(kept))
     return deferred, ArtifactVersion(session, record)
-
-
-def _told(written: Written | None) -> dict[str, Any]:
-    return (
-        {}
-        if written is None
-        else {one.name: getattr(written, one.name) for one in fields(written)}
-    )
 
 
 def deliver_artifact(session: Session, run_path: str, deferred: Deferred) -> None:
@@ -208,15 +175,14 @@ def deliver_artifact(session: Session, run_path: str, deferred: Deferred) -> Non
         UnavailableError: The store is still away.
     """
     written = None if deferred.written is None else Written(**deferred.written)
-    version = add_artifact(
-        session,
-        Maker(**deferred.maker),
+    addition = Addition(
         deferred.name,
         Content(deferred.value, deferred.location, written),
         is_local=deferred.is_local,
         upload_file=deferred.upload_file,
         aliases=tuple(deferred.aliases),
     )
+    version = add_artifact(session, Maker(**deferred.maker), addition)
     field = ("artifacts", to_id(deferred.name, "artifact"))
     session.documents.apply([Update(run_path, {field: codec.to_value(version.use)})])
     shutil.rmtree(_folder(session, deferred.token), ignore_errors=True)

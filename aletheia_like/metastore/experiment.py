@@ -13,13 +13,12 @@ from aletheia_like.errors import (
     UnavailableError,
 )
 from aletheia_like.feeds import Preparing
-from aletheia_like.metastore.artifacts import ArtifactVersion, Maker, add_artifact
+from aletheia_like.metastore.artifacts import Addition, ArtifactVersion, Maker, add_artifact
 from aletheia_like.metastore.comparing import Comparison, compare
 from aletheia_like.metastore.experimentparts import HasParts
 from aletheia_like.metastore.keeping import KeepsArtifacts
 from aletheia_like.metastore.leaderboard import add_result, read_results
 from aletheia_like.metastore.marks import check_kept
-from aletheia_like.metastore.objects import Content
 from aletheia_like.metastore.plotting import PlottedExperiment
 from aletheia_like.metastore.run import Run
 from aletheia_like.metastore.searching import existing_run, find_run, find_runs, understood
@@ -250,27 +249,9 @@ class Experiment(HasParts, PlottedExperiment, KeepsArtifacts):
             seconds=seconds,
         )
 
-    def _keep(
-        self,
-        name: str,
-        content: Content,
-        *,
-        is_local: bool,
-        is_dir: bool | None,
-        upload_file: bool,
-        aliases: tuple[str, ...],
-    ) -> ArtifactVersion:
+    def _keep(self, addition: Addition) -> ArtifactVersion:
         maker = Maker(self._session.project, self.name, self._path)
-        return add_artifact(
-            self._session,
-            maker,
-            name,
-            content,
-            is_local=is_local,
-            is_dir=is_dir,
-            upload_file=upload_file,
-            aliases=aliases,
-        )
+        return add_artifact(self._session, maker, addition)
 
     def add_result(self, name: str, values: Mapping[str, Any]) -> None:
         """Put a line of one's own into the leaderboard, such as a published baseline.

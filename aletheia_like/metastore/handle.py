@@ -10,12 +10,11 @@ from typing import Any
 from aletheia_like.errors import InvalidValueError, ReadOnlyError
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.storing import lengthen, shorten
+from aletheia_like.model.measuring import FieldsMeter
 from aletheia_like.model.names import check_name
-from aletheia_like.model.sizes import document_size
 from aletheia_like.model.values import (
     FieldPath,
     Value,
-    check_fields,
     check_key,
     decode,
     encode,
@@ -37,11 +36,13 @@ class DocumentHandle:
     _path: str
     _fields: dict[str, Value]
     _guard: tuple[int, threading.RLock]
+    _meter: FieldsMeter
     _what: str = "document"
     _known_fields: frozenset[str] = frozenset()
 
     def _open(self, session: Session, path: str, fields: dict[str, Value]) -> None:
         object.__setattr__(self, "_guard", (os.getpid(), threading.RLock()))
+        object.__setattr__(self, "_meter", FieldsMeter())
         object.__setattr__(self, "_session", session)
         object.__setattr__(self, "_path", path)
         object.__setattr__(self, "_fields", fields)
@@ -56,10 +57,12 @@ class DocumentHandle:
         return lock
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key != "_guard"}
+        own = ("_guard", "_meter")
+        return {key: value for key, value in self.__dict__.items() if key not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        object.__setattr__(self, "_meter", FieldsMeter())
         object.__setattr__(self, "_guard", (os.getpid(), threading.RLock()))
 
     @property
@@ -129,6 +132,9 @@ class DocumentHandle:
             InvalidValueError: A value has no stored form, or the document would grow too large.
         """
         self._check_writes()
+        if not changes:
+            self._record_changes({})
+            return
         encoded = {path: self._encoded(path, value) for path, value in changes.items()}
         with self._lock:
             # Another thread may have ended it meanwhile.
@@ -157,11 +163,10 @@ class DocumentHandle:
 
     def _check(self, fields: dict[str, Value]) -> None:
         try:
-            check_fields(fields)
+            size = self._meter.measure(self._path, fields)
         except InvalidValueError as error:
             message = f"{self!r}: {error}"
             raise InvalidValueError(message) from error
-        size = document_size(self._path, fields)
         if size > MAX_HANDLE_BYTES:
             message = (
                 f"{self!r} would grow to {size} bytes, the limit is {MAX_HANDLE_BYTES}: "

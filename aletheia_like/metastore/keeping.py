@@ -5,23 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aletheia_like.metastore.artifacts import ArtifactVersion
+from aletheia_like.errors import AlreadyExistsError
+from aletheia_like.metastore.artifacts import Addition, ArtifactVersion
 from aletheia_like.metastore.choosing import Version
+from aletheia_like.metastore.depending import Depending
 from aletheia_like.metastore.finding import find_version
-from aletheia_like.metastore.objects import Content, as_content
-from aletheia_like.metastore.session import Session
+from aletheia_like.metastore.objects import as_content
 from aletheia_like.model import paths
-from aletheia_like.model.names import from_id
+from aletheia_like.model.names import from_id, to_id
+from aletheia_like.model.records import VersionRecord
 from aletheia_like.model.values import FieldPath
 
 USED = "used_artifacts"
 """Field of a run: versions that other runs made and that it asked for."""
 
 
-class KeepsArtifacts:
-    """A handle to which artifacts can be added."""
+def use_key(record: VersionRecord, place: str | None) -> str:
+    """Return under which key a run notes that it used a version.
 
-    _session: Session
+    Args:
+        record: The version.
+        place: The repository or the other experiment that it is in; None if that is the run's own.
+    """
+    return to_id(f"{f'{place}/' if place else ''}{record.name}@{record.version}", "artifact")
+
+
+class KeepsArtifacts(Depending):
+    """A handle to which artifacts can be added."""
 
     def add_artifact(
         self,
@@ -33,6 +43,7 @@ class KeepsArtifacts:
         is_dir: bool | None = None,
         upload_file: bool = True,
         aliases: Sequence[str] = (),
+        overwrite: bool | None = None,
         **options: Any,
     ) -> ArtifactVersion:
         """Store a file, a directory or an object as the next version of its name.
@@ -47,6 +58,8 @@ class KeepsArtifacts:
             is_dir: Refuse anything but a directory, or anything but a file.
             upload_file: False stores path, size and hash, not the bytes.
             aliases: Movable names for this version.
+            overwrite: False refuses a name that this run, or else the experiment, has already.
+                What was there before stays an older version in any case.
             **options: For the handler, such as `indent=2`; they are recorded.
 
         Returns:
@@ -55,12 +68,18 @@ class KeepsArtifacts:
 
         Raises:
             NotFoundError: There is nothing at the path; nothing was written.
+            AlreadyExistsError: The name is taken and `overwrite` is False; nothing was written.
             InvalidValueError: The name, the kind of file, or the value cannot be stored; there is
                 no such handler, or it failed. Nothing was written.
             MissingExtraError: The handler needs something that is not installed.
             IntegrityError: The file changed while it was read.
         """
         self._change({})
+        if overwrite is False and self._has_artifact(name):
+            message = (
+                f"{self!r} has an artifact {name!r} already: overwrite=True makes the next version"
+            )
+            raise AlreadyExistsError(message)
         with as_content(
             self._session,
             name,
@@ -72,12 +91,7 @@ class KeepsArtifacts:
             upload_file=upload_file,
         ) as content:
             return self._keep(
-                name,
-                content,
-                is_local=is_local,
-                is_dir=is_dir,
-                upload_file=upload_file,
-                aliases=tuple(aliases),
+                Addition(name, content, is_local, is_dir, upload_file, tuple(aliases))
             )
 
     def artifact(
@@ -141,6 +155,11 @@ class KeepsArtifacts:
         """Return the newest version that this handle stands for; None for the newest of all."""
         return None
 
+    def _has_artifact(self, name: str) -> bool:
+        """Whether something was added under a name."""
+        path = paths.artifact(self._keeper_path(), name)
+        return self._session.documents.get(path) is not None
+
     def _note_use(self, found: ArtifactVersion) -> None:
         """Note that a version was asked for, if that is to be known."""
 
@@ -152,15 +171,6 @@ class KeepsArtifacts:
         """Change its document, or refuse if it may only be read."""
         raise NotImplementedError
 
-    def _keep(
-        self,
-        name: str,
-        content: Content,
-        *,
-        is_local: bool,
-        is_dir: bool | None,
-        upload_file: bool,
-        aliases: tuple[str, ...],
-    ) -> ArtifactVersion:
+    def _keep(self, addition: Addition) -> ArtifactVersion:
         """Store and publish it."""
         raise NotImplementedError

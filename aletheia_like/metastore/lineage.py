@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from aletheia_like.metastore.depending import DEPENDENCIES
 from aletheia_like.metastore.derivation import parents_of
 from aletheia_like.metastore.finding import with_aliases
-from aletheia_like.metastore.keeping import USED
+from aletheia_like.metastore.keeping import USED, use_key
 from aletheia_like.metastore.marks import kept
 from aletheia_like.metastore.saving import ORIGIN, generation_of
 from aletheia_like.metastore.session import Session
@@ -22,7 +23,7 @@ from aletheia_like.ports.documents import Document, Filter, Query
 if TYPE_CHECKING:
     from aletheia_like.metastore.run import Run
 
-Kind = Literal["source", "data set", "run", "artifact", "repository version"]
+Kind = Literal["source", "data set", "experiment", "run", "artifact", "repository version"]
 _MOST_ANCESTORS = 20
 
 
@@ -57,8 +58,8 @@ class Node:
 def lineage_of_run(run: Run) -> Node:
     """Return what a run used, and what came of it, as far as to repositories.
 
-    A read for each of its data sets, artifacts and children, and for each artifact of each
-    repository.
+    A read for each of its data sets, artifacts and children, for each run of its experiment that
+    used an artifact, and for each artifact of each repository.
     """
     session, experiment = run.session, run.experiment.path
     made = [
@@ -68,7 +69,12 @@ def lineage_of_run(run: Run) -> Node:
     ]
     promoted = list(_promoted(session, run.record)) if made else []
     down = [
-        Node("artifact", f"{one.name}@{one.version}", _file(one), down=_copies(one, promoted))
+        Node(
+            "artifact",
+            f"{one.name}@{one.version}",
+            _file(one),
+            down=(*_copies(one, promoted), *_users(session, [experiment], one)),
+        )
         for one in made
     ]
     children = session.documents.query(
@@ -78,15 +84,39 @@ def lineage_of_run(run: Run) -> Node:
     return _run_node(run.record, status=run.status, up=_of_run(session, run.record), down=down)
 
 
-def lineage_of_version(session: Session, record: VersionRecord) -> Node:
-    """Return what a version of a repository or an experiment came from."""
+def lineage_of_version(
+    session: Session, record: VersionRecord, repository: str | None = None
+) -> Node:
+    """Return what a version of a repository or an experiment came from, and which runs used it.
+
+    A query for each experiment of the project.
+    """
     origin = record.extra.get(ORIGIN)
     kind: Kind = "repository version" if isinstance(origin, Mapping) else "artifact"
     up = _of_version(session, record)
     if isinstance(origin, Mapping):
         name = f"{origin.get('name')}@{origin.get('version')}"
         up = (Node("artifact", name, {"digest": record.digest}, up=up),)
-    return Node(kind, f"{record.name}@{record.version}", _file(record), up=up)
+    experiments = session.documents.query(Query(paths.experiments(session.project_path)))
+    used = _users(session, [one.path for one in kept(experiments)], record, repository)
+    return Node(kind, f"{record.name}@{record.version}", _file(record), up=up, down=tuple(used))
+
+
+def _users(
+    session: Session,
+    experiments: Sequence[str],
+    record: VersionRecord,
+    repository: str | None = None,
+) -> Iterator[Node]:
+    """Yield the runs of experiments that used a version, and the run that made it is not one."""
+    for path in experiments:
+        is_own = repository is None and from_id(path.rpartition("/")[2]) == record.experiment
+        key = use_key(record, None if is_own else repository or record.experiment)
+        query = Query(paths.runs(path), (Filter((USED, key, "version"), "==", record.version),))
+        for document in kept(session.documents.query(query)):
+            use = document.fields[USED][key]
+            if is_own or use.get("repository") == repository:
+                yield _run_node(_record(document))
 
 
 def _of_version(session: Session, record: VersionRecord) -> tuple[Node, ...]:
@@ -105,6 +135,7 @@ def _of_run(session: Session, run: RunRecord, depth: int = 0) -> tuple[Node, ...
     """Return what a run came from: data sets, and the run that started it."""
     used = tuple(_dataset_node(session, run.project, use) for use in run.datasets.values())
     used += tuple(_used_artifacts(run))
+    used += tuple(_dependency_nodes(run))
     if run.parent is None or depth == _MOST_ANCESTORS:
         return used
     experiment = paths.experiment(paths.project(run.project), run.experiment)
@@ -116,14 +147,28 @@ def _of_run(session: Session, run: RunRecord, depth: int = 0) -> tuple[Node, ...
 
 
 def _used_artifacts(run: RunRecord) -> Iterator[Node]:
-    """Yield the artifacts of other runs that a run took from its experiment."""
+    """Yield the artifacts of other runs, and of repositories, that a run used."""
     noted = run.extra.get(USED)
     for use in noted.values() if isinstance(noted, Mapping) else ():
         if isinstance(use, Mapping):
-            maker = use.get("run")
-            up = () if maker is None else (Node("run", f"{run.experiment}/{maker}"),)
+            maker, place = use.get("run"), use.get("repository")
+            experiment = use.get("experiment") or run.experiment
+            up = () if maker is None else (Node("run", f"{experiment}/{maker}"),)
             name = f"{use.get('name')}@{use.get('version')}"
-            yield Node("artifact", name, _told({"digest": use.get("digest")}), up=up)
+            kind: Kind = "artifact" if place is None else "repository version"
+            shown = name if place is None else f"{place}/{name}"
+            yield Node(kind, shown, _told({"digest": use.get("digest")}), up=up)
+
+
+def _dependency_nodes(run: RunRecord) -> Iterator[Node]:
+    """Yield the runs and experiments that a run says it builds on."""
+    noted = run.extra.get(DEPENDENCIES)
+    for told in noted.values() if isinstance(noted, Mapping) else ():
+        if isinstance(told, Mapping):
+            parts = [told.get("experiment")] + ([told["run"]] if told.get("run") else [])
+            other = told.get("project")
+            parts = parts if other == run.project else [other, *parts]
+            yield Node("run" if told.get("run") else "experiment", "/".join(map(str, parts)))
 
 
 def lineage_of_dataset(session: Session, record: VersionRecord) -> Node:

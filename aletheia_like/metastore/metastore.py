@@ -203,10 +203,10 @@ class OpenMetastore:
         """Return the answer to a query in DuckDB's SQL as a pandas DataFrame; nothing is changed.
 
         The tables are `runs`, `rows` (also called `events`), `system`, `results`, `artifacts`,
-        `datasets` and `files`. Only those that the query names are fetched, and of `runs` and
-        `rows` only what `WHERE experiment = … AND run_id = …` lets through: a read for each run,
-        and for each chunk of rows that is not in the local cache. A run that has ended is read
-        once.
+        `datasets`, `repositories` and `files`. Only those that the query names are fetched, and
+        of `runs` and `rows` only what `WHERE experiment = … AND run_id = …` lets through: a read
+        for each run, and for each chunk of rows that is not in the local cache. A run that has
+        ended is read once.
 
         Args:
             query: One query: SELECT, WITH, FROM, DESCRIBE or EXPLAIN.

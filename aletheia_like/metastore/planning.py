@@ -28,6 +28,7 @@ from aletheia_like.model.conditions import (
     necessary,
     ways,
 )
+from aletheia_like.model.values import INT64
 from aletheia_like.ports.documents import RANGE_OPERATORS, Filter, Operator, Order, Query
 
 MOMENTS: Final = frozenset({"started_at", "ended_at", "resumed_at", "heartbeat_at"})
@@ -59,7 +60,6 @@ _LEAST_TRIES: Final = 24
 
 _MAX_QUERIES: Final = 8
 _MAX_PARTS: Final = 5
-_INT64: Final = range(-(2**63), 2**63)
 _FIRST_MOMENT: Final = dt.datetime(1, 1, 1, tzinfo=dt.UTC)
 
 
@@ -228,7 +228,7 @@ def _is_plain(value: Any) -> bool:
         return moment(value) is None
     if isinstance(value, float):
         return not math.isnan(value)
-    return isinstance(value, bool) or (isinstance(value, int) and value in _INT64)
+    return isinstance(value, bool) or (isinstance(value, int) and value in INT64)
 
 
 def _port_operator(one: Comparison) -> Operator:

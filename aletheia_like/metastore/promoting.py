@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aletheia_like.errors import AlreadyExistsError, InvalidValueError, NotFoundError
 from aletheia_like.metastore.artifacts import ArtifactVersion
-from aletheia_like.metastore.keeping import KeepsArtifacts
+from aletheia_like.metastore.keeping import USED, KeepsArtifacts, use_key
 from aletheia_like.metastore.labels import check_alias
 from aletheia_like.metastore.saving import ORIGIN, Staged, not_newer
 from aletheia_like.metastore.session import new_token
@@ -33,6 +33,25 @@ class Promoting(KeepsArtifacts):
         from aletheia_like.metastore.lineage import lineage_of_run
 
         return lineage_of_run(cast("Run", self))
+
+    def use_artifact(self, version: ArtifactVersion) -> None:
+        """Note, once, that this run used a version of an artifact; `lineage` shows it.
+
+        What `load_artifact` of this run takes from other runs is noted by itself, and what a
+        repository of the same metastore loads, while one run is recorded.
+
+        Raises:
+            ReadOnlyError: The run has ended or was opened for reading.
+        """
+        record, run = version.record, cast("Run", self)
+        is_own = version.repository is None and record.experiment == run.experiment.name
+        key = use_key(record, None if is_own else version.repository or record.experiment)
+        if key not in (run.fields.get(USED) or {}):
+            told = {"name": record.name, "version": record.version, "digest": record.digest}
+            if not is_own:
+                told |= {"repository": version.repository, "experiment": record.experiment}
+            told |= {"run": record.run}
+            self._change({(USED, key): told})
 
     def promote_artifact(
         self,

@@ -19,7 +19,9 @@ from aletheia_like.metastore.reading import read_columns
 from aletheia_like.metastore.rows import Predicate, Rows, rows_of
 from aletheia_like.metastore.summary import merged_by_step, summary_of
 from aletheia_like.metastore.writing import Cells, RunWriter
+from aletheia_like.model import codec
 from aletheia_like.model.names import from_id
+from aletheia_like.model.records import RunRecord
 from aletheia_like.model.rows import shown_name
 from aletheia_like.model.values import FieldPath, Value
 from aletheia_like.ports.documents import REMOVE, Removal, changed_fields
@@ -225,6 +227,11 @@ class Recording(DocumentHandle):
         if writer is None or self._refuse() is not None:
             raise ReadOnlyError(self._refuse() or f"{self!r} takes no rows")
         return writer
+
+    def _part(self, name: str) -> RunRecord:
+        """Return its record with one field alone, without reading all the others."""
+        known = {name: self._fields[name]} if name in self._fields else {}
+        return codec.run_record(self._path, known, None)
 
     def _record_changes(self, encoded: Mapping[FieldPath, Value | Removal]) -> None:
         if encoded:

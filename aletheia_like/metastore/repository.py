@@ -304,7 +304,7 @@ class Repository(HoldsVersions):
     def _opened(self, name: str, saved: VersionRecord | int) -> ArtifactVersion:
         if isinstance(saved, int):
             return self.artifact(name, saved)
-        return ArtifactVersion(self._session, saved)
+        return self._version(saved)
 
     def _scratch(self) -> Path:
         with self._lock:

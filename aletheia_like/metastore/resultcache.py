@@ -23,6 +23,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+FOLDER = "results"
+"""Where in the local cache they are, if no other folder is named."""
+
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 
@@ -69,6 +72,11 @@ class ResultCache:
         self._folder = folder
         self._warn = warn
 
+    @property
+    def folder(self) -> Path:
+        """Where the entries are."""
+        return self._folder
+
     def load(self, key: str) -> CachedResult | None:
         """Return the result of a call, or None if there is none that can be used."""
         data = self._read(self._path(key))
@@ -106,6 +114,13 @@ class ResultCache:
                 header = _parse(stream.readline())
                 if header is not None:
                     yield path.name, header[0]
+
+    def size(self, key: str) -> int:
+        """Return the bytes of an entry; 0 if it is gone."""
+        try:
+            return self._path(key).stat().st_size
+        except OSError:
+            return 0
 
     def delete(self, key: str) -> None:
         """Forget the result of a call, if there is one."""

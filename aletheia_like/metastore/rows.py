@@ -116,12 +116,9 @@ class Rows(Table):
         one = isinstance(columns, str) and columns != "*"
         names = self.columns if columns == "*" else _names(columns)
         if index is not None:
-            import pandas as pd
-
-            table = self.latest_columns(
-                columns, index, deep_merge=deep_merge, keep=keep_rows_without_values
-            )
-            return pd.DataFrame(table, columns=list(table))
+            keep = keep_rows_without_values
+            table = self.latest_columns(columns, index, deep_merge=deep_merge, keep=keep)
+            return import_extra("pandas", None).DataFrame(table, columns=list(table))
         found = {
             name: _last(self._backwards(name), merge=deep_merge)
             for name in names
@@ -140,9 +137,9 @@ class Rows(Table):
         keep: bool = False,
     ) -> dict[str, list[Any]]:
         """Return what `latest` returns with an index, as lists: every value is what was logged."""
-        keys = _names(index)
-        names = self.columns if columns == "*" else _names(columns)
-        apart = {*keys, TIMESTAMP, RUN_ID} if columns == "*" else {*keys}
+        keys, every = _names(index), columns == "*"
+        apart = {*keys, TIMESTAMP, RUN_ID} if every else {*keys}
+        names = self.columns if every else _names(columns)
         wanted = [name for name in names if name not in apart]
         return self._latest_by(keys, wanted, merge=deep_merge, keep=keep)
 
@@ -196,6 +193,13 @@ class Rows(Table):
             message = f"no column {column!r:.80}: there is {', '.join(near) or 'none'}"
             raise NotFoundError(message)
         return [None if cell is ABSENT else cell for cell in self._cells(column)]
+
+    def stored(self, column: str) -> Sequence[Any]:
+        """Return a column as it is stored: files, and what is long, as references; nothing read.
+
+        It holds `ABSENT` where a row lacks the column.
+        """
+        return self._columns[column]
 
     def __contains__(self, column: object) -> bool:
         return column in self._columns

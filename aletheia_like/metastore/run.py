@@ -9,20 +9,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from aletheia_like.errors import InvalidValueError
-from aletheia_like.metastore.artifacts import ArtifactVersion, Maker
+from aletheia_like.metastore.artifacts import Addition, ArtifactVersion, Maker
 from aletheia_like.metastore.datasets import DatasetVersion, get_dataset
 from aletheia_like.metastore.deferring import UNNUMBERED, add_or_defer
-from aletheia_like.metastore.keeping import USED
-from aletheia_like.metastore.objects import Content
 from aletheia_like.metastore.plotting import plot_run
 from aletheia_like.metastore.promoting import Promoting
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.stopping import FIELD, StopRequests, request_stop
 from aletheia_like.metastore.storing import lengthen
+from aletheia_like.metastore.subtests import HasTests
 from aletheia_like.metastore.tracked import Tracked
 from aletheia_like.metastore.writing import RunWriter
 from aletheia_like.model import codec
-from aletheia_like.model.names import check_name, to_id
+from aletheia_like.model.names import check_name, from_id, to_id
 from aletheia_like.model.parameters import to_mapping
 from aletheia_like.model.records import (
     ENDED,
@@ -47,7 +46,7 @@ _log = logging.getLogger("aletheia")
 _KNOWN = frozenset(RunRecord.__dataclass_fields__) - {"extra"} | {"schema_version"}
 
 
-class Run(Tracked, Promoting):
+class Run(Tracked, Promoting, HasTests):
     """A live run, or one opened for reading.
 
     As a context manager it ends by itself: `finished`, `failed` after an exception, `killed` after
@@ -110,7 +109,7 @@ class Run(Tracked, Promoting):
     @property
     def id(self) -> str:
         """Unique within the experiment; never used again."""
-        return self.record.id
+        return from_id(self._path.rpartition("/")[2])
 
     @property
     def number(self) -> int | None:
@@ -121,12 +120,12 @@ class Run(Tracked, Promoting):
     @property
     def name(self) -> str | None:
         """For people; need not be unique."""
-        return self.record.name
+        return self._part("name").name
 
     @property
     def fold(self) -> Any:
         """Which fold of a cross-validation it is."""
-        return self.record.fold
+        return self._part("fold").fold
 
     @property
     def status(self) -> Status:
@@ -141,12 +140,12 @@ class Run(Tracked, Promoting):
     @property
     def model(self) -> ModelInfo | None:
         """The model, as `set_model` described it."""
-        return self.record.model
+        return self._part("model").model
 
     @property
     def hyper_params(self) -> dict[Any, Any]:
         """The parameters, equal to what was set."""
-        return dict(self._lengthened(self.record.hyper_params))
+        return dict(self._lengthened(self._part("hyper_params").hyper_params))
 
     @property
     def config(self) -> dict[Any, Any]:
@@ -156,32 +155,32 @@ class Run(Tracked, Promoting):
     @property
     def metrics(self) -> dict[str, Any]:
         """The headline numbers."""
-        return dict(self._lengthened(self.record.metrics))
+        return dict(self._lengthened(self._part("metrics").metrics))
 
     @property
     def datasets(self) -> dict[str, Any]:
         """The datasets it asked for, by name."""
-        return dict(self.record.datasets)
+        return dict(self._part("datasets").datasets)
 
     @property
     def artifacts(self) -> dict[str, Any]:
         """The newest version of each artifact it made, by name."""
-        return dict(self.record.artifacts)
+        return dict(self._part("artifacts").artifacts)
 
     @property
     def git(self) -> GitState | None:
         """The code it was started from."""
-        return self.record.git
+        return self._part("git").git
 
     @property
     def environment(self) -> Environment | None:
         """The process and machine it ran in."""
-        return self.record.environment
+        return self._part("environment").environment
 
     @property
     def error(self) -> ErrorInfo | None:
         """What ended it, if it failed."""
-        error = self.record.error
+        error = self._part("error").error
         if error is None:
             return None
         return ErrorInfo(error.type, error.message, str(self._lengthened(error.traceback)))
@@ -189,22 +188,22 @@ class Run(Tracked, Promoting):
     @property
     def parent(self) -> str | None:
         """Id of the run that started it, for a child run."""
-        return self.record.parent
+        return self._part("parent").parent
 
     @property
     def reproduces(self) -> str | None:
         """The run, as `EXPERIMENT/RUN`, whose command was done again when this one started."""
-        return self.record.reproduces
+        return self._part("reproduces").reproduces
 
     @property
     def started_at(self) -> Any:
         """When it started."""
-        return self.record.started_at
+        return self._part("started_at").started_at
 
     @property
     def ended_at(self) -> Any:
         """When it ended."""
-        return self.record.ended_at
+        return self._part("ended_at").ended_at
 
     @property
     def url(self) -> str:
@@ -257,16 +256,7 @@ class Run(Tracked, Promoting):
         """
         self._change({("hyper_params",): to_mapping(parameters)})
 
-    def _keep(
-        self,
-        name: str,
-        content: Content,
-        *,
-        is_local: bool,
-        is_dir: bool | None,
-        upload_file: bool,
-        aliases: tuple[str, ...],
-    ) -> ArtifactVersion:
+    def _keep(self, addition: Addition) -> ArtifactVersion:
         git = self.git
         maker = Maker(
             self._session.project,
@@ -276,19 +266,9 @@ class Run(Tracked, Promoting):
             git.commit if git else None,
         )
         with meant_for(self._path):
-            version = add_or_defer(
-                self._session,
-                self._open_writer(),
-                maker,
-                name,
-                content,
-                is_local=is_local,
-                is_dir=is_dir,
-                upload_file=upload_file,
-                aliases=aliases,
-            )
+            version = add_or_defer(self._session, self._open_writer(), maker, addition)
         if version.version != UNNUMBERED:
-            key = to_id(name, "artifact")
+            key = to_id(addition.name, "artifact")
             self._change({("artifacts", key): codec.to_value(version.use)})
         return version
 
@@ -424,14 +404,14 @@ class Run(Tracked, Promoting):
         return self._experiment.path
 
     def _note_use(self, found: ArtifactVersion) -> None:
-        if self._refuse() is None and found.run != self.id:
-            key = to_id(str(found), "artifact")
-            if key not in (self._fields.get(USED) or {}):
-                told = {"name": found.name, "version": found.version, "digest": found.digest}
-                self._change({(USED, key): {**told, "run": found.run}})
+        if self._refuse() is None and (found.run != self.id or found.repository is not None):
+            self.use_artifact(found)
+
+    def _has_artifact(self, name: str) -> bool:
+        return self._made_version(name) is not None
 
     def _made_version(self, name: str) -> int | None:
-        made = self.record.artifacts.get(name)
+        made = self._part("artifacts").artifacts.get(name)
         return made.version if made else None
 
     def _lengthened(self, value: Any) -> Any:

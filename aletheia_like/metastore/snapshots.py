@@ -13,6 +13,7 @@ from aletheia_like.metastore.artifacts import ArtifactVersion
 from aletheia_like.metastore.choosing import choose
 from aletheia_like.metastore.finding import read_candidates, with_aliases
 from aletheia_like.metastore.labels import Release
+from aletheia_like.metastore.noting import note_use
 from aletheia_like.metastore.saving import Place
 from aletheia_like.metastore.session import Session
 from aletheia_like.model import paths
@@ -54,7 +55,9 @@ class Snapshot(Mapping[str, ArtifactVersion]):
 
     def load_artifact(self, name: str, *, trust: bool = False, **options: Any) -> Any:
         """Return the object of an artifact; see `ArtifactVersion.load`."""
-        return self[name].load(trust, **options)
+        found = self[name]
+        note_use(found.session, found)
+        return found.load(trust, **options)
 
     def download(self, dest: str | Path) -> Path:
         """Copy every version into a folder of its name below `dest`, and list them in a file.
@@ -112,7 +115,7 @@ def _released(session: Session, place: Place, release: Release) -> dict[str, Art
     wanted = [paths.version(place.owner(name), release.versions[name]) for name in names]
     found = session.documents.get_many(wanted) if wanted else []
     return {
-        name: ArtifactVersion(session, version_record(one.path, one.fields))
+        name: ArtifactVersion(session, version_record(one.path, one.fields), place.name)
         for name, one in zip(names, found, strict=True)
         if one is not None
     }
@@ -126,5 +129,5 @@ def _as_of(session: Session, place: Place, moment: dt.datetime) -> dict[str, Art
             record = choose(candidates, moment, "asof", session.clock())
         except NotFoundError:
             continue
-        versions[record.name] = ArtifactVersion(session, with_aliases(record, owner))
+        versions[record.name] = ArtifactVersion(session, with_aliases(record, owner), place.name)
     return versions

@@ -12,8 +12,10 @@ import pyarrow as pa
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.accompanying import SYSTEM
 from aletheia_like.metastore.arrowcolumns import MOMENT, NONE, array, named, text
+from aletheia_like.metastore.finding import with_aliases
 from aletheia_like.metastore.marks import kept
 from aletheia_like.metastore.run import Run
+from aletheia_like.metastore.saving import generation_of
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.sqlparsing import EXPERIMENT, Asked, Scope
 from aletheia_like.metastore.sqlrows import OWN, rows_table
@@ -99,6 +101,7 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
     "results": _RESULT,
     "artifacts": {**_KEYS, **_VERSION},
     "datasets": {**_VERSION, **_KEYS},
+    "repositories": {"repository": _TEXT, **_VERSION, **_KEYS},
     "files": _FILE,
 }
 """The columns that each table always has, with their types; None where values decide."""
@@ -174,6 +177,8 @@ class _Fetcher:
                     Query(paths.datasets(self._session.project_path))
                 )
                 return self._versions_table(name, (one.path for one in owners))
+            case "repositories":
+                return self._repositories_table()
             case "files":
                 return self._files_table()
         runs, part = self.runs_of(name), PARTS_OF_ROWS[name]
@@ -230,6 +235,20 @@ class _Fetcher:
             records = [codec.version_record(one.path, one.fields) for one in found]
             rows += [_version_row(one) for one in sorted(records, key=lambda one: one.version)]
         return self._table(name, rows)
+
+    def _repositories_table(self) -> Any:
+        """Return every version of every repository, as they were last begun anew."""
+        documents = self._session.documents
+        rows = []
+        for place in documents.query(Query(paths.repositories(self._session.project_path))):
+            below = paths.generation(place.path, generation_of(place) or 0)
+            for owner in documents.query(Query(paths.artifacts(below))):
+                found = kept(documents.query(Query(paths.versions(owner.path))))
+                records = [codec.version_record(one.path, one.fields) for one in found]
+                for one in sorted(records, key=lambda record: record.version):
+                    row = _version_row(with_aliases(one, owner))
+                    rows.append({**row, "repository": from_id(place.id)})
+        return self._table("repositories", rows)
 
     def _files_table(self) -> Any:
         found = self._session.documents.query(Query(paths.FILES))

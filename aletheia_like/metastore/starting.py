@@ -359,6 +359,7 @@ def _resume(
     changes: dict[FieldPath, Value | Removal] = {
         ("status",): "running",
         ("resumed_at",): session.clock(),
+        ("updated_by",): author(),
         ("heartbeat_at",): session.clock(),
         ("ended_at",): REMOVE,
         ("error",): REMOVE,

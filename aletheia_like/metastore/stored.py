@@ -39,6 +39,11 @@ class StoredVersion:
         return self._record
 
     @property
+    def session(self) -> Session:
+        """The live parts of its metastore."""
+        return self._session
+
+    @property
     def name(self) -> str:
         """The name that its versions share."""
         return self._record.name

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aletheia_like.model.rows import AMEND, STEP, STREAM, Columns, Line, from_lines
-from aletheia_like.model.values import is_key
+from aletheia_like.model.values import INT64, is_key
 
 MAX_COLUMNS = 1_000
 """Columns beyond this many have no summary: it has to fit into the run's document."""
@@ -16,7 +16,6 @@ MAX_BYTES = 120_000
 """Columns that come when the summary has this size have none either."""
 
 _NUMBERS = frozenset({int, float})
-_INT64 = range(-(2**63), 2**63)
 _ENTRY_BYTES = 60
 
 Summary = Mapping[str, Any]
@@ -114,7 +113,7 @@ def _size(name: str) -> int:
 
 def _stored(number: Any) -> Any:
     """Return a number that a document can hold; an integer beyond 64 bits becomes a float."""
-    if type(number) is float or number in _INT64:
+    if type(number) is float or number in INT64:
         return number
     try:
         return float(number)

@@ -20,20 +20,20 @@ from aletheia_like.metastore.texttable import (
     shown_places,
     text_table,
 )
+from aletheia_like.model.bulk import uncollected
 from aletheia_like.model.names import from_id
 from aletheia_like.model.parameters import flattened
 from aletheia_like.model.records import RunRecord
-from aletheia_like.model.values import Fields, LongText, Value
+from aletheia_like.model.values import INT64, Fields, LongText, Value
 from aletheia_like.ports.documents import Document
 
-_INT64 = range(-(2**63), 2**63)
 _PLAIN = frozenset("bool int float str bytes moment datetime date time timedelta".split())
 _LISTS = frozenset(f"list {name}" for name in _PLAIN)
 _SCALARS = frozenset({bool, int, float, str, bytes})
 _UNKNOWN = "unknown"
 _NO_COLUMNS = frozenset(
     "environment error datasets artifacts console summary summary_of_others token notes "
-    "stop_requested heartbeat_at resumed_at used_artifacts".split()
+    "stop_requested heartbeat_at resumed_at updated_by used_artifacts dependencies".split()
 )
 """Fields of a run that its row does not show, so that they need not be read for it."""
 
@@ -148,7 +148,10 @@ class Runs(Table):
 
     @functools.cached_property
     def _rows(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        return [run_row(seen_record(one, _shown_fields(one.fields))) for one in self._documents]
+        with uncollected():
+            return [
+                run_row(seen_record(one, _shown_fields(one.fields))) for one in self._documents
+            ]
 
     @functools.cached_property
     def records(self) -> list[RunRecord]:
@@ -226,7 +229,7 @@ def run_row(record: RunRecord) -> dict[str, Any]:
 def _one_type(values: Sequence[Any]) -> list[Any]:
     """Return a column as it is if its values share a type that all tables know, else as text."""
     types = {type(value) for value in values} - {type(None)}
-    if int in types and any(type(value) is int and value not in _INT64 for value in values):
+    if int in types and any(type(value) is int and value not in INT64 for value in values):
         return [None if value is None else _as_text(value) for value in values]
     if types == {int, float}:
         values = [None if value is None else float(value) for value in values]

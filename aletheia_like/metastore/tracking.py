@@ -34,7 +34,7 @@ from aletheia_like.metastore.arguments import (
 )
 from aletheia_like.metastore.assets import File, Folder
 from aletheia_like.metastore.callkey import NoContentError, call_key
-from aletheia_like.metastore.resultcache import CachedResult, Lineage, ResultCache
+from aletheia_like.metastore.resultcache import FOLDER, CachedResult, Lineage, ResultCache
 
 if TYPE_CHECKING:
     from aletheia_like.capture.sampling import Sampler
@@ -310,7 +310,7 @@ class _Call:
         cache = self._options.cache
         if cache is None or cache is False:
             return None
-        default = Path(self._session.settings.cache_dir) / "results"
+        default = Path(self._session.settings.cache_dir) / FOLDER
         return ResultCache(default if cache is True else Path(cache), self._session.warn_once)
 
     def _key_of(self, function: Callable[..., Any], named: Mapping[str, Any]) -> str | None:

@@ -1,8 +1,9 @@
 """What may be stored, and how a Python value becomes it.
 
-Two layers. `check_fields` is the law of the ports: what Firestore holds without loss, and so what
-every store holds. `encode` and `decode` carry a user's value across that law: what has no place of
-its own travels in a one-key map whose key starts with `@`, readable in the Firestore console.
+`aletheia_like.model.checking` is the law of the ports: what Firestore holds without loss, and so
+what every store holds. `encode` and `decode` carry a user's value across that law: what has no
+place of its own travels in a one-key map whose key starts with `@`, readable in the Firestore
+console.
 
     as it is      None, bool, int of 64 bits, float (NaN, infinity), str, bytes, aware datetime
     becomes       tuple, numpy array -> list; set -> sorted list; numpy, torch scalar -> Python's;
@@ -64,7 +65,7 @@ class UnknownKindError(InvalidValueError):
 
 
 Value = Any
-"""A value of a document: see `check_fields` for what that may be."""
+"""A value of a document: see `check_fields` of `checking` for what that may be."""
 
 Fields = Mapping[str, Value]
 """The named values of one document."""
@@ -72,13 +73,13 @@ Fields = Mapping[str, Value]
 FieldPath = tuple[str, ...]
 """The way to a field through nested maps; a key may hold any character, a dot too."""
 
+INT64 = range(-(2**63), 2**63)
 MAX_DOCUMENT_BYTES = 1_048_576
 MAX_VALUE_BYTES = 1_048_487
 MAX_KEY_BYTES = 1_500
 MAX_DEPTH = 20
 MAX_INDEX_ENTRIES = 40_000
 _NESTED = frozenset({dict, list})
-_INT64 = range(-(2**63), 2**63)
 _RESERVED_KEY = re.compile(r"__.*__", re.DOTALL)
 _DIGITS_LIMIT = 4_000
 _MAX_CONTAINERS = 100
@@ -114,22 +115,6 @@ def decode(value: Value) -> Any:
     return value
 
 
-def check_fields(fields: Fields) -> None:
-    """Refuse what no store could hold; the law every adapter obeys before it writes.
-
-    Raises:
-        InvalidValueError: A key or value no document can have, nesting deeper than 20, or more
-            than 40,000 index entries.
-    """
-    entries = _check_map(fields, (), 1)
-    if entries > MAX_INDEX_ENTRIES:
-        message = (
-            f"the document would need {entries} index entries, the limit is {MAX_INDEX_ENTRIES}: "
-            "store long lists as one text or as a file"
-        )
-        raise InvalidValueError(message)
-
-
 def check_key(key: object, where: FieldPath = ()) -> str:
     """Return `key` if it can be the name of a field.
 
@@ -139,10 +124,21 @@ def check_key(key: object, where: FieldPath = ()) -> str:
     if is_key(key):
         return str(key)
     message = (
-        f"{_place(where)}: {key!r:.80} cannot name a field: "
+        f"{place_text(where)}: {key!r:.80} cannot name a field: "
         "it must be text of 1 to 1,500 bytes, not __x__"
     )
     raise InvalidValueError(message)
+
+
+def check_text(text: str, where: FieldPath) -> int:
+    """Refuse what is no Unicode; return the text's bytes."""
+    try:
+        return len(text) if text.isascii() else len(text.encode())
+    except UnicodeEncodeError as error:
+        message = (
+            f"{place_text(where)}: text with a lone surrogate, no valid Unicode: {text!r:.80}"
+        )
+        raise InvalidValueError(message) from error
 
 
 def is_key(key: object) -> bool:
@@ -159,92 +155,18 @@ def is_key(key: object) -> bool:
         return False
 
 
-def _check_map(fields: object, where: FieldPath, depth: int) -> int:
-    if not isinstance(fields, Mapping):
-        message = f"{_place(where)}: expected a map, got {type(fields).__name__}"
-        raise InvalidValueError(message)
-    return sum(
-        _check_value(value, (*where, check_key(key, where)), depth)
-        for key, value in fields.items()
-    )
-
-
-def _check_value(value: Value, where: FieldPath, depth: int) -> int:
-    """Refuse a value no store holds; return how many index entries it takes."""
-    if depth > MAX_DEPTH:
-        message = (
-            f"{_place(where)}: nested deeper than {MAX_DEPTH}: flatten it or add it as a file"
-        )
-        raise InvalidValueError(message)
-    kind = type(value)
-    if kind is str:
-        _check_length(_check_text(value, where), where)
-    elif kind is int:
-        if value not in _INT64:
-            message = f"{_place(where)}: an integer beyond 64 bits: {_short(value)}"
-            raise InvalidValueError(message)
-    elif kind is dt.datetime:
-        _check_datetime(value, where)
-    elif kind is dict:
-        return 1 + _check_map(value, where, depth + 1)
-    elif kind is list:
-        return 2 + sum(_check_item(item, where, depth + 1) for item in value)
-    elif kind is bytes:
-        _check_length(len(value), where)
-    elif value is not None and kind not in (bool, float):
-        message = f"{_place(where)}: no store holds a {kind.__name__}: {_short(value)}"
-        raise InvalidValueError(message)
-    return 2
-
-
-def _check_item(item: Value, where: FieldPath, depth: int) -> int:
-    if type(item) is list:
-        message = f"{_place(where)}: a list directly inside a list"
-        raise InvalidValueError(message)
-    _check_value(item, (*where, "[]"), depth)
-    return 1
-
-
-def _check_text(text: str, where: FieldPath) -> int:
-    """Refuse what is no Unicode; return the text's bytes."""
-    try:
-        return len(text) if text.isascii() else len(text.encode())
-    except UnicodeEncodeError as error:
-        message = f"{_place(where)}: text with a lone surrogate, no valid Unicode: {text!r:.80}"
-        raise InvalidValueError(message) from error
-
-
-def _check_datetime(value: dt.datetime, where: FieldPath) -> None:
-    if value.utcoffset() is None:
-        message = f"{_place(where)}: a datetime without a zone: {value!r}"
-        raise InvalidValueError(message)
-    try:
-        value.astimezone(dt.UTC)
-    except OverflowError as error:
-        message = f"{_place(where)}: {value!r} is outside of the years 1 to 9999 in UTC"
-        raise InvalidValueError(message) from error
-
-
-def _check_length(size: int, where: FieldPath) -> None:
-    if size > MAX_VALUE_BYTES:
-        message = (
-            f"{_place(where)}: {size} bytes, one value holds {MAX_VALUE_BYTES}: add it as a file"
-        )
-        raise InvalidValueError(message)
-
-
 def _encode(value: Any, where: FieldPath, *, in_list: bool, above: tuple[int, ...]) -> Value:
     kind = type(value)
     if value is None or kind in (bool, float, bytes):
         return value
     if kind is str:
-        _check_text(value, where)
+        check_text(value, where)
         return value
     if kind is int:
-        return value if value in _INT64 else {"@int": _digits(value, where)}
+        return value if value in INT64 else {"@int": _digits(value, where)}
     if id(value) in above or len(above) > _MAX_CONTAINERS:
         what = "contains itself" if id(value) in above else f"is over {_MAX_CONTAINERS} deep"
-        message = f"{_place(where[:MAX_DEPTH])}: the value {what}"
+        message = f"{place_text(where[:MAX_DEPTH])}: the value {what}"
         raise InvalidValueError(message)
     above = (*above, id(value))
     if isinstance(value, Mapping):
@@ -324,11 +246,11 @@ def _plain(value: Any, where: FieldPath) -> Any:
     try:
         plain = plain_value(value)
     except ValueError as error:
-        message = f"{_place(where)}: {error}"
+        message = f"{place_text(where)}: {error}"
         raise InvalidValueError(message) from error
     if plain is value:
         message = (
-            f"{_place(where)}: a {type(value).__module__}.{type(value).__qualname__} has no "
+            f"{place_text(where)}: a {type(value).__module__}.{type(value).__qualname__} has no "
             "stored form: convert it, or add it as an artifact"
         )
         raise UnknownKindError(message)
@@ -343,7 +265,7 @@ def _encode_datetime(value: dt.datetime, where: FieldPath) -> Value:
             return {"@datetime": value.isoformat()}
         return dt.datetime.fromisoformat(value.astimezone(dt.UTC).isoformat())
     except (ValueError, OverflowError) as error:
-        message = f"{_place(where)}: not a time that can be stored: {error}"
+        message = f"{place_text(where)}: not a time that can be stored: {error}"
         raise InvalidValueError(message) from error
 
 
@@ -351,7 +273,7 @@ def _encode_timedelta(value: dt.timedelta, where: FieldPath) -> Value:
     try:
         check_microseconds(value)
     except ValueError as error:
-        message = f"{_place(where)}: {error}"
+        message = f"{place_text(where)}: {error}"
         raise InvalidValueError(message) from error
     seconds = value.total_seconds()
     # Beyond some centuries a float of seconds has no room for the microseconds.
@@ -369,7 +291,7 @@ def _sorted(value: AbstractSet[Any]) -> list[Any]:
 
 def _digits(value: int, where: FieldPath) -> str:
     if value.bit_length() > _DIGITS_LIMIT:
-        message = f"{_place(where)}: an integer of {value.bit_length()} bits: store it as text"
+        message = f"{place_text(where)}: an integer of {value.bit_length()} bits: store it as text"
         raise InvalidValueError(message)
     return str(value)
 
@@ -415,11 +337,13 @@ def _decode_tagged(tag: str, inner: Value) -> Any:
         return {tag: inner}
 
 
-def _place(where: FieldPath) -> str:
+def place_text(where: FieldPath) -> str:
+    """Return the way to a field as a message names it."""
     return ".".join(where) or "the value"
 
 
-def _short(value: object) -> str:
+def short_text(value: object) -> str:
+    """Return a value as a message shows it, cut if it is long."""
     if isinstance(value, int) and value.bit_length() > _DIGITS_LIMIT:
         return f"{value.bit_length()} bits"
     return f"{value!r:.80}"

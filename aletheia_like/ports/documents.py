@@ -1,7 +1,7 @@
 """The port to documents: five verbs over paths, with preconditions carried by the writes.
 
 A path alternates collection and id, `projects/p/experiments/e`. Fields are plain values (see
-`aletheia_like.model.values.check_fields`). Absence is `None`. Every implementation passes
+`aletheia_like.model.checking.check_fields`). Absence is `None`. Every implementation passes
 `aletheia_like.testing.documents.DocumentStoreSuite`; the contract in short:
 
 * `apply` is all or nothing, also under concurrency, and seen by every later read.
@@ -27,13 +27,13 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from aletheia_like.errors import InvalidValueError
+from aletheia_like.model.checking import check_fields
 from aletheia_like.model.sizes import name_size, value_size
 from aletheia_like.model.values import (
     MAX_DOCUMENT_BYTES,
     FieldPath,
     Fields,
     Value,
-    check_fields,
     check_key,
     is_key,
 )

@@ -141,8 +141,13 @@ def cast_value(column: Column, given: Any) -> Any:
     Raises:
         InvalidValueError: It is of another type.
     """
-    values = cast_column(column, [given])
-    return as_bound(values[0])
+    try:
+        return as_bound(cast_column(column, [given])[0])
+    except InvalidValueError as error:
+        hint = _HINT if column.base == "timestamp" else ""
+        what = f"{column.name!r}, which is of type {column.type}{hint}"
+        message = f"{given!r:.80} is no value of the index {what}"
+        raise InvalidValueError(message) from error
 
 
 def as_bound(value: Any) -> Any:
@@ -176,7 +181,7 @@ def check_sorted(schema: Schema, columns: Columns) -> None:
     if bool(later.all()):
         return
     row = int(np.argmin(later))
-    shown = ", ".join(str(array[row + 1]) for array in arrays)
+    shown = ", ".join(str(array[row + 1]).removesuffix(".000000000") for array in arrays)
     names = ", ".join(one.name for one in schema.index)
     if bool(equal[row]):
         message = f"row {row + 1} has the same {names} as the one before it, {shown}: drop one"

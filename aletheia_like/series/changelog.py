@@ -43,8 +43,9 @@ from aletheia_like.series.documents import (
     schema_of,
 )
 from aletheia_like.series.history import History, State
+from aletheia_like.series.knowing import Known
 from aletheia_like.series.packing import LEVEL_PACKS, PACK_BYTES, PACKED, packable
-from aletheia_like.series.revisions import Op, Revision, form_of, revision
+from aletheia_like.series.revisions import Op, Revision, revision
 from aletheia_like.series.schema import Schema
 
 _PART = 200
@@ -84,16 +85,9 @@ class Changelog:
         self._lock = threading.RLock()
         self._head: Document | None = None
         self._is_current = False
-        self.batches: dict[int, list[Intent]] = {}
-        self._forget()
-
-    def _forget(self) -> None:
-        self.history = History()
-        self.stored: dict[str, Stored] = {}
-        self._arrivals = 0
-        self._last_stamp = 0
+        self._known = Known("series")
         self._offset = dt.timedelta()
-        self._state: tuple[str | None, State] | None = None
+        self.batches: dict[int, list[Intent]] = {}
 
     def __reduce__(self) -> tuple[type[Changelog], tuple[Session, str, str]]:
         return Changelog, (self.session, self.path, self.label)
@@ -102,6 +96,11 @@ class Changelog:
     def collection(self) -> str:
         """Path of the collection of revisions."""
         return f"{self.path}/revisions"
+
+    @property
+    def history(self) -> History:
+        """The revisions that are known."""
+        return self._known.history
 
     @property
     def schema(self) -> Schema:
@@ -121,9 +120,10 @@ class Changelog:
         with self._lock:
             self._is_current = False
             arrivals = self._read_head()
-            if arrivals > self._arrivals and self._lacks_parents(self._read_new(arrivals)):
+            known = self._known
+            if arrivals > known.arrivals and known.lacks_parents(self._read_new(arrivals)):
                 # Somebody packed documents while they were read: whole reads cannot miss them.
-                self._arrivals = 0
+                known.arrivals = 0
                 self._read_new(arrivals)
             self._is_current = True
         return self
@@ -140,29 +140,27 @@ class Changelog:
         if known is None or any(
             known.fields.get(word) != document.fields.get(word) for word in ("token", "epoch")
         ):
-            self._forget()
             self._schema = schema_of(document)
+            self._known = Known(self._schema.kind)
         self._head = document
         self._offset = document.read_at - self.session.clock()
         return int(document.fields.get("arrivals", 0))
 
-    def _lacks_parents(self, new: Iterable[Revision]) -> bool:
-        known = self.history.revisions
-        return any(parent not in known for one in new if not one.is_base for parent in one.parents)
-
     def _read_new(self, arrivals: int) -> list[Revision]:
         query = Query(
             self.collection,
-            (Filter(("arrival",), ">", self._arrivals),),
+            (Filter(("arrival",), ">", self._known.arrivals),),
             (Order(("arrival",)),),
         )
         new: list[Revision] = []
         for document in self.session.documents.query(query):
-            new += self._take(document)
-        self._arrivals = max(self._arrivals, arrivals)
+            found = self._stored(document)
+            self._known.take(found)
+            new += found.revisions
+        self._known.arrivals = max(self._known.arrivals, arrivals)
         return new
 
-    def _take(self, document: Document) -> tuple[Revision, ...]:
+    def _stored(self, document: Document) -> Stored:
         fields = document.fields
         payload = fields.get("payload")
         body = None
@@ -171,34 +169,7 @@ class Changelog:
         revisions = revisions_of(document.path, fields, self._schema, body)
         size = sum(one.size for one in revisions)
         arrival = int(fields.get("arrival", 0))
-        stored = Stored(document.id, int(fields.get("level", 0)), arrival, revisions, size)
-        if stored.level:
-            self._drop_packed(stored)
-        self.stored[document.id] = stored
-        for one in revisions:
-            self._add(one)
-        return revisions
-
-    def _drop_packed(self, pack: Stored) -> None:
-        """Forget the documents that somebody has packed together."""
-        inside = {form_of(one) for one in pack.revisions}
-        for name, one in list(self.stored.items()):
-            if one.level < pack.level and all(form_of(inner) in inside for inner in one.revisions):
-                del self.stored[name]
-
-    def _add(self, one: Revision) -> None:
-        newest = self.history.newest
-        is_new = self.history.add(one)
-        self._last_stamp = max(self._last_stamp, one.stamp)
-        if self._state is None or not (is_new or one.is_folded):
-            return
-        follows = one.parents == ((newest,) if newest else ())
-        if one.is_folded or not follows or self._state[0] != newest or one.id < (newest or ""):
-            self._state = None
-            return
-        for op in one.ops:
-            self._state[1].add(op)
-        self._state = (one.id, self._state[1])
+        return Stored(document.id, int(fields.get("level", 0)), arrival, revisions, size)
 
     def now(self) -> dt.datetime:
         """Return the time by the store's clock, as far as it is known."""
@@ -207,17 +178,12 @@ class Changelog:
     def state(self) -> State:
         """Return what the newest head shows, as far as it is known."""
         with self._lock:
-            newest = self.history.newest
-            if self._state is None or self._state[0] != newest:
-                ops = [] if newest is None else self.history.operations(newest)
-                self._state = (newest, State(self._schema.kind, ops))
-            return self._state[1]
+            return self._known.state()
 
     def state_before(self, id_: str) -> State:
         """Return what was shown before the revision of an id, as far as it is known."""
-        newest = self.history.newest
-        ops = [] if newest is None else self.history.operations(newest, id_)
-        return State(self._schema.kind, ops)
+        with self._lock:
+            return self._known.state_before(id_)
 
     def commit(self, decide: Intent) -> Revision | None:
         """Add a revision on top of the newest head; decide anew if others were faster.
@@ -262,7 +228,7 @@ class Changelog:
             return made
 
     def _stamped(self, parents: Sequence[str], ops: Iterable[Op]) -> Revision:
-        stamp = next_stamp(self.now(), self._last_stamp)
+        stamp = next_stamp(self.now(), self._known.last_stamp)
         return revision(stamp, parents, ops, author())
 
     def add(self, revisions: Sequence[Revision], *, epoch: bool = False) -> None:
@@ -276,7 +242,7 @@ class Changelog:
             ConflictError: Others added something since `refresh`.
         """
         with self._lock:
-            arrivals = self._arrivals
+            arrivals = self._known.arrivals
             writes: list[Write] = []
             stored: list[Stored] = []
             for one in revisions:
@@ -292,9 +258,7 @@ class Changelog:
                 stored.append(Stored(name, 0, arrivals, (one,), one.size))
             self._apply(arrivals, writes, epoch=epoch)
             for kept in stored:
-                self.stored[kept.id] = kept
-                for one in kept.revisions:
-                    self._add(one)
+                self._known.take(kept)
 
     def add_many(self, revisions: Sequence[Revision]) -> None:
         """Store revisions whose columns are stored, the small ones many in a document.
@@ -325,14 +289,11 @@ class Changelog:
                 self.add(part)
             return
         with self._lock:
-            arrivals = self._arrivals + len(part)
+            arrivals = self._known.arrivals + len(part)
             fields = pack_fields(part, self._schema, arrivals, 1)
             name = f"{part[-1].id}-pack1-{arrivals}"
             self._apply(arrivals, [Create(f"{self.collection}/{name}", fields)])
-            size = pack_size(fields)
-            self.stored[name] = Stored(name, 1, arrivals, tuple(part), size)
-            for one in part:
-                self._add(one)
+            self._known.take(Stored(name, 1, arrivals, tuple(part), pack_size(fields)))
 
     def _apply(self, arrivals: int, writes: Sequence[Write], *, epoch: bool = False) -> None:
         """Write, and count it in the collection's document.
@@ -358,13 +319,13 @@ class Changelog:
             [Update(self.path, changes, head.revision), *writes]
         )
         self._head = Document(head.path, fields, revisions[0] or "", head.updated_at, head.read_at)
-        self._arrivals = arrivals
+        self._known.arrivals = arrivals
 
     def _pack(self) -> None:
         """Put many small documents together, if there are many."""
         level = 0
         while True:
-            batch = packable(self.stored.values(), level)
+            batch = packable(self._known.stored.values(), level)
             if not batch:
                 return
             try:
@@ -382,11 +343,9 @@ class Changelog:
         name = f"{revisions[-1].id}-pack{level}-{arrival}"
         writes: list[Write] = [Create(f"{self.collection}/{name}", fields)]
         writes += [Delete(f"{self.collection}/{one.id}") for one in batch]
-        self._apply(self._arrivals, writes)
-        for one in batch:
-            del self.stored[one.id]
-        size = pack_size(fields)
-        self.stored[name] = Stored(name, level, arrival, tuple(revisions), size)
+        self._apply(self._known.arrivals, writes)
+        pack = Stored(name, level, arrival, tuple(revisions), pack_size(fields))
+        self._known.replace(batch, pack)
 
     def rewrite(self, keep: Sequence[Revision]) -> None:
         """Make these the whole changelog: first they are stored, then the others go.
@@ -395,27 +354,14 @@ class Changelog:
             ConflictError: Others changed the collection meanwhile.
         """
         with self._lock:
-            wanted = {form_of(one) for one in keep}
-            gone = [
-                name
-                for name, one in self.stored.items()
-                if not all(form_of(inner) in wanted for inner in one.revisions)
-            ]
-            there = {
-                form_of(inner)
-                for name, one in self.stored.items()
-                if name not in gone
-                for inner in one.revisions
-            }
-            self._store_in_parts([one for one in keep if form_of(one) not in there])
+            gone, new = self._known.beyond(keep)
+            self._store_in_parts(new)
             for start in range(0, len(gone), MAX_WRITES):
                 names = gone[start : start + MAX_WRITES]
                 self.session.documents.apply(
                     [Delete(f"{self.collection}/{name}") for name in names]
                 )
             self._head = None
-            self._is_current = False
-            self._forget()
             self.refresh()
 
     def _store_in_parts(self, new: Sequence[Revision]) -> None:

@@ -98,7 +98,7 @@ def revision_fields(
         "author": one.author,
         "series": labels[:_SHOWN],
         "series_count": len(labels),
-        "rows": sum(op.count for op in one.ops),
+        "rows": sum(op.rows for op in one.ops),
     }
     blobs = one.digests()
     if payload is None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from aletheia_like.errors import InvalidValueError
 
@@ -58,9 +57,8 @@ LOWEST: Final[Bound] = (-1,)
 HIGHEST: Final[Bound] = (1,)
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """What lies between two bounds."""
+class Interval(NamedTuple):
+    """What lies between two bounds; a tuple, because many are made."""
 
     lo: Bound
     hi: Bound

@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aletheia_like.errors import AlreadyExistsError, InvalidValueError
+from aletheia_like.errors import (
+    AlreadyExistsError,
+    IntegrityError,
+    InvalidValueError,
+    NotFoundError,
+)
 from aletheia_like.metastore.session import Session
 from aletheia_like.model.names import from_id
 from aletheia_like.series import columnstore
@@ -161,7 +166,11 @@ def _move_blobs(
     digests = sorted({digest for one in revisions for digest in one.digests()})
     columnstore.revive(target, digests)
     mover = BlobMover(source, target)
-    mover.move(dict.fromkeys(digests, "column"))
+    try:
+        mover.move(dict.fromkeys(digests, "column"))
+    except NotFoundError as error:
+        message = f"a column of these revisions is gone where they come from: {error}"
+        raise IntegrityError(message) from error
     tally.blobs += mover.moved
     tally.bytes += mover.bytes
 

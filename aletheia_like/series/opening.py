@@ -133,6 +133,8 @@ class SeriesMetastore(MovingMetastore):
             documents.apply([Create(new, fields), Delete(old, head.revision)])
 
         self._session.retry(attempt)
+        # Somebody who was about to create the new one may have swept copies that had no owner yet.
+        self._copy_revisions(old, new)
         self._purge(old)
         self._changelogs.pop(old, None)
         return self.collection(to)
@@ -299,12 +301,22 @@ class SeriesMetastore(MovingMetastore):
         return Collection(self, self._changelogs[path])
 
     def _purge(self, path: str) -> None:
-        """Take away revisions that belong to no collection any more."""
-        found = [one.path for one in self._session.documents.query(Query(f"{path}/revisions"))]
-        for start in range(0, len(found), MAX_WRITES):
-            self._session.documents.apply(
-                [Delete(one) for one in found[start : start + MAX_WRITES]]
-            )
+        """Take away revisions that belong to no collection any more.
+
+        Those that were there before the collection was seen to be gone belong to none. Others may
+        create it meanwhile and bring the same ones, so each goes in the revision that was listed.
+        """
+        documents = self._session.documents
+
+        def attempt() -> None:
+            found = list(documents.query(Query(f"{path}/revisions")))
+            if not found or documents.get(path) is not None:
+                return
+            for start in range(0, len(found), MAX_WRITES):
+                part = found[start : start + MAX_WRITES]
+                documents.apply([Delete(one.path, one.revision) for one in part])
+
+        self._session.retry(attempt)
 
     def _copy_revisions(self, old: str, new: str) -> None:
         from aletheia_like.series.columnstore import renew

@@ -97,9 +97,9 @@ class Reader:
         """Return which rows of which writes are seen in an interval, in order."""
         found = []
         for piece, op in state.layers(label).within(where):
-            if op.kind != "write" or op.count == 0:
+            if op.kind != "write" or op.rows == 0:
                 continue
-            first, last = op.first, op.first + op.count
+            first, last = op.first, op.first + op.rows
             if not piece.covers(op.where):
                 arrays = [
                     self._column(op, column, Slice(op, first, last, piece))
@@ -114,7 +114,7 @@ class Reader:
     def renamed(self, state: State, label: str, to: str) -> list[Op]:
         """Return what has to be done so that a series shows what another does, and that ends."""
         if self._schema.kind == "kv":
-            kept = [replace(op, series=to, origin="", place=0) for op in state.ops(label)]
+            kept = [op._replace(series=to, origin="", place=0) for op in state.ops(label)]
         else:
             kept = [
                 Op("write", to, one.where, len(one), one.op.columns, one.first)
@@ -205,10 +205,10 @@ class Reader:
             if op.kind == "delete":
                 rows = _without(self._schema, self._merged(rows, waiting), op.where)
                 waiting = []
-            elif op.count:
-                one = Slice(op, op.first, op.first + op.count, op.where)
+            elif op.rows:
+                one = Slice(op, op.first, op.first + op.rows, op.where)
                 part = {name: self._column(op, self._schema[name], one) for name in names}
-                waiting.append(part | {"": np.full(op.count, len(writers))})
+                waiting.append(part | {"": np.full(op.rows, len(writers))})
                 writers.append(op)
         return self._merged(rows, waiting), writers
 

@@ -15,7 +15,7 @@ from aletheia_like.series.casting import (
     absent,
     as_bound,
     cast,
-    cast_column,
+    cast_value,
     check_sorted,
     columns_of,
     join,
@@ -185,8 +185,7 @@ def index_values(schema: Schema, given: Any) -> tuple[Any, ...] | None:
         message = f"{given!r:.80} has {len(parts)} parts, the index has {names}"
         raise InvalidValueError(message)
     return tuple(
-        as_bound(cast_column(column, [part])[0])
-        for column, part in zip(schema.index, parts, strict=False)
+        cast_value(column, part) for column, part in zip(schema.index, parts, strict=False)
     )
 
 

@@ -18,13 +18,13 @@ import orjson
 
 from aletheia_like.model import jsontext
 from aletheia_like.model.rows import Absent, shown_name
+from aletheia_like.model.values import INT64
 
 Kind = Literal["float", "int", "bool", "text", "time", "bytes", "json"]
 
 NO_CELL = "__absent__"
 """Among exact cells: the row did not have the column when it was logged."""
 
-_INT64 = range(-(2**63), 2**63)
 _PLAIN: Mapping[type, frozenset[Kind]] = {
     float: frozenset({"float"}),
     bool: frozenset({"bool"}),
@@ -45,7 +45,7 @@ def kinds_of(cells: Sequence[Any]) -> frozenset[Kind]:
     for kind in types:
         if kind is int:
             numbers = cells if len(types) == 1 else [one for one in cells if type(one) is int]
-            is_inside = min(numbers) in _INT64 and max(numbers) in _INT64
+            is_inside = min(numbers) in INT64 and max(numbers) in INT64
             found |= {"int"} if is_inside else {"json"}
         elif kind is dict:
             found |= {_kind_of_map(one) for one in cells if type(one) is dict}

@@ -92,6 +92,16 @@ def test_a_large_file_is_stored_once(store, tmp_path):
     assert sum(told) == 20 << 20
 
 
+def test_what_was_read_to_its_end_leaves_a_connection_that_works(store, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(os.urandom(200_000))
+    digest = digest_bytes(path.read_bytes())
+    store.upload(digest, path)
+
+    for _ in range(30):
+        assert digest_bytes(store.open(digest).read()) == digest
+
+
 def test_no_credentials_name_the_variable(monkeypatch, tmp_path, file):  # M2
     for name in ("STORAGE_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS"):
         monkeypatch.delenv(name, raising=False)

@@ -11,6 +11,7 @@ python -m tests.benchmarks crash      W5: kill -9 at random moments
 python -m tests.benchmarks files      W6: adding, adding again and fetching files
 python -m tests.benchmarks adding     W6: adding files, side by side with cp, sha256sum and peers
 python -m tests.benchmarks cache      W6: asking again for data sets, in CPU time
+python -m tests.benchmarks transfers  W6: objects of Cloud Storage, side by side with its clients
 python -m tests.benchmarks series     W7: a long series, single points, many series, beside Lakota
 python -m tests.benchmarks export     1,000 runs of 1,000 rows into files and back
 python -m tests.benchmarks growth     W8: the same questions with 10^3 to 10^6 rows in the store
@@ -41,6 +42,7 @@ from tests.benchmarks.runs import runs
 from tests.benchmarks.series import series
 from tests.benchmarks.sql import sql
 from tests.benchmarks.start import start
+from tests.benchmarks.transfers import transfers
 from tests.benchmarks.writers import writers
 
 BENCHMARKS: dict[str, Callable[[Options], list[str] | None]] = {
@@ -56,6 +58,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[str] | None]] = {
     "files": files,
     "adding": adding,
     "cache": cache,
+    "transfers": transfers,
     "export": export,
     "growth": growth,
     "painting": painting,

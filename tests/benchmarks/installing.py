@@ -13,7 +13,11 @@ VERSIONS = Path(__file__).parent / "peers" / "versions.txt"
 def pinned() -> dict[str, str]:
     """Return the requirement of each peer, by its name."""
     lines = (line.strip() for line in VERSIONS.read_text().splitlines())
-    return {line.partition("==")[0]: line for line in lines if line and line[0] != "#"}
+    return {
+        line.partition("==")[0].partition("[")[0]: line
+        for line in lines
+        if line and line[0] != "#"
+    }
 
 
 def interpreter(folder: Path, peer: str) -> Path:

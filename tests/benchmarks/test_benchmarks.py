@@ -13,7 +13,8 @@ from tests.benchmarks.installing import pinned
 
 ROOT = Path(__file__).parent.parent.parent
 NAMES = (
-    "logging runs reading frames sql start writers crash files adding cache series growth export"
+    "logging runs reading frames sql start writers crash files adding cache transfers series "
+    "growth export"
 ).split()
 
 

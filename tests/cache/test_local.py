@@ -14,6 +14,7 @@ import pytest
 
 from aletheia_like.adapters.directory import DirectoryBlobStore
 from aletheia_like.cache import LocalCache
+from aletheia_like.cache.records import seen, this_boot
 from aletheia_like.errors import (
     AccessDeniedError,
     InvalidValueError,
@@ -266,6 +267,7 @@ FETCH = """
 import sys, pathlib
 from aletheia_like.adapters.directory import DirectoryBlobStore
 from aletheia_like.cache import LocalCache
+from aletheia_like.cache.records import seen, this_boot
 from aletheia_like.model.digests import digest_bytes
 origin, root, digest = sys.argv[1:]
 class Slow(DirectoryBlobStore):
@@ -343,3 +345,54 @@ def test_a_full_disk_is_told_and_harms_nothing(tmp_path, origin, stored, mounted
         assert cache.fetch(small).read_bytes() == b"small"
         assert not list(root.rglob("*.part"))
         cache.release()
+
+
+@pytest.mark.parametrize("kind", ["blob", "tree"])
+def test_after_a_power_cut_new_files_are_hashed_before_they_are_believed(
+    cache, stored, stored_tree, usage, kind
+):
+    # What was not on the disk yet may be zeros in a file that looks as it did.
+    manifest, digest = stored_tree({"a": "first", "b": "second"}), stored(b"whole")
+    path = cache.fetch(digest) if kind == "blob" else cache.fetch_tree(manifest) / "a"
+    path.chmod(0o644)
+    lost = bytes(path.stat().st_size)
+    path.write_bytes(lost)
+    records = [one for one in (cache.root / "records").rglob("*") if one.is_file()]
+    _as_seen(records, path, this_boot())
+    assert _again(cache, manifest, digest, kind) == lost
+    _as_seen(records, path, "another-boot")
+
+    assert _again(cache, manifest, digest, kind) == (b"whole" if kind == "blob" else b"first")
+
+
+@pytest.mark.parametrize("kind", ["blob", "tree"])
+def test_what_is_used_later_is_on_the_disk_and_outlives_a_restart(
+    cache, stored, stored_tree, kind
+):
+    manifest, digest = stored_tree({"a": "first", "b": "second"}), stored(b"whole")
+    _again(cache, manifest, digest, kind)
+    records = [one for one in (cache.root / "records").rglob("*") if one.is_file()]
+    assert any(this_boot() in one.read_text() for one in records)
+    for one in records:
+        os.utime(one, (0, 0))
+    _again(cache, manifest, digest, kind)
+
+    assert not any(this_boot() in one.read_text() for one in records)
+
+
+def _again(cache, manifest, digest, kind):
+    path = cache.fetch(digest) if kind == "blob" else cache.fetch_tree(manifest) / "a"
+    return path.read_bytes()
+
+
+def _as_seen(records, path, boot):
+    """Let every record show a file as it is now, of a boot."""
+    now = " ".join(map(str, seen(path)))
+    for record in records:
+        if record.suffix != ".json":
+            record.write_text(f"{now} {boot}")
+            continue
+        known = json.loads(record.read_text())
+        at = 4 * known["paths"].index(path.name)
+        known["stats"][at : at + 4] = seen(path)
+        record.write_text(json.dumps(known | {"boot": boot}))

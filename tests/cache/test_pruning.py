@@ -10,7 +10,7 @@ import pytest
 
 from aletheia_like.cache import Holding, LocalCache
 from aletheia_like.cache.pruning import Bounds, choose
-from aletheia_like.errors import InvalidValueError
+from aletheia_like.errors import InvalidValueError, UnavailableError
 
 
 def used(cache, digest, at):
@@ -242,3 +242,22 @@ def test_a_cache_that_cannot_be_written_says_so(cache, three, mounted):
             with pytest.raises(AccessDeniedError, match="another cache_dir"):
                 impossible()
     assert names(cache) == set(three)
+
+
+def test_a_full_disk_makes_room_without_bounds_and_the_download_goes_on(
+    tmp_path, origin, stored, mounted
+):
+    first, second = stored(b"1" * 3_000_000), stored(b"2" * 3_000_000)
+    root = tmp_path / "small"
+    root.mkdir()
+    with mounted(root, "-t", "tmpfs", "-o", "size=4m", "tmpfs"):
+        cache = LocalCache(root, origin)
+        cache.fetch(first)
+        with pytest.raises(UnavailableError, match="no space left"):
+            cache.fetch(second)
+        assert cache.path(first) is not None
+        cache.release()
+
+        assert cache.fetch(second).stat().st_size == 3_000_000
+        assert cache.path(first) is None
+        cache.release()

@@ -7,11 +7,13 @@ import fcntl
 import json
 import os
 import re
+import select
 import signal
 import struct
 import subprocess
 import sys
 import termios
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -69,6 +71,26 @@ def aletheia(environment, tmp_path):
 
 
 @pytest.fixture
+def called(environment, tmp_path, monkeypatch, capsys):
+    """Call the command in this process, which is quicker, as `aletheia` does in one of its own."""
+    from aletheia_like.cli.main import main
+
+    for name in set(os.environ) - set(environment):
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments, **variables):
+        for name, value in {**environment, **variables}.items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(list(map(str, arguments)))
+        return Outcome(ended.value.code or 0, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
 def recorded(tmp_path):
     """Three runs, two data sets and an artifact in project `p`."""
     (tmp_path / "table.csv").write_text("a,b\n1,2\n")
@@ -107,8 +129,8 @@ def terminal(environment, tmp_path):
     """Run the command in a terminal of so many columns; return its exit code and its lines."""
     pty = pytest.importorskip("pty")
 
-    def run(columns, *arguments, lines=24, typed=""):
-        changed = {**environment, "TERM": "xterm-256color"}
+    def run(columns, *arguments, lines=24, typed="", raw=False, **variables):
+        changed = {**environment, "TERM": "xterm-256color", **variables}
         for name in ("COLUMNS", "LINES"):
             changed.pop(name, None)
         command = [sys.executable, "-m", "aletheia_like", *map(str, arguments)]
@@ -126,7 +148,7 @@ def terminal(environment, tmp_path):
                 data += more
         _, status = os.waitpid(child, 0)
         os.close(descriptor)
-        text = re.sub(r"\x1b\[[0-9;]*m", "", data.decode())
+        text = data.decode() if raw else re.sub(r"\x1b\[[0-9;]*m", "", data.decode())
         return Outcome(os.waitstatus_to_exitcode(status), text.replace("\r\n", "\n"), "")
 
     return run
@@ -162,3 +184,14 @@ def killed(environment, tmp_path):
         assert done.returncode == -signal.SIGKILL, done.stderr
 
     return run
+
+
+def read_until(descriptor, wanted, seconds=90.0):
+    """Read what a terminal shows until something is there."""
+    data, end = b"", time.monotonic() + seconds
+    while wanted not in data:
+        left = end - time.monotonic()
+        assert left > 0, data.decode(errors="replace")
+        if select.select([descriptor], [], [], left)[0]:
+            data += os.read(descriptor, 65_536)
+    return data

@@ -10,7 +10,7 @@ NOT_FOUND, USAGE = 3, 2
 
 
 @pytest.fixture
-def recorded(aletheia, tmp_path):
+def recorded(called, tmp_path):
     """An experiment with two runs, an artifact and a data set, in the store of the command."""
     (tmp_path / "a.txt").write_text("a")
     with al.Metastore("p", url=(tmp_path / "store").as_uri(), git="off") as ms:
@@ -19,7 +19,7 @@ def recorded(aletheia, tmp_path):
                 run.log(loss=1)
                 run.add_artifact("a", tmp_path / "a.txt")
         ms.add_dataset("d", tmp_path / "a.txt")
-    return lambda *words: aletheia(*words, "--url", (tmp_path / "store").as_uri())
+    return lambda *words: called(*words, "--url", (tmp_path / "store").as_uri())
 
 
 def test_a_run_is_deleted_and_restored(recorded):
@@ -51,12 +51,16 @@ def test_an_experiment_is_deleted_and_restored(recorded):
 
 def test_versions_are_deleted_and_restored(recorded):
     artifact, where = ("a", "--version", "1"), ("-p", "p", "-e", "e")
+    dry = recorded("artifact", "delete", *artifact, *where, "--dry-run")
+    assert (dry.code, dry.err.strip()) == (0, "would delete a@1")
     assert recorded("artifact", "delete", *artifact, *where, "--yes").code == 0
     assert recorded("artifact", "get", *artifact, *where).code == NOT_FOUND
     assert recorded("artifact", "restore", *artifact, *where, "--json").json["restored"]
     assert recorded("artifact", "get", *artifact, *where).code == 0
     data = ("d", "--version", "0", "-p", "p")
-    assert recorded("data", "delete", *data, "--yes", "--json").json == {"name": "d", "version": 0}
+    dry = recorded("data", "delete", *data, "--dry-run", "--json").json
+    assert dry == {"name": "d", "version": 0, "dry_run": True}
+    assert recorded("data", "delete", *data, "--yes", "--json").json == {**dry, "dry_run": False}
     assert recorded("data", "get", *data).code == NOT_FOUND
     assert recorded("data", "restore", *data).err.strip() == "restored d@0"
     assert recorded("data", "get", *data).code == 0

@@ -7,7 +7,8 @@ import sqlite3
 import aletheia_like as al
 
 
-def test_export_and_import_tell_what_they_did(aletheia, recorded, tmp_path):
+def test_export_and_import_tell_what_they_did(called, recorded, tmp_path):
+    aletheia = called
     out = aletheia("export", tmp_path / "x.db", "-p", "p")
     there = aletheia("import", tmp_path / "x.db", "-p", "copy", "--json")
     again = aletheia("import", tmp_path / "x.db", "-p", "copy", "--json")
@@ -17,6 +18,8 @@ def test_export_and_import_tell_what_they_did(aletheia, recorded, tmp_path):
     assert "written to" in out.err
     assert (there.json["runs"], there.json["artifacts"], there.json["datasets"]) == (3, 3, 1)
     assert (again.json["runs"], again.json["artifacts"], again.json["blobs"]) == (0, 0, 0)
+    told = aletheia("import", tmp_path / "x.db", "-p", "copy").err.splitlines()[0]
+    assert told == "nothing new: all of it was there already"
     (count,) = sqlite3.connect(tmp_path / "x.db").execute("SELECT count(*) FROM runs").fetchone()
     assert count == 3
 
@@ -31,6 +34,7 @@ def test_copy_prints_how_many_and_then_none(aletheia, recorded, tmp_path):  # C6
     assert second.out.startswith(
         "0 rows, 0 runs, 0 artifact versions, 0 data set versions, 0 blobs"
     )
+    assert second.err.startswith("nothing new: all of it was there already\n")
     assert "3 runs" in aletheia("copy", home, tmp_path / "one", "-p", "p").out
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import aletheia_like as al
+
 
 def test_nothing_yet(aletheia, tmp_path):
     assert "no projects yet" in aletheia("ls").err
@@ -225,8 +227,12 @@ def test_completion_is_code_for_the_shell(aletheia, shell):
         subprocess.run(["bash", "-n"], input=code, text=True, check=True)
 
 
-def test_a_reader_that_stops_early_is_no_error(environment, recorded):  # C13
-    command = f"{sys.executable} -m aletheia_like ls --json | head -c 1"
+@pytest.mark.parametrize("verb", ["head -n 9000", "head -n 9000 --csv", "head -n 9000 --json"])
+def test_a_reader_that_stops_early_is_no_error(environment, tmp_path, verb):  # C13
+    url = (tmp_path / "store").as_uri()
+    with al.Metastore("p", url=url, git="off") as ms, ms.exper("e").start_run() as run:
+        run.log_batch({"step": step, "text": "x" * 20} for step in range(9000))
+    command = f"{sys.executable} -m aletheia_like {verb} p/e/1 --url {url} | head -n 1"
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command}"],
         env=environment,

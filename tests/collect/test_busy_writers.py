@@ -8,17 +8,18 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
 
+import numpy as np
 import pytest
 
 from aletheia_like.adapters.memory import MemoryDocumentStore
-from aletheia_like.collect import sweeping
+from aletheia_like.collect import collecting, sweeping
 from aletheia_like.collect.collecting import Options, collect
 from aletheia_like.collect.sweeping import Unreferenced, sweep
 from aletheia_like.metastore.renewing import LEASE_SECONDS, SWEPT_BY
 from aletheia_like.metastore.storing import LocalFile, store_bytes, store_files
 from aletheia_like.model import paths
 from aletheia_like.model.digests import digest_bytes
-from aletheia_like.ports.documents import Update
+from aletheia_like.ports.documents import Create, Update
 
 NOW = dt.timedelta(0)
 DATA = b"wanted by two"
@@ -234,3 +235,99 @@ def test_a_blob_that_nobody_wants_any_more_goes_though_others_write(open_ms, tmp
         assert time.monotonic() < deadline
 
     assert not ms.session.blobs.exists(DIGEST)
+
+
+def all_of(ms):
+    """Collect whatever nothing refers to; wait until it is old enough for that."""
+    options = Options(grace=NOW, keep=NOW, dry_run=False)
+    deadline = time.monotonic() + 30
+    while (found := collect(ms.session, options)).swept == 0:
+        assert time.monotonic() < deadline
+    return found
+
+
+def just_before(ms, is_wanted, action):
+    """Do something else just before a metastore's first `apply` of which `is_wanted` is true."""
+    documents, waiting = ms.session.documents, [action]
+    apply = documents.apply
+
+    def apply_late(writes):
+        if waiting and is_wanted(writes):
+            waiting.pop()()
+        return apply(writes)
+
+    documents.apply = apply_late
+    return waiting
+
+
+def publishes(writes):
+    return any(isinstance(one, Create) and "/versions/" in one.path for one in writes)
+
+
+def test_a_publisher_does_not_rely_on_a_version_that_is_deleted_meanwhile(open_ms, tmp_path):
+    # Decision 0024: it looks no file up that the newest version has.
+    (tmp_path / "x").write_bytes(DATA)
+    ms, other = open_ms(), open_ms()
+    ms.exper("e").add_artifact("x", tmp_path / "x")
+
+    def delete_and_collect():
+        ms.exper("e").delete_artifact("x", 0)
+        all_of(ms)
+        assert not ms.session.blobs.exists(DIGEST)
+
+    waiting = just_before(other, publishes, delete_and_collect)
+    with other.exper("e").start_run() as run:
+        made = run.add_artifact("x", tmp_path / "x")
+
+    assert not waiting
+    assert made.version == 1
+    assert open_ms().experiment("e").artifact("x").open().read() == DATA
+
+
+def test_a_collection_sees_a_version_or_the_one_that_relies_on_it(open_ms, tmp_path, monkeypatch):
+    # Listed as old, then relied on, then the version that vouched for it is deleted.
+    (tmp_path / "x").write_bytes(DATA)
+    ms, other = open_ms(), open_ms()
+    ms.exper("e").add_artifact("x", tmp_path / "x")
+    mark, waiting = collecting.mark, [None]
+
+    def publish_then_mark(*arguments):
+        if waiting:
+            waiting.pop()
+            with other.exper("e").start_run() as run:
+                run.add_artifact("x", tmp_path / "x")
+            other.exper("e").delete_artifact("x", 0)
+        return mark(*arguments)
+
+    monkeypatch.setattr(collecting, "mark", publish_then_mark)
+    found = collect(ms.session, Options(grace=NOW, keep=NOW, dry_run=False))
+
+    assert (found.purged, found.swept) == ({"version": 1}, 0)
+    assert open_ms().experiment("e").artifact("x").open().read() == DATA
+
+
+def test_a_column_that_is_written_again_is_not_taken(ms, clock, monkeypatch):
+    # Between the reading of references and the deletion, which both are over for it.
+    values = np.random.default_rng(0).random(20_000)
+    data = {"at": np.arange(20_000), "value": values}
+    clct = ms.create_collection({"at": "int*", "value": "float"}, "c")
+    (clct / "s").write(data)
+    (clct / "s").delete()
+    clct.trim()
+    clock.pass_by(8 * 86_400)
+    sweep_all, waiting = collecting.sweep, [None]
+
+    def write_then_sweep(session, blobs, done):
+        if waiting:
+            waiting.pop()
+            as_another_process(ms)
+            (clct / "again").write(data)
+        return sweep_all(session, blobs, done)
+
+    monkeypatch.setattr(collecting, "sweep", write_then_sweep)
+    found = collect(ms.session, Options(grace=dt.timedelta(days=7), dry_run=False))
+
+    assert found.renewed > 0
+    assert found.swept == 0
+    assert ms.session.blobs.exists((clct / "again").segments()[0].columns["value"])
+    assert (clct / "again").frame()["value"].tolist() == values.tolist()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 import pytest
 
 from aletheia_like.ports.usage import UsageRecord
@@ -40,7 +42,8 @@ def test_the_first_experiment_of_a_project(ms, counted):
 
 def test_a_run_with_three_metrics_and_one_artifact(warm, counted, tmp_path):
     path = tmp_path / "model.pt"
-    path.write_text("weights")
+    # New bytes: what another test has stored in the bucket would be looked for.
+    path.write_text(f"weights {secrets.token_hex(4)}")
 
     def record():
         with warm.start_run(hyper_params={"lr": 0.1}) as run:
@@ -134,7 +137,7 @@ def test_a_file_in_a_row(warm, counted, tmp_path):
     from aletheia_like import File
 
     path = tmp_path / "image.png"
-    path.write_text("pixels")
+    path.write_text(f"pixels {secrets.token_hex(4)}")
 
     def record():
         with warm.start_run() as run:
@@ -197,7 +200,7 @@ def test_an_export_reads_each_document_once(ms, warm, counted, tmp_path, suffix)
 
 def test_a_dataset(ms, open_ms, counted, tmp_path):
     path = tmp_path / "table.csv"
-    path.write_text("1")
+    path.write_text(secrets.token_hex(4))
     ms.exper("e")
 
     # Reads: the index of the file, the dataset's document. Writes: the file's index; dataset,

@@ -26,7 +26,7 @@ from aletheia_like.model.rows import ABSENT, Line, encode_cells, from_lines, pac
 from aletheia_like.model.values import decode
 from aletheia_like.ports.documents import Document
 
-TABLES = "runs rows events system results artifacts datasets files".split()
+TABLES = "runs rows events system results artifacts datasets repositories files".split()
 NAME = "a; DROP TABLE x"
 
 
@@ -643,3 +643,24 @@ def test_a_column_is_the_same_by_the_quick_and_the_general_way(values):
 
     assert found.type == wanted.type
     assert repr(found.to_pylist()) == repr(wanted.to_pylist())
+
+
+def test_versions_of_repositories_are_a_table(tmp_path):
+    local_ms = al.Metastore("p", url="memory://", cache_dir=tmp_path / "c", git="off")
+    with local_ms.exper("e").start_run() as run:
+        run.add_artifact("weights", [1], handler="json")
+    with local_ms.repository("models") as repository:
+        repository.log_artifact("old", [0], "json")
+    with local_ms.repository("models", "w") as repository:
+        repository.log_artifact("features", [2], "json")
+    run.promote_artifact(local_ms.repository("models"), "weights", aliases=["production"])
+    local_ms.repository("models").set_alias("features", "staging", 0)
+
+    found = local_ms.sql(
+        "SELECT repository, name, version, aliases, experiment, run_id FROM repositories"
+    )
+    assert found.fillna("").values.tolist() == [
+        ["models", "features", 0, '["staging"]', "", ""],
+        ["models", "weights", 0, '["production"]', "e", "1"],
+    ]
+    assert len(local_ms.sql("SELECT * FROM artifacts")) == 1

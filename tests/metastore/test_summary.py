@@ -16,9 +16,10 @@ from aletheia_like.metastore.summary import (
     summarised,
     summary_of,
 )
+from aletheia_like.model.checking import check_fields
 from aletheia_like.model.rows import AMEND, STREAM, Columns, Line, encode_cells
 from aletheia_like.model.sizes import value_size
-from aletheia_like.model.values import check_fields, equal
+from aletheia_like.model.values import equal
 
 NUMBERS = st.one_of(
     st.integers(-(2**70), 2**70),

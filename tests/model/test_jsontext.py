@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from aletheia_like.adapters._matching import compiled
 from aletheia_like.adapters._prefilter import text_tests
 from aletheia_like.errors import InvalidValueError
+from aletheia_like.model.checking import check_fields
 from aletheia_like.model.jsontext import from_text, to_text
-from aletheia_like.model.values import check_fields, equal
+from aletheia_like.model.values import equal
 from aletheia_like.ports.documents import Filter
 
 KEYS = st.sampled_from(["a", "b", 'a":1', "a\\", "é", "{"]) | st.text(min_size=1, max_size=5)

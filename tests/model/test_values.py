@@ -17,12 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aletheia_like.errors import InvalidValueError
+from aletheia_like.model.checking import check_fields
 from aletheia_like.model.sizes import document_size, value_size
 from aletheia_like.model.values import (
     MAX_DEPTH,
     MAX_KEY_BYTES,
     LongText,
-    check_fields,
     check_key,
     decode,
     encode,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import aletheia_like as al
+from aletheia_like.ports.documents import Delete
 
 NUMBERS = {"at": "int*", "value": "float"}
 
@@ -133,3 +134,84 @@ def test_thousands_of_series_are_listed(numbers):  # W7
 
     assert len(numbers.ls()) == 3_000
     assert len(numbers.log()) == 1
+
+
+def before_first(documents, name, action):
+    """Do something else just before the first call of a method of a store."""
+    method, waiting = getattr(documents, name), [action]
+
+    def call(*arguments):
+        if waiting:
+            waiting.pop()()
+        return method(*arguments)
+
+    setattr(documents, name, call)
+
+
+def test_two_that_create_a_collection_at_once_do_not_lose_what_one_wrote(opened, tmp_path):
+    url = (tmp_path / "store").as_uri()
+    one, two = opened(url), opened(url)
+
+    def be_faster():
+        (two.create_collection(NUMBERS, "c") / "s").write({"at": [1], "value": [1]})
+
+    before_first(one.session.documents, "query", be_faster)
+    clct = one.create_collection(NUMBERS, "c", exist_ok=True)
+
+    assert len(clct / "s") == 1
+
+
+def test_what_is_written_after_a_deletion_is_not_swept_with_what_was_before(opened, tmp_path):
+    url = (tmp_path / "store").as_uri()
+    one, two = opened(url), opened(url)
+    (one.create_collection(NUMBERS, "c") / "s").write({"at": [1], "value": [1]})
+
+    def be_faster():
+        (two.create_collection(NUMBERS, "c") / "s").write({"at": [1, 2], "value": [1, 2]})
+
+    documents = one.session.documents
+    apply = documents.apply
+
+    def delete_and_wait(writes):
+        done = apply(writes)
+        documents.apply = apply
+        be_faster()
+        return done
+
+    documents.apply = delete_and_wait
+    one.delete_collection("c")
+
+    assert len(opened(url) / "c" / "s") == 2
+
+
+def test_what_a_killed_deletion_left_goes_when_the_collection_is_made_anew(opened, tmp_path):
+    url = (tmp_path / "store").as_uri()
+    ms = opened(url)
+    made = (ms.create_collection(NUMBERS, "c") / "s").write({"at": [1], "value": [1]})
+    ms.session.documents.apply([Delete("projects/p/collections/c")])
+
+    clct = opened(url).create_collection({"x": "str*"}, "c")
+
+    assert clct.log() == []
+    assert clct.changelog.session.documents.get(f"{clct.changelog.collection}/{made.id}") is None
+
+
+def test_a_renamed_collection_keeps_what_somebody_swept_from_its_new_place(opened, tmp_path):
+    url = (tmp_path / "store").as_uri()
+    one, two = opened(url), opened(url)
+    for number in range(3):
+        (one.create_collection(NUMBERS, "old", exist_ok=True) / "s").write(
+            {"at": [number], "value": [number]}
+        )
+    documents = one.session.documents
+    apply = documents.apply
+
+    def sweep_then_apply(writes):
+        if any(write.path == "projects/p/collections/new" for write in writes):
+            two._purge("projects/p/collections/new")
+        return apply(writes)
+
+    documents.apply = sweep_then_apply
+    one.rename_collection("old", "new")
+
+    assert len(opened(url) / "new" / "s") == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import tempfile
 
 import pytest
@@ -108,27 +109,50 @@ def exchange(collections):
     raise AssertionError(message)
 
 
+def check_convergence(collections, steps, kind):
+    """Carry out all steps, exchange, and compare with each other and with the model."""
+    history = {}
+    for number, step in enumerate(steps, 1):
+        carry_out(collections, step, number, history)
+
+    exchange(collections)
+
+    shown = [content(one) for one in collections]
+    assert shown[0] == shown[1] == shown[2] == model(history, by_key=kind == "kv")
+    assert len({one.heads()[0].id for one in collections if one.heads()}) <= 1
+    for one in collections:
+        one.defrag()
+        one.trim()
+    assert [content(one) for one in collections] == shown
+
+
+def schema_of(kind):
+    columns = {"at": "int*", "value": "float"}
+    return al.Schema(columns) if kind == "series" else al.Schema.kv(columns)
+
+
 @pytest.mark.parametrize("kind", ["series", "kv"])
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(STEPS, max_size=14))
 def test_any_interleaving_converges_to_what_the_order_of_time_says(kind, steps):  # T17
-    columns = {"at": "int*", "value": "float"}
-    schema = al.Schema(columns) if kind == "series" else al.Schema.kv(columns)
     with tempfile.TemporaryDirectory() as cache:
         stores = [al.Metastore("p", url="memory://", cache_dir=cache, git="off") for _ in range(3)]
-        collections = [one.create_collection(schema, "c") for one in stores]
-        history = {}
-        for number, step in enumerate(steps, 1):
-            carry_out(collections, step, number, history)
-
-        exchange(collections)
-
-        shown = [content(one) for one in collections]
-        assert shown[0] == shown[1] == shown[2] == model(history, by_key=kind == "kv")
-        assert len({one.heads()[0].id for one in collections if one.heads()}) <= 1
-        for one in collections:
-            one.defrag()
-            one.trim()
-        assert [content(one) for one in collections] == shown
+        collections = [one.create_collection(schema_of(kind), "c") for one in stores]
+        check_convergence(collections, steps, kind)
         for ms in stores:
             ms.close()
+
+
+@pytest.fixture
+def real_stores(opened, cloud_url, tmp_path):
+    """A store of each kind: in memory, embedded, Firestore with Cloud Storage."""
+    blobs = f"gs://aletheia-emulator/{secrets.token_hex(6)}"
+    return [opened(), opened((tmp_path / "store").as_uri()), opened(cloud_url, blobs=blobs)]
+
+
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
+@given(kind=st.sampled_from(["series", "kv"]), steps=st.lists(STEPS, min_size=6, max_size=14))
+def test_stores_of_every_kind_converge(real_stores, kind, steps):  # T17
+    label = secrets.token_hex(6)
+    collections = [one.create_collection(schema_of(kind), label) for one in real_stores]
+    check_convergence(collections, steps, kind)

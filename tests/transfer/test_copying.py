@@ -28,6 +28,28 @@ def test_a_pushed_project_is_the_same(filled, opened):  # Q31, O10
     )
 
 
+def test_projects_merge_and_the_later_state_of_a_run_wins(opened, tmp_path):  # M22
+    one, two, three = (opened(name) for name in ("one", "two", "three"))
+    with one.exper("shared").start_run() as run:
+        run.add_metric("acc", 0.1)
+    for ms, acc in ((two, 0.2), (three, 0.3)):
+        ms.pull(one)
+        with ms.exper(f"of {acc}").start_run():
+            pass
+        with ms.exper("shared").start_run(id="1", resume="must") as run:
+            run.add_metric("acc", acc)
+
+    for other in (three, two):
+        one.pull(other)
+
+    assert one.experiment("shared").run("1").metrics == {"acc": 0.3}
+    assert [each.name for each in one.experiments()] == ["of 0.2", "of 0.3", "shared"]
+    two.pull(three, experiments=["shared"])
+    before = contents(one)
+    assert counts(one.pull(two)) == (0, 0, 0, 0, 0, 0)
+    assert contents(one) == before
+
+
 def test_repeating_it_moves_nothing(filled, opened):  # Q31
     copy = opened("copy")
     filled.push(copy)

@@ -57,7 +57,7 @@ def test_a_grown_folder_imports_as_what_is_there_now(filled, opened, files, tmp_
     with exper.start_run(id="2", resume="must") as run:
         run.log(step=11, loss=0.001)
     exper.delete_run(3)
-    exper.delete_run(1)
+    exper.delete_run(1, forever=True)
     with exper.start_run(id="1") as run:
         run.log(step=1, loss=7.0)
     filled.export(folder)

@@ -15,12 +15,13 @@ from typing import Any
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.leaderboard import result_fields
 from aletheia_like.metastore.summary import summarised
+from aletheia_like.model.checking import check_fields
 from aletheia_like.model.codec import SCHEMA_VERSION, to_fields
 from aletheia_like.model.digests import digest_bytes
 from aletheia_like.model.names import check_name, to_id
 from aletheia_like.model.records import ENDED, ExperimentRecord, RunRecord
 from aletheia_like.model.sizes import document_size
-from aletheia_like.model.values import MAX_DOCUMENT_BYTES, Value, check_fields
+from aletheia_like.model.values import MAX_DOCUMENT_BYTES, Value
 from aletheia_like.transfer.filesource import SizedLines
 from aletheia_like.transfer.foreign.artifacts import ArtifactBuilder, BlobKeeper, KeptSource
 from aletheia_like.transfer.foreign.entries import (

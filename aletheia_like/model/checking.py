@@ -1,0 +1,114 @@
+"""Refuses fields that no store could hold: the law every adapter obeys before it writes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+
+from aletheia_like.errors import InvalidValueError
+from aletheia_like.model.values import (
+    INT64,
+    MAX_DEPTH,
+    MAX_INDEX_ENTRIES,
+    MAX_VALUE_BYTES,
+    FieldPath,
+    Fields,
+    Value,
+    check_key,
+    check_text,
+    place_text,
+    short_text,
+)
+
+
+def check_fields(fields: Fields) -> int:
+    """Refuse what no store could hold; the law every adapter obeys before it writes.
+
+    Returns:
+        How many index entries they take.
+
+    Raises:
+        InvalidValueError: A key or value no document can have, nesting deeper than 20, or more
+            than 40,000 index entries.
+    """
+    entries = _check_map(fields, (), 1)
+    check_entries(entries)
+    return entries
+
+
+def check_entries(entries: int) -> None:
+    """Refuse more index entries than a document may have.
+
+    Raises:
+        InvalidValueError: There are more than 40,000.
+    """
+    if entries > MAX_INDEX_ENTRIES:
+        message = (
+            f"the document would need {entries} index entries, the limit is {MAX_INDEX_ENTRIES}: "
+            "store long lists as one text or as a file"
+        )
+        raise InvalidValueError(message)
+
+
+def _check_map(fields: object, where: FieldPath, depth: int) -> int:
+    if not isinstance(fields, Mapping):
+        message = f"{place_text(where)}: expected a map, got {type(fields).__name__}"
+        raise InvalidValueError(message)
+    return sum(
+        _check_value(value, (*where, check_key(key, where)), depth)
+        for key, value in fields.items()
+    )
+
+
+def _check_value(value: Value, where: FieldPath, depth: int) -> int:
+    """Refuse a value no store holds; return how many index entries it takes."""
+    if depth > MAX_DEPTH:
+        message = (
+            f"{place_text(where)}: nested deeper than {MAX_DEPTH}: flatten it or add it as a file"
+        )
+        raise InvalidValueError(message)
+    kind = type(value)
+    if kind is str:
+        _check_length(check_text(value, where), where)
+    elif kind is int:
+        if value not in INT64:
+            message = f"{place_text(where)}: an integer beyond 64 bits: {short_text(value)}"
+            raise InvalidValueError(message)
+    elif kind is dt.datetime:
+        _check_datetime(value, where)
+    elif kind is dict:
+        return 1 + _check_map(value, where, depth + 1)
+    elif kind is list:
+        return 2 + sum(_check_item(item, where, depth + 1) for item in value)
+    elif kind is bytes:
+        _check_length(len(value), where)
+    elif value is not None and kind not in (bool, float):
+        message = f"{place_text(where)}: no store holds a {kind.__name__}: {short_text(value)}"
+        raise InvalidValueError(message)
+    return 2
+
+
+def _check_item(item: Value, where: FieldPath, depth: int) -> int:
+    if type(item) is list:
+        message = f"{place_text(where)}: a list directly inside a list"
+        raise InvalidValueError(message)
+    _check_value(item, (*where, "[]"), depth)
+    return 1
+
+
+def _check_datetime(value: dt.datetime, where: FieldPath) -> None:
+    if value.utcoffset() is None:
+        message = f"{place_text(where)}: a datetime without a zone: {value!r}"
+        raise InvalidValueError(message)
+    try:
+        value.astimezone(dt.UTC)
+    except OverflowError as error:
+        message = f"{place_text(where)}: {value!r} is outside of the years 1 to 9999 in UTC"
+        raise InvalidValueError(message) from error
+
+
+def _check_length(size: int, where: FieldPath) -> None:
+    if size > MAX_VALUE_BYTES:
+        place = place_text(where)
+        message = f"{place}: {size} bytes, one value holds {MAX_VALUE_BYTES}: add it as a file"
+        raise InvalidValueError(message)

@@ -1,0 +1,61 @@
+"""Fields that are measured again and again count as if they were measured anew."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aletheia_like.errors import InvalidValueError
+from aletheia_like.model.checking import check_fields
+from aletheia_like.model.measuring import FieldsMeter
+from aletheia_like.model.sizes import document_size
+from aletheia_like.ports.documents import REMOVE, changed_fields
+
+KEYS = st.sampled_from(["a", "b", "ü", "__reserved__"])
+LEAVES = st.one_of(
+    st.none(), st.integers(), st.text(max_size=3), st.lists(st.integers(0, 9), max_size=3)
+)
+VALUES = st.recursive(LEAVES, lambda inner: st.dictionaries(KEYS, inner, max_size=3), max_leaves=6)
+CHANGES = st.dictionaries(
+    st.lists(KEYS, min_size=1, max_size=3).map(tuple),
+    st.one_of(VALUES, st.just(REMOVE)),
+    min_size=1,
+    max_size=1,
+)
+
+
+def anew(path, fields):
+    check_fields(fields)
+    return document_size(path, fields)
+
+
+def outcome(measure, fields):
+    try:
+        return measure("p/a", fields)
+    except InvalidValueError as error:
+        return str(error)
+
+
+@given(st.lists(CHANGES, max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_a_meter_finds_what_measuring_anew_finds(steps):
+    meter, fields = FieldsMeter(), {}
+    for changes in steps:
+        changed = changed_fields(fields, changes)
+        found = outcome(meter.measure, changed)
+
+        assert found == outcome(anew, changed)
+        if not isinstance(found, str):
+            fields = changed
+
+
+def test_what_is_the_same_object_is_not_looked_at_again():
+    meter, inner = FieldsMeter(), {"x": 1}
+    fields = {"m": {"a": inner}}
+    before = meter.measure("p/a", fields)
+    inner["y"] = object()
+
+    assert meter.measure("p/a", changed_fields(fields, {("m", "b"): 1})) == before + 10
+    with pytest.raises(InvalidValueError):
+        FieldsMeter().measure("p/a", fields)
