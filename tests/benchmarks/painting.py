@@ -169,8 +169,13 @@ def _process(command: list[str], environment: dict[str, str], place: Path) -> It
     try:
         yield process
     finally:
-        os.killpg(process.pid, 15)
-        process.wait(30)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.terminate()
+            process.wait(15)
+        # MLflow's helpers outlive a polite request.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, 9)
+        process.wait(15)
 
 
 def _wait_for(address: str) -> None:
