@@ -119,10 +119,12 @@ def follow_document(documents: DocumentStore, path: str) -> Source:
             if is_away:
                 tell("back")
             revision = document.revision if document else None
-            if is_away or (revision != seen and not is_first):
+            status = document.fields.get("status", "running") if document else None
+            # What is live may have changed since the page was read, before this first look.
+            is_news = status not in ENDED if is_first else revision != seen
+            if is_away or is_news:
                 tell("changed")
             seen, is_first, is_away = revision, False, False
-            status = document.fields.get("status", "running") if document else None
             pause = CALM_SECONDS if status in ENDED or status is None else RUN_SECONDS
 
     return look
@@ -169,6 +171,8 @@ def follow_experiment(experiment: Experiment, documents: DocumentStore) -> Sourc
                 closed.wait(CALM_SECONDS)
                 continue
             _close_with(closed, changes)
+            # Since the page was read something may have happened that the watch does not tell.
+            tell("changed")
             for _ in changes:
                 tell("changed")
 
