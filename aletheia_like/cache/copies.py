@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -83,7 +84,13 @@ class Copies:
             write_record(self._places, record, seen(blob), settled=not this_boot())
 
     def get_all(
-        self, digests: Iterable[str], progress: Progress | None, *, verify: bool, is_alone: bool
+        self,
+        digests: Iterable[str],
+        progress: Progress | None,
+        *,
+        verify: bool,
+        is_alone: bool,
+        finished: Progress | None = None,
     ) -> None:
         """Download what is missing or wrong, many at once.
 
@@ -92,22 +99,24 @@ class Copies:
             progress: Told of downloaded bytes.
             verify: Hash what is here.
             is_alone: Whether nobody else downloads the same.
+            finished: Told of files that are here, each time one more content is.
         """
-        wanted = list(dict.fromkeys(digests))
+        wanted = Counter(digests)
 
         def get(some: list[str]) -> None:
             for digest in some:
                 if not self.is_intact(digest, trust=not verify):
                     self.download(digest, progress, is_alone=is_alone)
+                if finished is not None:
+                    finished(wanted[digest])
 
-        step = self._portion
-        if len(wanted) < max(_THREADED_FILES, step):
-            get(wanted)
+        each, step = list(wanted), self._portion
+        if len(each) < max(_THREADED_FILES, step):
+            get(each)
             return
         with ThreadPoolExecutor(self._threads, thread_name_prefix="aletheia-fetch") as pool:
             futures = [
-                pool.submit(get, wanted[start : start + step])
-                for start in range(0, len(wanted), step)
+                pool.submit(get, each[start : start + step]) for start in range(0, len(each), step)
             ]
             try:
                 for future in futures:

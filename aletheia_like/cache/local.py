@@ -145,13 +145,25 @@ class LocalCache:
         return folder / name
 
     def fetch_tree(
-        self, manifest: Manifest, progress: Progress | None = None, *, verify: bool = False
+        self,
+        manifest: Manifest,
+        progress: Progress | None = None,
+        *,
+        verify: bool = False,
+        finished: Progress | None = None,
     ) -> Path:
-        """Return a directory with the files of a manifest and no others; download the missing."""
+        """Return a directory with the files of a manifest and no others; download the missing.
+
+        Args:
+            manifest: The files.
+            progress: Told of downloaded bytes.
+            verify: Hash local copies anew, whatever their records say.
+            finished: Told of numbers of files that are here.
+        """
         digest, entries = manifest.digest, manifest.entries
         self._lease.take(digest)
         if verify or self.tree(digest, len(entries)) is None:
-            self._materialise(digest, entries, entries, progress, verify=verify)
+            self._materialise(digest, entries, entries, progress, verify=verify, finished=finished)
         return self._places.tree(digest)
 
     def tree(self, digest: str, files: int) -> Path | None:
@@ -262,11 +274,12 @@ class LocalCache:
 
         def is_right(path: Path) -> bool | None:
             try:
+                size = path.stat().st_size
                 right = digest_of(path) == files[path]
             except FileNotFoundError:
                 return None
             if progress is not None:
-                progress(path.stat().st_size)
+                progress(size)
             return right
 
         paths = list(files)
@@ -318,11 +331,15 @@ class LocalCache:
         progress: Progress | None,
         *,
         verify: bool,
+        finished: Progress | None = None,
     ) -> None:
         with turn(self._places, digest) as mine, translated(self._places.tree(digest)):
             stale = list(entries) if verify else self._trees.stale(digest, entries)
+            if finished is not None and len(stale) < len(entries):
+                finished(len(entries) - len(stale))
             if stale or not self._is_whole(digest, whole):
-                self._trees.make(digest, stale, whole, self._getting(mine, progress, verify))
+                getting = self._getting(mine, progress, finished, verify=verify)
+                self._trees.make(digest, stale, whole, getting)
         self._make_room()
 
     def _is_whole(self, digest: str, whole: Sequence[ManifestEntry] | None) -> bool:
@@ -330,12 +347,16 @@ class LocalCache:
             return True
         return is_intact(self._places.tree(digest), self._places.tree_record(digest), len(whole))
 
-    def _getting(self, mine: Turn, progress: Progress | None, verify: bool) -> GetAll:
+    def _getting(
+        self, mine: Turn, progress: Progress | None, finished: Progress | None, *, verify: bool
+    ) -> GetAll:
         told = mine.show(progress)
 
         def get_all(entries: Iterable[ManifestEntry]) -> None:
             digests = [one.digest for one in entries]
-            self._copies.get_all(digests, told, verify=verify, is_alone=mine.is_alone)
+            self._copies.get_all(
+                digests, told, verify=verify, is_alone=mine.is_alone, finished=finished
+            )
 
         return get_all
 

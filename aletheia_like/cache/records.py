@@ -154,7 +154,8 @@ def is_intact(folder: Path, path: Path, count: int) -> bool:
         if list(chain.from_iterable(map(_folder_seen, folders))) != known["folder_stats"]:
             return False
         files = map(os.stat, [below + one for one in known["paths"]])
-        return list(chain.from_iterable(map(_seen, files))) == known["stats"]
+        stats: object = known["stats"]
+        return list(chain.from_iterable(map(_seen, files))) == stats
     except (OSError, TypeError, ValueError):
         # A record that somebody else wrote may hold anything.
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
 import sys
@@ -82,7 +83,10 @@ def _is_listed(one: Holding, found: Sequence[Holding], files: bool) -> bool:
 
 
 def _row(one: Holding, pinned: set[str]) -> dict[str, Any]:
-    names = [] if one.kind == "blob" else sorted(path.name for path in one.path.iterdir())
+    names: list[str] = []
+    # Another process may make room meanwhile.
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        names = sorted(path.name for path in one.path.iterdir()) if one.kind == "tree" else []
     is_named = one.kind == "tree" and len(one.files) == 1 and len(names) == 1
     return {
         "digest": one.digest,

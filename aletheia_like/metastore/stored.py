@@ -14,7 +14,7 @@ from aletheia_like.errors import (
     InvalidValueError,
     NotFoundError,
 )
-from aletheia_like.metastore.progress import transfer_progress
+from aletheia_like.metastore.progress import transferring
 from aletheia_like.metastore.session import Session, new_token
 from aletheia_like.metastore.versions import read_local
 from aletheia_like.model.digests import Manifest, ManifestEntry, check_relative
@@ -225,16 +225,18 @@ class StoredVersion:
             warm = cache.tree(str(record.digest), record.files)
             if warm is not None:
                 return warm
-        with transfer_progress(
+        with transferring(
             f"fetching {self.name}",
             size=record.size or 0,
             files=record.files,
             show=self._session.settings.progress,
-        ) as progress:
+        ) as transfer:
             if record.kind == "directory":
-                return cache.fetch_tree(self._manifest(), progress, verify=verify)
+                return cache.fetch_tree(
+                    self._manifest(), transfer.add, verify=verify, finished=transfer.finished
+                )
             name = file_name(record)
-            return cache.fetch_file(str(record.digest), name, progress, verify=verify)
+            return cache.fetch_file(str(record.digest), name, transfer.add, verify=verify)
 
     def __str__(self) -> str:
         version = self.version if self.version >= 0 else "waiting for the store"

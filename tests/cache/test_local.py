@@ -396,3 +396,11 @@ def _as_seen(records, path, boot):
         at = 4 * known["paths"].index(path.name)
         known["stats"][at : at + 4] = seen(path)
         record.write_text(json.dumps(known | {"boot": boot}))
+
+
+def test_files_of_a_tree_are_told_one_by_one(cache, stored_tree):
+    manifest = stored_tree({"a": "same", "b": "same", "c": "other", "d/e": "third"})
+    told = []
+    cache.fetch_tree(manifest, finished=told.append)
+
+    assert sorted(told) == [1, 1, 2]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 import aletheia_like as al
+from aletheia_like.adapters.directory import DirectoryBlobStore
+from aletheia_like.cache import LocalCache
+from aletheia_like.cli.cache import _row
 
 
 @pytest.fixture
@@ -37,6 +40,15 @@ def test_directories_are_one_line_each(aletheia, fetched):  # C7
     assert one.digest in {row["digest"] for row in aletheia("cache", "ls", "--json").json}
     files = aletheia("cache", "ls", "--files", "--json").json
     assert sorted(row["size"] for row in files if row["size"] < 101) == [4, 100, 100, 100]
+
+
+def test_what_is_pruned_while_it_is_listed_is_listed_without_its_name(fetched, tmp_path):
+    cache = LocalCache(tmp_path / "cache", DirectoryBlobStore(tmp_path / "none"))
+    (tree, *_) = [one for one in cache.holdings() if one.kind == "tree"]
+    cache.prune(0)
+
+    assert not tree.path.exists()
+    assert _row(tree, set())["digest"] == tree.digest
 
 
 def test_pruning_spares_what_is_pinned(aletheia, fetched):  # C7, D13
