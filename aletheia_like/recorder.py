@@ -347,7 +347,9 @@ class Recorder:
         if part is not None:
             changes = fold(part.changes, changes)
         changes = fold(changes, more_changes)
-        if notes.beats and (changes or self._is_beat_due(notes)):
+        # Rows of texts only change nothing else: by its heartbeat a reader learns of them.
+        has_rows = part is not None and bool(part.writes)
+        if notes.beats and (changes or has_rows or self._is_beat_due(notes)):
             changes = fold({("heartbeat_at",): self._clock()}, changes)
         writes: list[Write] = [*(part.writes if part is not None else ()), *also]
         if changes:

@@ -52,6 +52,7 @@ _VERBS: Mapping[str, str] = {
     "sync": "aletheia_like.cli.sync:sync",
     "tail": "aletheia_like.cli.rows:tail",
     "top": "aletheia_like.cli.top:top",
+    "ui": "aletheia_like.cli.ui:ui",
     "verify": "aletheia_like.cli.reproduce:verify",
     "version": "aletheia_like.cli.settings:version",
     "watch": "aletheia_like.cli.watch:watch",

@@ -32,12 +32,15 @@ def project_rows(session: Session, equal_to: Mapping[str, Any]) -> Rows:
     found += [path for path in live if _is_wanted(path, equal_to)]
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="aletheia-read") as pool:
         parts = list(pool.map(_reader(session, live), found))
+    # Rows may have columns of these names of their own; the runs were chosen by theirs.
+    chosen = {name for name in (EXPERIMENT, RUN_ID) if isinstance(equal_to.get(name), str)}
+    left = {name: value for name, value in equal_to.items() if name not in chosen}
+    full = [part for part in parts if len(part)]
+    if len(full) == 1:
+        return full[0].get(**left)
     rows = joined_rows(parts)
     moments = [one for part in parts if len(part) for one in accumulate(part[TIMESTAMP], max)]
     order = sorted(range(len(rows)), key=moments.__getitem__)
-    # Rows may have a column `experiment` of their own; the runs were chosen by theirs.
-    chosen = isinstance(equal_to.get(EXPERIMENT), str)
-    left = {k: v for k, v in equal_to.items() if not (chosen and k == EXPERIMENT)}
     return rows.chosen(order).get(**left)
 
 

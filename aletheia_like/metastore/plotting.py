@@ -109,7 +109,7 @@ class PlottedExperiment(DocumentHandle):
         import_extra("numpy", None)
         from aletheia_like.plots.runpoints import parallel_of, scatter_of
 
-        runs = [_point(record) for record in found.records]
+        runs = [run_point(record) for record in found.records]
         if asked == "parallel":
             if scales:
                 message = "parallel coordinates have no logarithmic scales: leave log out"
@@ -198,7 +198,8 @@ def _is_of_runs(found: Runs, name: str) -> bool:
     )
 
 
-def _point(record: RunRecord) -> RunPoint:
+def run_point(record: RunRecord) -> RunPoint:
+    """Return what a scatter plot and parallel coordinates need of a run."""
     from aletheia_like.plots.runpoints import RunPoint
 
     last = {

@@ -116,11 +116,9 @@ class Rows(Table):
         one = isinstance(columns, str) and columns != "*"
         names = self.columns if columns == "*" else _names(columns)
         if index is not None:
-            keys = _names(index)
-            wanted = [name for name in names if name not in keys]
-            if columns == "*":
-                wanted = [name for name in wanted if name not in (TIMESTAMP, RUN_ID)]
-            return self._latest_by(keys, wanted, merge=deep_merge, keep=keep_rows_without_values)
+            keep = keep_rows_without_values
+            table = self.latest_columns(columns, index, deep_merge=deep_merge, keep=keep)
+            return import_extra("pandas", None).DataFrame(table, columns=list(table))
         found = {
             name: _last(self._backwards(name), merge=deep_merge)
             for name in names
@@ -129,6 +127,21 @@ class Rows(Table):
         if one:
             return found.get(names[0])
         return {name: value for name, value in found.items() if value is not None}
+
+    def latest_columns(
+        self,
+        columns: str | Sequence[str],
+        index: str | Sequence[str],
+        *,
+        deep_merge: bool = True,
+        keep: bool = False,
+    ) -> dict[str, list[Any]]:
+        """Return what `latest` returns with an index, as lists: every value is what was logged."""
+        keys, every = _names(index), columns == "*"
+        apart = {*keys, TIMESTAMP, RUN_ID} if every else {*keys}
+        names = self.columns if every else _names(columns)
+        wanted = [name for name in names if name not in apart]
+        return self._latest_by(keys, wanted, merge=deep_merge, keep=keep)
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return the rows as dictionaries, each with the columns it has."""
@@ -271,12 +284,10 @@ class Rows(Table):
 
     def _latest_by(
         self, keys: Sequence[str], wanted: Sequence[str], *, merge: bool, keep: bool
-    ) -> Any:
-        import pandas as pd
-
+    ) -> dict[str, list[Any]]:
         names = [*keys, *wanted]
         if any(name not in self._columns for name in keys):
-            return pd.DataFrame(columns=names)
+            return {name: [] for name in names}
         places = [self._cells(key) for key in keys]
         distinct: list[tuple[Any, ...]] = []
         group_of = _grouped(zip(*places, strict=True), distinct)
@@ -294,9 +305,7 @@ class Rows(Table):
         for place, key in enumerate(keys):
             table[key] = [values[place] for values in distinct]
         present = [name for name in names if name in table]
-        return pd.DataFrame(
-            {name: [table[name][row] for row in order] for name in present}, columns=present
-        )
+        return {name: [table[name][row] for row in order] for name in present}
 
 
 _ELSEWHERE = (LongText, LongValue)

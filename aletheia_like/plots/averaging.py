@@ -53,6 +53,9 @@ def averaged(lines: Sequence[Line], spread: Spread) -> Averaged:
             greatest run.
     """
     xs = lines[0].xs
+    if len(lines) == 1:
+        nothing = np.full(len(xs), np.nan)
+        return Averaged(xs, lines[0].ys, nothing, nothing)
     if any(not np.array_equal(xs, one.xs) for one in lines[1:]):
         xs = np.unique(np.concatenate([one.xs for one in lines]))
         xs = xs[:: 1 + len(xs) * len(lines) // _MOST_CELLS]

@@ -15,6 +15,7 @@ python -m tests.benchmarks transfers  W6: objects of Cloud Storage, side by side
 python -m tests.benchmarks series     W7: a long series, single points, many series, beside Lakota
 python -m tests.benchmarks export     1,000 runs of 1,000 rows into files and back
 python -m tests.benchmarks growth     W8: the same questions with 10^3 to 10^6 rows in the store
+python -m tests.benchmarks painting   the page: first sight of a table and a curve, beside MLflow
 python -m tests.benchmarks peers install --into DIR     what --peers DIR then measures as well
 """
 
@@ -35,6 +36,7 @@ from tests.benchmarks.growth import growth
 from tests.benchmarks.installing import install
 from tests.benchmarks.logging_rows import logging
 from tests.benchmarks.options import Options
+from tests.benchmarks.painting import painting
 from tests.benchmarks.reading import reading
 from tests.benchmarks.runs import runs
 from tests.benchmarks.series import series
@@ -59,6 +61,7 @@ BENCHMARKS: dict[str, Callable[[Options], list[str] | None]] = {
     "transfers": transfers,
     "export": export,
     "growth": growth,
+    "painting": painting,
 }
 
 

@@ -1,0 +1,1 @@
+"""The web page over a metastore: read-only but for tags and requests to stop."""

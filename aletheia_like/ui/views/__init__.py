@@ -1,0 +1,1 @@
+"""Views of rows: which runs are told apart, and which panels show what they logged."""
