@@ -42,6 +42,8 @@ class CollectionState:
     def __init__(self, known: Mapping[str, str], *, complete: bool) -> None:
         self._known = dict(known)
         self._listed: set[str] | None = set() if complete else None
+        self.is_current = False
+        """Whether the stream has told all that was there when it began."""
 
     def take(self, message: Any) -> Told:
         """Return what a message tells that was not known.
@@ -81,12 +83,18 @@ class CollectionState:
             raise UnavailableError(lost)
         if change.target_change_type == _RESET:
             self._listed = set()
-        elif change.target_change_type == _CURRENT and self._listed is not None:
-            gone = self._known.keys() - self._listed
-            self._known = {path: self._known[path] for path in self._listed if path in self._known}
-            self._listed = None
-            return dict.fromkeys(gone)
+        elif change.target_change_type == _CURRENT:
+            self.is_current = True
+            return self._complete()
         return {}
+
+    def _complete(self) -> Told:
+        if self._listed is None:
+            return {}
+        gone = self._known.keys() - self._listed
+        self._known = {path: self._known[path] for path in self._listed if path in self._known}
+        self._listed = None
+        return dict.fromkeys(gone)
 
 
 class StreamListener:
@@ -118,7 +126,7 @@ class StreamListener:
 
     @property
     def heard_at(self) -> float | None:
-        """When the last message came, by `time.monotonic`."""
+        """When the last message came, by `time.monotonic`; None until all that was there came."""
         return self._heard_at
 
     def start(self) -> None:
@@ -155,8 +163,9 @@ class StreamListener:
         if self._over.is_set():
             self._stream.cancel()
         for answer in self._stream:
-            self._heard_at = time.monotonic()
             told = self._state.take(type(answer).pb(answer))
+            if self._state.is_current:
+                self._heard_at = time.monotonic()
             if self._over.is_set():
                 return
             if told:

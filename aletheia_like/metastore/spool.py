@@ -198,13 +198,14 @@ class Spool:
         folder = self._folder / digest
         placed = False
         while not placed:
-            folder.mkdir(exist_ok=True)
             try:
+                folder.mkdir(exist_ok=True)
                 temporary.replace(folder / _short(name))
                 placed = True
-            except FileNotFoundError:
-                # Another process has sent what was in the folder, and removed it.
-                if not temporary.exists():
+            except (FileNotFoundError, FileExistsError):
+                # Another process has sent what was in the folder, and removed it: before the
+                # move, or between the making that it prevented and the look at what was there.
+                if not temporary.exists() or folder.is_file():
                     raise
         self._may_wait = True
 

@@ -29,6 +29,9 @@ _log = logging.getLogger("aletheia")
 
 _WATCHDOG_SECONDS = 60.0
 """Everything is read again this often, whatever a listener says."""
+_FIRST_WATCHDOG_SECONDS = 4.0
+"""And at first this soon, then half as often each time: the emulator forgets one change in some
+thousands of those that are made just while it begins to tell them."""
 _WATCHDOG_READS = 10.0
 _POLL_READS = 50.0
 """Documents a second that may be read of a store that bills them: by the watchdog, by polling."""
@@ -114,6 +117,7 @@ class Watch:
         self._listens = options.listen
         self._is_billed = self._is_trusted = False
         self._backoff = _FIRST_BACKOFF
+        self._watchdog = _FIRST_WATCHDOG_SECONDS
         self._listen_at = self._rested_at = 0.0
         self._took = _NEVER
         self._all_at = self._rested_all_at = self._read_all_at = 0.0
@@ -226,8 +230,10 @@ class Watch:
         count = len(self._runs)
         self._is_trusted = self._hears()
         if self._is_trusted:
-            pause = max(_WATCHDOG_SECONDS, count / _WATCHDOG_READS)
+            pause = max(min(self._watchdog, _WATCHDOG_SECONDS), count / _WATCHDOG_READS)
+            self._watchdog *= 2
         else:
+            self._watchdog = _FIRST_WATCHDOG_SECONDS
             pause = max(self._options.interval, count / _POLL_READS if self._is_billed else 0.0)
         self._all_at = max(self._rested_all_at, self._read_all_at + pause)
 

@@ -25,7 +25,8 @@ class Listener(Protocol):
 
     @property
     def heard_at(self) -> float | None:
-        """When the store last gave a sign, by `time.monotonic`; None if it never did."""
+        """When the store last gave a sign, by `time.monotonic`; None until all was told that
+        had changed before it began."""
         ...
 
     def is_alive(self) -> bool:
