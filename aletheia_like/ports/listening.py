@@ -25,8 +25,10 @@ class Listener(Protocol):
 
     @property
     def heard_at(self) -> float | None:
-        """When the store last gave a sign, by `time.monotonic`; None until all was told that
-        had changed before it began."""
+        """When the store last gave a sign, by `time.monotonic`.
+
+        None until all is told that had changed before it began.
+        """
         ...
 
     def is_alive(self) -> bool:
