@@ -117,11 +117,9 @@ def _streams(out: IO[bytes], err: IO[bytes]) -> Iterator[None]:
     """Let the standard streams be files, buffered as those of a process."""
     before = sys.stdin, sys.stdout, sys.stderr
     with (
-        open(os.devnull, encoding="utf-8") as stdin,
-        open(out.fileno(), "w", encoding="utf-8", closefd=False) as stdout,
-        open(
-            err.fileno(), "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False
-        ) as stderr,
+        Path(os.devnull).open(encoding="utf-8") as stdin,
+        os.fdopen(os.dup(out.fileno()), "w", encoding="utf-8") as stdout,
+        os.fdopen(os.dup(err.fileno()), "w", 1, "utf-8", "backslashreplace") as stderr,
     ):
         sys.stdin, sys.stdout, sys.stderr = stdin, stdout, stderr
         try:
@@ -140,7 +138,7 @@ def _text(written: IO[bytes]) -> str:
 def _warnings_of_a_program() -> Iterator[None]:
     """Print warnings as Python does, instead of collecting them for the report of the tests."""
 
-    def show(message, category, filename, lineno, file=None, line=None):  # noqa: PLR0913
+    def show(message, category, filename, lineno, file=None, line=None):
         del file
         sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))
 

@@ -112,7 +112,7 @@ def typed(environment, tmp_path):
     """Run a program in a terminal of so many columns; return its exit code and its lines."""
     pty = pytest.importorskip("pty")
 
-    def run(program, columns, lines=24, keys="", raw=False, **variables):
+    def run(program, columns, lines=24, keys="", *, raw=False, **variables):
         changed = {**environment, "TERM": "xterm-256color", **variables}
         for name in ("COLUMNS", "LINES"):
             changed.pop(name, None)
@@ -165,7 +165,8 @@ def several(typed):
         shown = typed(["-c", _SEVERAL, json.dumps(commands)], columns, **options)
         parts = shown.out.split("\x1e")
         assert (shown.code, len(parts)) == (0, 2 * len(commands) + 1), shown.out
-        return [Outcome(int(code), out, "") for out, code in zip(parts[::2], parts[1::2])]
+        outputs, codes = parts[:-1:2], parts[1::2]
+        return [Outcome(int(code), out, "") for out, code in zip(outputs, codes, strict=True)]
 
     return run
 

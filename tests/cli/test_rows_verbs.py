@@ -187,15 +187,15 @@ def test_set_changes_typed_values_where_asked(aletheia, logged):  # C2
     assert (first["label"], first["word"]) == ("7", "plain text")
 
 
-def test_set_asks_before_values_are_replaced(aletheia, terminal, logged):
+def test_set_asks_before_values_are_replaced(aletheia, several, logged):
     refused = aletheia("set", "loss=1", "p/sweep/1")
     assert (refused.code, "--yes" in refused.err) == (USAGE, True)
     dry = aletheia("set", "loss=1", "p/sweep/1", "--dry-run")
     assert (dry.code, dry.err.strip()) == (0, "12 rows would be changed, 12 matched")
-    declined = terminal(80, "set", "loss=1", "p/sweep/1", keys="n\n")
+    asked, shown = ["set", "loss=1", "p/sweep/1"], ["latest", "p/sweep/1", "loss", "--index=step"]
+    declined, unchanged, agreed = several(80, asked, shown, asked, keys="n\ny\n")
     assert (declined.code, "nothing was changed" in declined.out) == (1, True)
-    assert logged.experiment("sweep").run(1).rows()["loss"][1] == 0.5
-    agreed = terminal(80, "set", "loss=1", "p/sweep/1", keys="y\n")
+    assert "0.5" in unchanged.out
     assert (agreed.code, "12 rows changed" in agreed.out) == (0, True)
     assert set(logged.experiment("sweep").run(1).rows()["loss"]) == {1}
 
@@ -221,11 +221,11 @@ def test_delete_takes_a_run_away(aletheia, logged):  # C3
     assert (again.code, again.out) == (NOT_FOUND, "")
 
 
-def test_delete_asks(terminal, aletheia, logged):
-    assert terminal(80, "delete", "p/sweep/1", keys="n\n").code == 1
-    assert aletheia("show", "p/sweep/1").code == 0
-    assert terminal(80, "delete", "p/sweep/1", keys="y\n").code == 0
-    assert aletheia("show", "p/sweep/1").code == NOT_FOUND
+def test_delete_asks(several, logged):
+    delete, show = ["delete", "p/sweep/1"], ["show", "p/sweep/1"]
+    done = several(80, delete, show, delete, show, keys="n\ny\n")
+
+    assert [one.code for one in done] == [1, 0, 0, NOT_FOUND]
 
 
 def test_delete_refuses_a_running_run(aletheia, logged, killed):
