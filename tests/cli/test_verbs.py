@@ -218,6 +218,31 @@ def test_version_and_help(aletheia):  # C12
             assert (told.code, "Usage:" in told.out) == (0, True)
 
 
+def test_each_verb_loads_what_it_needs_itself(environment, tmp_path):
+    # In forks of a process that has no verb yet: what another verb loads could hide a mistake.
+    program = """
+import os
+import aletheia_like.connect
+from aletheia_like.cli.main import cli, main
+for verb in cli.list_commands(None):
+    child = os.fork()
+    if child == 0:
+        main([verb, "--help"])
+    assert os.waitpid(child, 0)[1] == 0, verb
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("Usage: aletheia ") > 30
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_code_for_the_shell(aletheia, shell):
     code = aletheia("completion", shell).out
