@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -80,9 +81,7 @@ def reproduce(
     name, id_ = named_run(run, project)
     options |= {"rtol": _bounds(rtol, RTOL), "atol": _bounds(atol, ATOL)}
     variables = dict(_variable(one) for one in env)
-    # Whoever ends this ends the command, too, and the working tree goes.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
-    with Metastore(name.project, url=url, git="off") as ms:
+    with _ending_all(), Metastore(name.project, url=url, git="off") as ms:
         found = ms.reproduce(
             ms.experiment(name.experiment).run(id_),
             repo=repo,
@@ -120,6 +119,16 @@ def verify(run: str, *, workers: int, project: str | None, url: str | None, as_j
         _print_verified(found)
     if not found.ok:
         sys.exit(_FAILED)
+
+
+@contextlib.contextmanager
+def _ending_all() -> Iterator[None]:
+    """Let whoever ends this end the command, too, so that the working tree goes."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def _bounds(given: Sequence[str], default: float) -> Bound:

@@ -1,4 +1,4 @@
-"""The real command, as a process, over an embedded store."""
+"""The real command over an embedded store: in this process, in one of its own, in a terminal."""
 
 from __future__ import annotations
 
@@ -14,22 +14,11 @@ import subprocess
 import sys
 import termios
 import time
-from dataclasses import dataclass
 
 import pytest
 
 import aletheia_like as al
-
-
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self):
-        return json.loads(self.out)
+from tests.cli.calling import Outcome, call
 
 
 @pytest.fixture
@@ -52,13 +41,27 @@ def environment(tmp_path):
 
 @pytest.fixture
 def aletheia(environment, tmp_path):
-    """Run the command and return its exit code and what it printed."""
+    """Call the command in this process, and return its exit code and what it printed."""
 
     def run(*arguments, **variables):
+        changed = {name: str(value) for name, value in variables.items()}
+        done = call(list(map(str, arguments)), {**environment, **changed}, tmp_path)
+        assert "Traceback" not in done.err or "--debug" in arguments, done.err
+        return done
+
+    return run
+
+
+@pytest.fixture
+def process(environment, tmp_path):
+    """Run the command as a process of its own, which is what people do, and much slower."""
+
+    def run(*arguments, stdin=None, **variables):
         done = subprocess.run(
             [sys.executable, "-m", "aletheia_like", *map(str, arguments)],
             env={**environment, **variables},
             cwd=tmp_path,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=120,
@@ -68,26 +71,6 @@ def aletheia(environment, tmp_path):
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     return run
-
-
-@pytest.fixture
-def called(environment, tmp_path, monkeypatch, capsys):
-    """Call the command in this process, which is quicker, as `aletheia` does in one of its own."""
-    from aletheia_like.cli.main import main
-
-    for name in set(os.environ) - set(environment):
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments, **variables):
-        for name, value in {**environment, **variables}.items():
-            monkeypatch.setenv(name, value)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(list(map(str, arguments)))
-        return Outcome(ended.value.code or 0, *capsys.readouterr())
-
-    return call
 
 
 @pytest.fixture
@@ -125,22 +108,21 @@ def logged(tmp_path):
 
 
 @pytest.fixture
-def terminal(environment, tmp_path):
-    """Run the command in a terminal of so many columns; return its exit code and its lines."""
+def typed(environment, tmp_path):
+    """Run a program in a terminal of so many columns; return its exit code and its lines."""
     pty = pytest.importorskip("pty")
 
-    def run(columns, *arguments, lines=24, typed="", raw=False, **variables):
+    def run(program, columns, lines=24, keys="", *, raw=False, **variables):
         changed = {**environment, "TERM": "xterm-256color", **variables}
         for name in ("COLUMNS", "LINES"):
             changed.pop(name, None)
-        command = [sys.executable, "-m", "aletheia_like", *map(str, arguments)]
         child, descriptor = pty.fork()
         if child == 0:
             os.chdir(tmp_path)
             size = struct.pack("HHHH", lines, columns, 0, 0)
             fcntl.ioctl(0, termios.TIOCSWINSZ, size)
-            os.execve(command[0], command, changed)
-        os.write(descriptor, typed.encode())
+            os.execve(sys.executable, [sys.executable, *program], changed)
+        os.write(descriptor, keys.encode())
         data = b""
         # The end of the other side is an error here on Linux.
         with contextlib.suppress(OSError):
@@ -148,8 +130,43 @@ def terminal(environment, tmp_path):
                 data += more
         _, status = os.waitpid(child, 0)
         os.close(descriptor)
-        text = data.decode() if raw else re.sub(r"\x1b\[[0-9;]*m", "", data.decode())
+        text = data.decode() if raw else without_colours(data.decode())
         return Outcome(os.waitstatus_to_exitcode(status), text.replace("\r\n", "\n"), "")
+
+    return run
+
+
+@pytest.fixture
+def terminal(typed):
+    """Run the command in a terminal of so many columns."""
+
+    def run(columns, *arguments, **options):
+        return typed(["-m", "aletheia_like", *map(str, arguments)], columns, **options)
+
+    return run
+
+
+_SEVERAL = """
+import json, sys
+from aletheia_like.cli.main import main
+for arguments in json.loads(sys.argv[1]):
+    try:
+        main(arguments)
+    except SystemExit as ended:
+        print(f"\x1e{ended.code or 0}", end="\x1e", flush=True)
+"""
+
+
+@pytest.fixture
+def several(typed):
+    """Call the command several times in one process in one terminal."""
+
+    def run(columns, *commands, **options):
+        shown = typed(["-c", _SEVERAL, json.dumps(commands)], columns, **options)
+        parts = shown.out.split("\x1e")
+        assert (shown.code, len(parts)) == (0, 2 * len(commands) + 1), shown.out
+        outputs, codes = parts[:-1:2], parts[1::2]
+        return [Outcome(int(code), out, "") for out, code in zip(outputs, codes, strict=True)]
 
     return run
 
@@ -184,6 +201,11 @@ def killed(environment, tmp_path):
         assert done.returncode == -signal.SIGKILL, done.stderr
 
     return run
+
+
+def without_colours(text):
+    """Return what a terminal shows without what colours it."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
 def read_until(descriptor, wanted, seconds=90.0):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 
 import aletheia_like as al
-from aletheia_like.cli.main import main
-from tests.cli.conftest import Outcome
 
 
 @pytest.fixture
@@ -25,19 +23,9 @@ def stocked(tmp_path):
 
 
 @pytest.fixture
-def run_verb(stocked, tmp_path, monkeypatch, capsys):
-    """Run a verb on the project, in this process and in the store that was filled."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ALETHEIA_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main([*arguments, "-p", "p", "--url", stocked.url])
-        printed = capsys.readouterr()
-        return Outcome(ended.value.code or 0, printed.out, printed.err)
-
-    return run
+def run_verb(stocked, aletheia):
+    """Run a verb on the project, in the store that was filled."""
+    return lambda *arguments: aletheia(*arguments, "-p", "p", "--url", stocked.url)
 
 
 def test_artifacts_are_promoted_listed_compared_and_fetched(run_verb, tmp_path):

@@ -18,7 +18,7 @@ def double(x):
 
 
 @pytest.fixture
-def recorded(called, environment, tmp_path):
+def recorded(aletheia, environment, tmp_path):
     """A run whose rows show an object twice, a file and a table, and a kept result."""
     (tmp_path / "a.txt").write_text("a")
     url = (tmp_path / "store").as_uri()
@@ -29,7 +29,7 @@ def recorded(called, environment, tmp_path):
         run.log(again=[digest], deep={"file": al.File(tmp_path / "a.txt")})
         run.log(table=al.Table({"x": [1]}))
         run.wrap(cache=True)(double)(2)
-    return digest, lambda *words: called(*words, "--url", url)
+    return digest, lambda *words: aletheia(*words, "--url", url)
 
 
 def test_objects_and_files_of_rows_are_listed(recorded):  # C7

@@ -84,10 +84,10 @@ def test_what_goes_wrong_is_silent(offered, capsys):
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_each_shell_is_answered_as_its_code_reads_it(aletheia, url, shell):
+def test_each_shell_is_answered_as_its_code_reads_it(process, url, shell):
     words = ["aletheia", "show", "which"]
     line = ("\n" if shell == "bash" else " ").join(words)
-    out = aletheia(
+    out = process(
         ALETHEIA_URL=url,
         ALETHEIA_PROJECT="penguins",
         COMP_WORDS=line,

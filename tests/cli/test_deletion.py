@@ -10,7 +10,7 @@ NOT_FOUND, USAGE = 3, 2
 
 
 @pytest.fixture
-def recorded(called, tmp_path):
+def recorded(aletheia, tmp_path):
     """An experiment with two runs, an artifact and a data set, in the store of the command."""
     (tmp_path / "a.txt").write_text("a")
     with al.Metastore("p", url=(tmp_path / "store").as_uri(), git="off") as ms:
@@ -19,7 +19,7 @@ def recorded(called, tmp_path):
                 run.log(loss=1)
                 run.add_artifact("a", tmp_path / "a.txt")
         ms.add_dataset("d", tmp_path / "a.txt")
-    return lambda *words: called(*words, "--url", (tmp_path / "store").as_uri())
+    return lambda *words: aletheia(*words, "--url", (tmp_path / "store").as_uri())
 
 
 def test_a_run_is_deleted_and_restored(recorded):

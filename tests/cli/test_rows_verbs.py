@@ -68,13 +68,15 @@ def test_csv_is_what_the_rows_export(aletheia, logged, tmp_path):
     assert chosen == "loss,step\nnan,9\n"
 
 
-def test_what_was_logged_cannot_move_the_cursor(terminal, logged):
+def test_what_was_logged_cannot_move_the_cursor(several, logged):
     with logged.exper("sweep").start_run() as run:
         run.log(note="\x1b[2Jgone\r\t[red]here", n=1, nested={"\x1b[2J": ["\x1b[2J"]})
-    for arguments in (("head",), ("latest",), ("stats", "--top", "1", "n")):
-        shown = terminal(120, *arguments, f"p/sweep/{run.id}")
+    name = f"p/sweep/{run.id}"
+    head, *others = several(120, ["head", name], ["latest", name], ["stats", "--top=1", "n", name])
+
+    assert "·[2Jgone· [red]here" in head.out
+    for shown in (head, *others):
         assert (shown.code, "\x1b" in shown.out) == (0, False)
-    assert "·[2Jgone· [red]here" in terminal(80, "head", f"p/sweep/{run.id}").out
 
 
 def test_names_of_columns_are_shown_as_they_are(aletheia, logged):
@@ -93,14 +95,14 @@ def test_names_of_columns_are_shown_as_they_are(aletheia, logged):
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
-def test_a_table_fits_the_terminal(terminal, logged, columns):
-    for arguments in (
-        ("head", "p/sweep/1"),
-        ("tail", "p/sweep"),
-        ("stats", "p/sweep"),
-        ("latest", "p/sweep/1", "--index", "step"),
+def test_a_table_fits_the_terminal(several, logged, columns):
+    for shown in several(
+        columns,
+        ["head", "p/sweep/1"],
+        ["tail", "p/sweep"],
+        ["stats", "p/sweep"],
+        ["latest", "p/sweep/1", "--index", "step"],
     ):
-        shown = terminal(columns, *arguments)
         assert shown.code == 0
         assert max(map(len, shown.out.splitlines())) <= columns
 
@@ -185,15 +187,15 @@ def test_set_changes_typed_values_where_asked(aletheia, logged):  # C2
     assert (first["label"], first["word"]) == ("7", "plain text")
 
 
-def test_set_asks_before_values_are_replaced(aletheia, terminal, logged):
+def test_set_asks_before_values_are_replaced(aletheia, several, logged):
     refused = aletheia("set", "loss=1", "p/sweep/1")
     assert (refused.code, "--yes" in refused.err) == (USAGE, True)
     dry = aletheia("set", "loss=1", "p/sweep/1", "--dry-run")
     assert (dry.code, dry.err.strip()) == (0, "12 rows would be changed, 12 matched")
-    declined = terminal(80, "set", "loss=1", "p/sweep/1", typed="n\n")
+    asked, shown = ["set", "loss=1", "p/sweep/1"], ["latest", "p/sweep/1", "loss", "--index=step"]
+    declined, unchanged, agreed = several(80, asked, shown, asked, keys="n\ny\n")
     assert (declined.code, "nothing was changed" in declined.out) == (1, True)
-    assert logged.experiment("sweep").run(1).rows()["loss"][1] == 0.5
-    agreed = terminal(80, "set", "loss=1", "p/sweep/1", typed="y\n")
+    assert "0.5" in unchanged.out
     assert (agreed.code, "12 rows changed" in agreed.out) == (0, True)
     assert set(logged.experiment("sweep").run(1).rows()["loss"]) == {1}
 
@@ -219,11 +221,11 @@ def test_delete_takes_a_run_away(aletheia, logged):  # C3
     assert (again.code, again.out) == (NOT_FOUND, "")
 
 
-def test_delete_asks(terminal, aletheia, logged):
-    assert terminal(80, "delete", "p/sweep/1", typed="n\n").code == 1
-    assert aletheia("show", "p/sweep/1").code == 0
-    assert terminal(80, "delete", "p/sweep/1", typed="y\n").code == 0
-    assert aletheia("show", "p/sweep/1").code == NOT_FOUND
+def test_delete_asks(several, logged):
+    delete, show = ["delete", "p/sweep/1"], ["show", "p/sweep/1"]
+    done = several(80, delete, show, delete, show, keys="n\ny\n")
+
+    assert [one.code for one in done] == [1, 0, 0, NOT_FOUND]
 
 
 def test_delete_refuses_a_running_run(aletheia, logged, killed):

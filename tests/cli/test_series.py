@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 BRUSSELS = """\
@@ -79,19 +76,11 @@ def test_a_session_in_the_shell(aletheia, written, tmp_path):  # C9, L31
     assert run("ls").out == ""
 
 
-def test_rows_come_from_standard_input(environment, written, tmp_path):  # C9
-    done = subprocess.run(
-        [sys.executable, "-m", "aletheia_like", "series", "write", "temperature/Ghent", "-p", "p"],
-        env=environment,
-        cwd=tmp_path,
-        input=BRUSSELS,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_rows_come_from_standard_input(process, written):  # C9
+    done = process("series", "write", "temperature/Ghent", "-p", "p", stdin=BRUSSELS)
 
-    assert done.returncode == 0, done.stderr
-    assert "4 rows" in done.stderr
+    assert done.code == 0, done.err
+    assert "4 rows" in done.err
 
 
 @pytest.mark.parametrize(

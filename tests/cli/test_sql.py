@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import subprocess
-import sys
 
 import pytest
 
@@ -79,17 +77,10 @@ def test_lists_bytes_and_moments_are_printed(aletheia, sweep):
     assert aletheia("sql", query, "-p", "p").code == 0
 
 
-def test_the_query_can_come_from_standard_input(environment, sweep):
-    done = subprocess.run(
-        [sys.executable, "-m", "aletheia_like", "sql", "-", "-p", "p", "--csv"],
-        input="SELECT count(*) AS n FROM rows",
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+def test_the_query_can_come_from_standard_input(process, sweep):
+    done = process("sql", "-", "-p", "p", "--csv", stdin="SELECT count(*) AS n FROM rows")
 
-    assert done.stdout == "n\n7\n"
+    assert (done.code, done.out) == (0, "n\n7\n")
 
 
 def test_an_experiment_limits_what_is_asked(aletheia, sweep):

@@ -29,28 +29,28 @@ def exper(url):
         yield ms.exper("sweep")
 
 
-def test_running_runs_are_printed_once_through_a_pipe(called, exper, url):
+def test_running_runs_are_printed_once_through_a_pipe(aletheia, exper, url):
     with exper.start_run() as ended:
         ended.log(loss=9)
     with exper.start_run(name="brave") as run:
         run.log(loss=0.25, step=3)
         run.add_metric("acc", 0.5)
         run.flush()
-        told = called("top", "p/sweep", "--url", url)
-        (row,) = called("top", "-p", "p", "--url", url, "--json").json
-        chosen = called("top", "-p", "p", "--url", url, "--json", "-c", "loss").json
+        told = aletheia("top", "p/sweep", "--url", url)
+        (row,) = aletheia("top", "-p", "p", "--url", url, "--json").json
+        chosen = aletheia("top", "-p", "p", "--url", url, "--json", "-c", "loss").json
 
     assert (told.code, told.err) == (0, "")
     assert "brave" in told.out
     assert (row["experiment"], row["run"], row["status"]) == ("sweep", "2", "running")
     assert (row["loss"], row["acc"], row["step"]) == (0.25, 0.5, 3)
     assert [*chosen[0]] == ["experiment", "run", "status", "time", "step", "loss", "name", "seen"]
-    assert "nothing is running in p" in called("top", "-p", "p", "--url", url).err
-    assert called("top", "p/sweep/1", "--url", url).code == USAGE
-    assert called("top", "p/none", "--url", url).code == NOT_FOUND
+    assert "nothing is running in p" in aletheia("top", "-p", "p", "--url", url).err
+    assert aletheia("top", "p/sweep/1", "--url", url).code == USAGE
+    assert aletheia("top", "p/none", "--url", url).code == NOT_FOUND
 
 
-def test_a_run_that_ends_stays_in_what_is_shown(called, exper, url, capsys):
+def test_a_run_that_ends_stays_in_what_is_shown(exper, url):
     from aletheia_like.cli.top import _Board
 
     run = exper.start_run()
@@ -96,9 +96,9 @@ def test_a_terminal_follows_what_runs(environment, exper, url, tmp_path):
     assert not any("Traceback" in line for line in lines)
 
 
-def test_json_is_a_line_for_each_look(called, exper, url):
+def test_json_is_a_line_for_each_look(aletheia, exper, url):
     with exper.start_run() as run:
         run.flush()
-        told = called("top", "-p", "p", "--url", url, "--json", "--count", 2, "--interval", 0.01)
+        told = aletheia("top", "-p", "p", "--url", url, "--json", "--count", 2, "--interval", 0.01)
 
     assert [len(json.loads(line)) for line in told.out.splitlines()] == [1, 1]

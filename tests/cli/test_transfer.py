@@ -7,8 +7,7 @@ import sqlite3
 import aletheia_like as al
 
 
-def test_export_and_import_tell_what_they_did(called, recorded, tmp_path):
-    aletheia = called
+def test_export_and_import_tell_what_they_did(aletheia, recorded, tmp_path):
     out = aletheia("export", tmp_path / "x.db", "-p", "p")
     there = aletheia("import", tmp_path / "x.db", "-p", "copy", "--json")
     again = aletheia("import", tmp_path / "x.db", "-p", "copy", "--json")

@@ -18,6 +18,7 @@ import pytest
 
 import aletheia_like as al
 from aletheia_like.testing.lines import Line
+from tests.cli.calling import call
 
 HEAD = """
 import asyncio, itertools, multiprocessing, os, random, signal, sys, threading, time
@@ -210,20 +211,13 @@ def start() -> Iterator[Callable[..., Child]]:
 
 @pytest.fixture
 def sync() -> Callable[..., str]:
-    """Run `aletheia sync` at a place; return what it printed."""
+    """Call `aletheia sync` at a place, in this process; return what it printed."""
 
     def run(place: Place, *arguments: str, code: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "aletheia_like", "sync", *arguments],
-            env=place.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout + done.stderr
+        done = call(["sync", *arguments], place.environment, Path.cwd())
+        assert "Traceback" not in done.err, done.err
+        assert done.code == code, done.out + done.err
+        return done.out + done.err
 
     return run
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 
 import aletheia_like as al
 from aletheia_like.model.digests import Manifest, digest_bytes
+from tests.cli.calling import call
 
 
 @pytest.fixture
@@ -91,16 +90,11 @@ def test_differences_are_printed(ms, tree, tmp_path):
     ms.add_dataset("d", tree)
     (tree / "0.txt").write_text("changed")
     ms.add_dataset("d", tree)
-    command = [sys.executable, "-m", "aletheia_like", "data", "diff", "d@0", "d", "-p", "p"]
-    told = subprocess.run(
-        command,
-        env={**os.environ, "ALETHEIA_URL": (tmp_path / "store").as_uri()},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    environment = {**os.environ, "ALETHEIA_URL": (tmp_path / "store").as_uri()}
+    told = call(["data", "diff", "d@0", "d", "-p", "p"], environment, tmp_path)
 
-    assert told.stdout.splitlines() == [
+    assert (told.code, told.err) == (0, "")
+    assert told.out.splitlines() == [
         "d@0 -> d@1: 0 added, 0 removed, 1 changed, 0 moved, 5 unchanged",
         "~ 0.txt",
     ]
