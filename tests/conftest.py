@@ -19,7 +19,14 @@ from aletheia_like.ports.documents import Document, DocumentStore, Query
 from aletheia_like.testing import plugin
 from aletheia_like.testing.indexes import missing_index, read_indexes
 
-TOGETHER = "tests/integrations/"
+TOGETHER = (
+    "tests/integrations/",
+    "tests/testing/test_rules.py",
+    "tests/conformance/test_blobs.py::TestS3",
+    "tests/transfer/foreign/test_mlflow.py",
+    "tests/transfer/foreign/",
+)
+"""Tests that share what is slow to start or to make: Spark, a server, what a tracker recorded."""
 INDEXES = read_indexes(Path(__file__).parents[1] / "emulator" / "firestore.indexes.json")
 
 hypothesis.settings.register_profile("tests", deadline=None, print_blob=True)
@@ -34,12 +41,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Give all tests of integrations to one worker: Spark is slow to start, once is enough."""
+    """Give tests that share something slow to one worker: to start it once is enough."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return TOGETHER if nodeid.startswith(TOGETHER) else nodeid
+            return next((one for one in TOGETHER if nodeid.startswith(one)), nodeid)
 
     return Scheduling(config, log) if config.getoption("dist") == "load" else None
 
