@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import subprocess
 from collections.abc import Callable, Iterator
@@ -18,7 +19,14 @@ from aletheia_like.ports.documents import Document, DocumentStore, Query
 from aletheia_like.testing import plugin
 from aletheia_like.testing.indexes import missing_index, read_indexes
 
-TOGETHER = "tests/integrations/"
+TOGETHER = (
+    "tests/integrations/",
+    "tests/testing/test_rules.py",
+    "tests/conformance/test_blobs.py::TestS3",
+    "tests/transfer/foreign/test_mlflow.py",
+    "tests/transfer/foreign/",
+)
+"""Tests that share what is slow to start or to make: Spark, a server, what a tracker recorded."""
 INDEXES = read_indexes(Path(__file__).parents[1] / "emulator" / "firestore.indexes.json")
 
 hypothesis.settings.register_profile("tests", deadline=None, print_blob=True)
@@ -33,24 +41,32 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Give all tests of integrations to one worker: Spark is slow to start, once is enough."""
+    """Give tests that share something slow to one worker: to start it once is enough."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return TOGETHER if nodeid.startswith(TOGETHER) else nodeid
+            return next((one for one in TOGETHER if nodeid.startswith(one)), nodeid)
 
     return Scheduling(config, log) if config.getoption("dist") == "load" else None
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Yield folders that nobody has made yet: most tests need none, and making one takes time."""
+    root = tmp_path_factory.mktemp("homes")
+    return (root / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def settings_of_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def settings_of_nobody(monkeypatch: pytest.MonkeyPatch, homes: Iterator[Path]) -> None:
     """Keep the settings, stores and caches of whoever runs the tests out of them."""
+    home = next(homes)
     for name in ("URL", "PROJECT", "BLOBS", "CACHE_DIR", "GIT", "OFFLINE", "HOME", "AUTHOR"):
         monkeypatch.delenv(f"ALETHEIA_{name}", raising=False)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg-config"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg-data"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg-cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
 
 
 @pytest.fixture(autouse=True)

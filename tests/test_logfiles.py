@@ -19,7 +19,7 @@ import threading
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aletheia_like import logfiles
@@ -211,6 +211,7 @@ ROWS = st.dictionaries(st.text() | st.sampled_from(["timestamp", "@types", "@@ty
 
 
 @FORMATS
+@settings(max_examples=50)
 @given(row=ROWS)
 def test_no_row_is_changed_by_its_line(style, row):
     log = RowLog(format=style)

@@ -56,8 +56,8 @@ def test_nothing_is_created_before_the_first_upload(store, root):
 
 
 def test_a_killed_upload_leaves_nothing_that_counts(store, root, file):
-    digest, path = file(os.urandom(100_000_000))
-    for pause in (0.05, 0.1, 0.15):
+    digest, path = file(os.urandom(40_000_000))
+    for pause in (0.02, 0.04, 0.06):
         command = [sys.executable, "-c", UPLOAD, root, digest, path]
         process = subprocess.Popen(command, stdout=subprocess.PIPE)
         process.stdout.readline()

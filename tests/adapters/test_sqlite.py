@@ -494,7 +494,7 @@ while True:
         told = 0
         for attempt in range(5):
             writer = start(program, path, told + 1_000)
-            for _ in range(random.Random(attempt).randrange(1, 200)):
+            for _ in range(random.Random(attempt).randrange(1, 60)):
                 told = int(writer.stdout.readline())
             writer.send_signal(signal.SIGKILL)
             told = max([told, *(int(line) for line in writer.stdout if line.endswith("\n"))])

@@ -21,7 +21,7 @@ def export(options: Options) -> None:
     """Measure each format out, again, and in; and a copy between two stores."""
     import aletheia_like as al
 
-    runs, each = (5, 50) if options.small else (1_000, 1_000)
+    runs, each = (2, 10) if options.small else (1_000, 1_000)
     folder = Path(tempfile.mkdtemp())
     url = os.environ.get("ALETHEIA_BENCHMARK_URL", (folder / "store").as_uri())
     ms = al.Metastore("bench", url=url, cache_dir=folder / "cache", git="off")

@@ -19,13 +19,13 @@ def files(options: Options) -> None:
     folder = Path(tempfile.mkdtemp())
     ms = al.Metastore("b", url=(folder / "store").as_uri(), cache_dir=folder / "cache", git="off")
     large = folder / "large.bin"
-    size = (8 if options.small else 1024) << 20
+    size = (2 if options.small else 1024) << 20
     with large.open("wb") as stream:
         for _ in range(size >> 20):
             stream.write(os.urandom(1 << 20))
     many = folder / "many"
     many.mkdir()
-    for number in range(100 if options.small else 10_000):
+    for number in range(10 if options.small else 10_000):
         (many / f"{number:05}").write_bytes(os.urandom(10_240))
 
     def hash_and_copy() -> None:

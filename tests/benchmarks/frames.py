@@ -21,7 +21,7 @@ LEFT_OUT = ("raw SQLite, one commit", "Trackio", "xetrack, batches of 100", "KVA
 
 def frames(options: Options) -> list[str]:
     """Measure 1,000 runs of ten rows and one run of 10,000 rows; return what failed."""
-    runs, rows = (20, 200) if options.small else (1_000, 10_000)
+    runs, rows = (3, 20) if options.small else (1_000, 10_000)
     with systems.chosen(options) as found:
         chosen = [one for one in found if one.answers and one.name not in LEFT_OUT]
         measured = systems.each(chosen, lambda one: _measured(one, options, runs, rows))

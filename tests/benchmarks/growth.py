@@ -25,7 +25,7 @@ COLUMNS = {
 
 def growth(options: Options) -> list[str]:
     """Measure each system at 10^3 to 10^6 rows in 1,000 runs; return those that failed."""
-    runs = 20 if options.small else 1_000
+    runs = 8 if options.small else 1_000
     most = runs if options.small else options.most
     sizes = [size for size in (runs * 10**power for power in range(7)) if size <= most]
     rows: dict[str, Any] = {}
@@ -44,7 +44,7 @@ def growth(options: Options) -> list[str]:
 
 def _at(system: System, options: Options, runs: int, each: int) -> dict[str, Any]:
     """Fill a store, ask it, and log more: always in new processes."""
-    repeats, steps = (1, 50) if options.small else (options.rounds, 2_000)
+    repeats, steps = (1, 10) if options.small else (options.rounds, 2_000)
     with systems.folder() as place:
         filled = systems.run(system, options, "fill", place, runs=runs, rows=each)
         read = systems.run(system, options, "read", place, run="run7", repeats=repeats)

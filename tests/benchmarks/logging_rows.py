@@ -32,7 +32,7 @@ COLUMNS = {
 
 def logging(options: Options) -> list[str]:
     """Measure a run of 10,000 rows of ten numbers in each system; return those that failed."""
-    steps = 200 if options.small else 10_000
+    steps = 50 if options.small else 10_000
     with systems.chosen(options) as chosen:
         survivors = systems.each(chosen, lambda one: _survivors(one, options, steps))
         alive = [one for one in chosen if one.name in survivors]

@@ -16,7 +16,7 @@ def runs(options: Options) -> None:
     """Measure recording and reading of many short runs, against one SQLite statement."""
     import aletheia_like as al
 
-    count = 20 if options.small else 1_000
+    count = 5 if options.small else 1_000
     folder = Path(tempfile.mkdtemp())
     url = os.environ.get("ALETHEIA_BENCHMARK_URL", (folder / "store").as_uri())
     ms = al.Metastore("bench", url=url, cache_dir=folder / "cache", git="off")

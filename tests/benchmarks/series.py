@@ -37,7 +37,7 @@ def series(options: Options) -> None:
 
     What disturbs only makes things slower, and hits both alike.
     """
-    rows, points, many = (20_000, 40, 50) if options.small else (5_260_000, 4_000, 10_000)
+    rows, points, many = (2_000, 5, 5) if options.small else (5_260_000, 4_000, 10_000)
     systems = {"aletheia": Path(sys.executable)}
     peer = None if options.peers is None else options.peers / "lakota" / "bin" / "python"
     if peer is not None and peer.exists():
@@ -50,7 +50,7 @@ def series(options: Options) -> None:
         system: {name: min(one[name] for one in found) for name in found[0]}
         for system, found in rounds.items()
     }
-    grown = _grow(300 if options.small else 100_000)
+    grown = _grow(10 if options.small else 100_000)
     facts = {"long": rows, "single": points, "many": many}
     table("series", COLUMNS, least, **facts, grown=grown)
 

@@ -22,8 +22,8 @@ def sql(options: Options) -> None:
     """Measure a run's history, the table of many runs, and a million rows in one and many runs."""
     import aletheia_like as al
 
-    many, most = (20, 2_000) if options.small else (1_000, options.most)
-    history = 200 if options.small else 10_000
+    many, most = (8, 80) if options.small else (1_000, options.most)
+    history = 20 if options.small else 10_000
     folder = Path(tempfile.mkdtemp())
     url = os.environ.get("ALETHEIA_BENCHMARK_URL", (folder / "store").as_uri())
     with al.Metastore("bench", url=url, cache_dir=folder / "cache", git="off") as ms:

@@ -47,7 +47,7 @@ def transfers(options: Options) -> list[str]:
     """
     from aletheia_like.testing.emulators import BUCKET, GcsEmulator, create_bucket
 
-    size, count = (4 << 20, 20) if options.small else (256 << 20, 300)
+    size, count = (1 << 20, 3) if options.small else (256 << 20, 300)
     chosen = {name: one for name, one in SYSTEMS.items() if _is_here(name, one[1], options)}
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in chosen}
     failed: set[str] = set()

@@ -12,6 +12,7 @@ from tests.benchmarks.reporting import medians, table
 from tests.benchmarks.systems import System
 
 PROCESSES = 8
+PROCESSES_OF_SMALL = 2
 COLUMNS = {
     "kept": "rows kept",
     "runs": "runs",
@@ -24,22 +25,25 @@ COLUMNS = {
 
 def writers(options: Options) -> list[str]:
     """Measure eight processes of 2,000 rows each in each system; return those that failed."""
-    steps = 50 if options.small else 2_000
+    steps = 10 if options.small else 2_000
+    processes = PROCESSES_OF_SMALL if options.small else PROCESSES
     with systems.chosen(options) as chosen:
-        rounds = systems.interleaved(chosen, options, lambda one: _once(one, options, steps))
+        rounds = systems.interleaved(
+            chosen, options, lambda one: _once(one, options, steps, processes)
+        )
     rows = {name: medians(found) for name, found in rounds.items()}
-    facts = {"processes": PROCESSES, "steps": steps, "rounds": options.rounds}
+    facts = {"processes": processes, "steps": steps, "rounds": options.rounds}
     table("writers", COLUMNS, rows, **facts)
     return [one.name for one in chosen if one.name not in rows]
 
 
-def _once(system: System, options: Options, steps: int) -> dict[str, float]:
+def _once(system: System, options: Options, steps: int, count: int) -> dict[str, float]:
     with systems.folder() as place:
         # Several peers cannot create one store from several processes at once.
         systems.run(system, options, "fill", place, runs=1, rows=1)
         processes = [
             systems.start(system, options, "write", place, run=f"writer{number}", steps=steps)
-            for number in range(PROCESSES)
+            for number in range(count)
         ]
         for process in processes:
             systems.await_ready(process)
@@ -57,7 +61,7 @@ def _once(system: System, options: Options, steps: int) -> dict[str, float]:
     return {
         "kept": sum(one["distinct"] for one in kept.values()) - 1,
         "runs": len(kept) - 1,
-        "failed": PROCESSES - len(found),
+        "failed": count - len(found),
         "wall_s": max(one["ended"] for one in found) - start,
         "p50_us": max(one["p50_us"] for one in found),
         "p99_us": max(one["p99_us"] for one in found),

@@ -140,7 +140,7 @@ def test_kills_at_any_moment_leave_nothing_wrong_and_nothing_that_grows(
     text = tmp_path / "manifest"
     text.write_text(manifest.to_text())
     pick = random.Random(7)
-    for _ in range(8):
+    for _ in range(5):
         process = start(FETCH, text, digest)
         process.stdout.readline()
         time.sleep(pick.uniform(0.0, 0.6))

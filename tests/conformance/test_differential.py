@@ -160,7 +160,7 @@ def history(store, collection, batches):
 
 
 MANY = settings(
-    max_examples=150,
+    max_examples=80,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from aletheia_like.sync import sync as send
 
 SEED = int(os.environ.get("ALETHEIA_TEST_SEED", random.randrange(1 << 30)))
@@ -91,10 +93,12 @@ def check(place, seen):
         assert numbers == list(range(1, len(numbers) + 1))
 
 
-def test_twenty_five_kills_at_random_moments_lose_and_double_nothing(place, start, sync):
+@pytest.mark.parametrize(("store", "count"), [("embedded", 25), ("firestore", 12)])
+def test_kills_at_random_moments_lose_and_double_nothing(request, start, sync, store, count):
     # R22, R4, Q26, invariant 1
     print(f"ALETHEIA_TEST_SEED={SEED}")
-    child = start(place, NURSERY, SEED, 25, 13)
+    place = request.getfixturevalue(store)
+    child = start(place, NURSERY, SEED, count, 13)
     assert child.wait() == 0, child.warnings
 
     print(sync(place))

@@ -282,9 +282,12 @@ def statuses(place, seconds):
     return found
 
 
-@pytest.mark.parametrize("skew", [-86_400, 86_400])
-def test_a_live_quiet_run_is_never_lost_and_a_dead_one_soon_is(place, start, monkeypatch, skew):
+@pytest.mark.parametrize(("store", "skew"), [("embedded", -86_400), ("firestore", 86_400)])
+def test_a_live_quiet_run_is_never_lost_and_a_dead_one_soon_is(
+    request, start, monkeypatch, store, skew
+):
     # R4; the clock of the machine that runs it is a day wrong
+    place = request.getfixturevalue(store)
     monkeypatch.setattr("aletheia_like.model.records.LOST_SECONDS", 1.5)
     body = """
 import datetime as dt

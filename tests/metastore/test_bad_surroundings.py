@@ -32,6 +32,13 @@ def opened(folder, cache):
     return al.Metastore("p", url=folder.as_uri(), cache_dir=cache, git="off")
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    """A store that fails is not tried again for long."""
+    monkeypatch.setenv("ALETHEIA_TIMEOUT", "1")
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_full_disk_is_a_clear_error_and_keeps_what_there_was(small_disk, tmp_path):
     ms = opened(small_disk / "store", tmp_path / "cache")
     with ms.exper("e").start_run() as run:
@@ -49,6 +56,7 @@ def test_a_full_disk_is_a_clear_error_and_keeps_what_there_was(small_disk, tmp_p
     other.close()
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_full_cache_is_a_clear_error_and_works_with_room(small_disk, tmp_path):
     ms = opened(tmp_path / "store", small_disk / "cache")
     (tmp_path / "large").write_bytes(os.urandom(4 << 20))

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+# How a process ends is seen from any store; faults/test_interrupted.py asks Firestore as well.
+EMBEDDED = pytest.mark.parametrize("store_url", ["embedded"], indirect=True)
 WAIT = "print('ready', flush=True)\n[time.sleep(0.1) for _ in range(300)]"
 
 HEAD = """
@@ -55,6 +57,7 @@ def test_without_with_an_uncaught_exception_makes_it_failed(run_program, read_ru
     assert "so sad" in read_run().error.traceback
 
 
+@EMBEDDED
 def test_without_with_an_interrupt_makes_it_killed(run_program, read_run):
     body = f"run = exper.start_run()\n{WAIT}"
     run_program(body, send=signal.SIGINT)
@@ -62,6 +65,7 @@ def test_without_with_an_interrupt_makes_it_killed(run_program, read_run):
     assert read_run().status == "killed"
 
 
+@EMBEDDED
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize(
     "opening", ["with exper.start_run() as run:", "run = exper.start_run()\nif True:"]
@@ -75,6 +79,7 @@ def test_a_signal_makes_it_killed(run_program, read_run, sent, opening):
     assert read_run().metrics == {"a": 1}
 
 
+@EMBEDDED
 def test_a_program_s_own_sigterm_handler_is_left_alone(run_program, read_run):
     body = (
         "signal.signal(signal.SIGTERM, lambda *_: print('mine', flush=True))\n"
@@ -87,6 +92,7 @@ def test_a_program_s_own_sigterm_handler_is_left_alone(run_program, read_run):
     assert read_run().status == "finished"
 
 
+@EMBEDDED
 def test_every_metastore_of_a_process_learns_of_a_signal(run_program, open_ms):
     body = (
         "other = al.Metastore('q', url=sys.argv[1], cache_dir=sys.argv[2], git='off')\n"
@@ -98,6 +104,7 @@ def test_every_metastore_of_a_process_learns_of_a_signal(run_program, open_ms):
     assert open_ms("q").experiment("e").run(1).status == "killed"
 
 
+@EMBEDDED
 def test_sys_exit_inside_with_makes_it_killed(run_program, read_run):
     assert run_program("with exper.start_run() as run:\n    sys.exit(3)") == 3
 
@@ -116,6 +123,7 @@ def test_a_vanished_process_leaves_a_run_that_is_lost_once_it_is_stale(
     assert read_run().status == "lost"
 
 
+@EMBEDDED
 def test_a_forked_child_does_not_end_its_parent_s_run(run_program, read_run):
     body = (
         "with exper.start_run() as run:\n"

@@ -232,7 +232,7 @@ print(here.key({"a", "b", "c"}, here.Config(), function=main))
 
 def test_keys_are_the_same_in_every_process():  # F9
     answers = set()
-    for seed in ("0", "1", "4711"):
+    for seed in ("0", "4711"):
         done = subprocess.run(
             [sys.executable, "-c", KEYS, str(pathlib.Path(__file__).parent)],
             env={**os.environ, "PYTHONHASHSEED": seed},

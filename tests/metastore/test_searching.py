@@ -296,7 +296,7 @@ def stores(tmp_path, firestore_emulator):
         ms.close()
 
 
-@settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     test=st.none() | TESTS,
     order=st.none() | st.builds(str.__add__, st.sampled_from(["", "-"]), NAMES),

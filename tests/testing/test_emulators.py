@@ -18,6 +18,7 @@ import pytest
 
 from aletheia_like.errors import IntegrityError, NotFoundError, UnavailableError
 from aletheia_like.testing import _programs as programs
+from aletheia_like.testing import emulators
 from aletheia_like.testing.emulators import (
     BUCKET,
     FirestoreEmulator,
@@ -109,16 +110,24 @@ def test_a_server_outlives_the_thread_that_started_it(server):
     assert answering(server.environment)
 
 
+def taken(server):
+    """Return what leads to the server of that kind that runs for all tests."""
+    return {name: os.environ[name] for name in server.environment}
+
+
 def test_two_servers_share_nothing(server):
-    with server, type(server)() as other:
-        assert server.port != other.port
+    with server:
+        assert server.environment != taken(server)
         assert answering(server.environment)
-        assert answering(other.environment)
+        assert answering(taken(server))
 
 
-def test_a_taken_port_is_told(server):
-    with server, pytest.raises(UnavailableError, match="in use"):
-        type(server)(server.port).start()
+def test_a_taken_port_is_told(server, monkeypatch):
+    monkeypatch.setattr(emulators, "_ATTEMPTS", 1)
+    [host] = taken(server).values()
+
+    with pytest.raises(UnavailableError, match="in use"):
+        type(server)(int(host.rpartition(":")[2])).start()
 
 
 def test_a_server_that_fails_says_why(tmp_path, monkeypatch):
@@ -158,20 +167,22 @@ def test_running_servers_are_used(firestore_emulator, gcs_emulator):
     assert answering(environment)
 
 
-@pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize(
     "action",
     ["pass", "raise SystemExit(3)", "1 / 0", "os._exit(0)", "os.kill(os.getpid(), 9)"],
 )
-def test_servers_end_with_their_owner(action):
+def test_servers_end_with_their_owner(action, monkeypatch):
+    # One server is enough: Firestore's takes seconds to start, and ends with others below.
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST")
     process, hosts, _ = owner(action)
 
     process.wait(30)
 
     until = time.monotonic() + 15
-    while any(answering({name: host}) for name, host in hosts.items()):
+    while answering({"STORAGE_EMULATOR_HOST": hosts["STORAGE_EMULATOR_HOST"]}):
         assert time.monotonic() < until
         time.sleep(0.05)
+    assert answering({"FIRESTORE_EMULATOR_HOST": hosts["FIRESTORE_EMULATOR_HOST"]})
 
 
 @pytest.mark.usefixtures("alone")
