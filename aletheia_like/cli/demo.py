@@ -45,7 +45,7 @@ def demo(*, project: str | None, url: str | None, as_json: bool) -> None:
     if as_json:
         with Metastore(_PROJECT, git="off") as ms:
             print_json(ms.experiment(_EXPERIMENT).results().to_dicts()[-_FOLDS:])
-    say('look around: aletheia ls penguins; aletheia show "penguins/which species/1"')
+    say('look around: aletheia ls penguins; aletheia show "penguins/which species/1"; aletheia ui')
 
 
 def _script() -> Path:
