@@ -73,14 +73,15 @@ class DirectoryBlobStore:
         if target.is_file():
             return False
         check_file(path)
+        folder = target.parent
         with translated(target):
             try:
-                self._make_folder(target.parent)
+                self._make_folder(folder)
                 size = _copy_verified(path, target, digest, state)
             except FileNotFoundError:
                 # Somebody took the folder away since it was made.
-                self._folders.discard(target.parent)
-                self._make_folder(target.parent)
+                self._folders.discard(folder)
+                self._make_folder(folder)
                 size = _copy_verified(path, target, digest, state)
         if progress is not None:
             progress(size)
@@ -134,7 +135,7 @@ class DirectoryBlobStore:
 
 def _copy_verified(source: Path, target: Path, digest: str, state: FileState | None) -> int:
     """Copy a file to its place if it has the digest; return its size."""
-    temporary = f"{target.parent}/.{target.name}.{secrets.token_hex(8)}.part"
+    temporary = f"{target.parent}/.{digest}.{secrets.token_hex(8)}.part"
     try:
         size = source.stat().st_size
         if state is not None and size > _SYNCED_BYTES and _copy_hashed(source, temporary, state):
@@ -152,7 +153,8 @@ def _copy_verified(source: Path, target: Path, digest: str, state: FileState | N
 
 
 def _copy_small(source: Path, temporary: str, digest: str) -> int:
-    data = source.read_bytes()
+    with source.open("rb", buffering=0) as whole:
+        data = whole.readall()
     if digest_bytes(data) != digest:
         raise wrong_bytes(str(source), digest)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)

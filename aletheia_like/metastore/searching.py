@@ -19,6 +19,7 @@ from aletheia_like.metastore.planning import MOMENTS, best, plan
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.tables import Runs, run_row
 from aletheia_like.model import paths
+from aletheia_like.model.bulk import uncollected
 from aletheia_like.model.conditions import (
     Column,
     Condition,
@@ -111,17 +112,18 @@ def find_runs(session: Session, collections: Sequence[str], asked: Search) -> Ru
     Raises:
         InvalidValueError: It names a column that no run has.
     """
-    reader = _Reader(asked)
-    found = _first(session, collections, asked, reader)
-    if found is None:
-        found = [
-            one
-            for collection in collections
-            for one in _united(session, plan(asked.condition, collection))
-        ]
-        _check_names(session, collections, asked, found)
-        found = reader.ordered(filter(reader.answers, found))
-    return Runs(found[: asked.limit])
+    with uncollected():
+        reader = _Reader(asked)
+        found = _first(session, collections, asked, reader)
+        if found is None:
+            found = [
+                one
+                for collection in collections
+                for one in _united(session, plan(asked.condition, collection))
+            ]
+            _check_names(session, collections, asked, found)
+            found = reader.ordered(filter(reader.answers, found))
+        return Runs(found[: asked.limit])
 
 
 def find_run(session: Session, experiment_path: str, key: str) -> Document | None:

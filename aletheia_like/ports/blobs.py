@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import BinaryIO, Protocol
 
 Progress = Callable[[int], None]
 """Called with the number of bytes that just went through."""
@@ -109,7 +109,6 @@ class BlobStore(Protocol):
         ...
 
 
-@runtime_checkable
 class TakesHashed(Protocol):
     """A blob store that need not hash what its caller has hashed a moment ago."""
 
@@ -129,6 +128,8 @@ def upload_hashed(
     store: BlobStore, digest: str, path: Path, state: FileState, progress: Progress | None = None
 ) -> bool:
     """Upload to a store that may be able to trust a digest; see `TakesHashed`."""
-    if isinstance(store, TakesHashed):
-        return store.upload_hashed(digest, path, state, progress)
+    # Asking whether it is an instance of a protocol takes longer than hashing a small file.
+    trusting: Callable[..., bool] | None = getattr(store, "upload_hashed", None)
+    if trusting is not None:
+        return trusting(digest, path, state, progress)
     return store.upload(digest, path, progress)

@@ -180,6 +180,11 @@ class Changelog:
         with self._lock:
             return self._known.state()
 
+    def labels(self) -> list[str]:
+        """Return the names of the series that exist, sorted, as far as it is known."""
+        with self._lock:
+            return self._known.labels()
+
     def state_before(self, id_: str) -> State:
         """Return what was shown before the revision of an id, as far as it is known."""
         with self._lock:

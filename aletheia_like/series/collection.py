@@ -63,7 +63,7 @@ class Collection:
 
     def ls(self) -> list[str]:
         """Return the names of its series, sorted; one read if nothing is new."""
-        return self._changelog.refresh().state().labels()
+        return self._changelog.refresh().labels()
 
     def __iter__(self) -> Iterator[Series]:
         return (self.series(label) for label in self.ls())

@@ -14,7 +14,7 @@ from typing import Any
 
 from aletheia_like.series.clock import ROOT
 from aletheia_like.series.intervals import EVERYTHING, Layers
-from aletheia_like.series.revisions import Op, Revision
+from aletheia_like.series.revisions import Op, Revision, follow
 from aletheia_like.series.schema import Kind
 
 
@@ -130,7 +130,7 @@ class History:
             before: Leave out what came at this id or later.
         """
         wanted = self.ancestors(head)
-        ordered = [self.revisions[one] for one in self._ids if one in wanted]
+        ordered = self._ordered(wanted)
         if before is not None:
             ordered = [one for one in ordered if one.is_folded or one.id < before]
         ops = [op for one in ordered for op in one.ops]
@@ -148,6 +148,18 @@ class History:
             ops = list({(op.origin, op.place, op.where): op for op in ops}.values())
             ops.sort(key=lambda op: (op.origin, op.place, op.where.lo))
         return ops if before is None else [op for op in ops if op.origin < before]
+
+    def labels(self, head: str) -> list[str] | None:
+        """Return the series that exist at a head, sorted; None if operations have to tell."""
+        if self._folds:
+            return None
+        found: set[str] = set()
+        for one in self._ordered(self.ancestors(head)):
+            follow(one, found)
+        return sorted(found)
+
+    def _ordered(self, wanted: set[str]) -> list[Revision]:
+        return [self.revisions[one] for one in self._ids if one in wanted]
 
     def log(self) -> Iterator[Logged]:
         """Yield every revision below its parents: as a walk from the first along each branch."""

@@ -33,6 +33,7 @@ class Known:
         self.arrivals = 0
         self.last_stamp = 0
         self._state: tuple[str | None, State] | None = None
+        self._listed: tuple[str, list[str]] | None = None
 
     def take(self, stored: Stored) -> None:
         """Take in a document with what it holds."""
@@ -60,6 +61,22 @@ class Known:
             ops = [] if newest is None else self.history.operations(newest)
             self._state = (newest, State(self._kind, ops))
         return self._state[1]
+
+    def labels(self) -> list[str]:
+        """Return the names of the series that exist, sorted.
+
+        The first time names are read, and nothing else. Who lists again after a change may do so
+        often: from then on only what is new is looked at.
+        """
+        newest = self.history.newest
+        is_known = self._state is not None and self._state[0] == newest
+        if newest is not None and not is_known:
+            if self._listed is None:
+                listed = self.history.labels(newest)
+                self._listed = None if listed is None else (newest, listed)
+            if self._listed is not None and self._listed[0] == newest:
+                return list(self._listed[1])
+        return self.state().labels()
 
     def state_before(self, id_: str) -> State:
         """Return what was shown before the revision of an id."""

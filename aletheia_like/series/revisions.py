@@ -10,15 +10,17 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import functools
+import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
 from aletheia_like.errors import IntegrityError
+from aletheia_like.model.bulk import uncollected
 from aletheia_like.model.digests import digest_bytes
 from aletheia_like.series.clock import moment_of, revision_id, stamp_of
 from aletheia_like.series.intervals import EVERYTHING, HIGHEST, LOWEST, Bound, Interval, Top
@@ -27,6 +29,12 @@ Ref = str | bytes
 """A column: the digest of a blob, or the bytes themselves."""
 
 OpKind = Literal["write", "delete"]
+
+_OPS: Final = b'],"ops":[{'
+_DELETES: Final = b',"k":"delete"'
+_NAME: Final = re.compile(rb'\{"s":("(?:[^"\\]|\\.)*")')
+_NAMED: Final = re.compile(_NAME.pattern + rb'(,"k":"delete")?(,"i":)?')
+"""The begin of an operation in a text; no JSON string holds a quote without a backslash."""
 
 
 class Op(NamedTuple):
@@ -111,6 +119,34 @@ class Revision:
         """Return the blobs that its columns are in."""
         found = {ref for op in self.ops for ref in op.columns.values() if isinstance(ref, str)}
         return sorted(found)
+
+
+def follow(one: Revision, labels: set[str]) -> None:
+    """Change which series exist as a revision does that is not folded.
+
+    Only names are decoded, which takes a tenth of the time that operations take.
+    """
+    start = one.text.find(_OPS)
+    if start < 0:
+        done = [(op.series, op.kind == "write", op.where == EVERYTHING) for op in one.ops]
+    elif one.text.find(_DELETES, start) < 0:
+        labels.update(_texts(_NAME.findall(one.text, start)))
+        return
+    else:
+        found = _NAMED.findall(one.text, start)
+        names = _texts([name for name, _, _ in found])
+        marks = [(not is_delete, not has_bounds) for _, is_delete, has_bounds in found]
+        done = [(name, *mark) for name, mark in zip(names, marks, strict=True)]
+    for label, is_write, is_whole in done:
+        if is_write:
+            labels.add(label)
+        elif is_whole:
+            labels.discard(label)
+
+
+def _texts(found: list[bytes]) -> list[str]:
+    texts: list[str] = orjson.loads(b"[" + b",".join(found) + b"]")
+    return texts
 
 
 def revision(
@@ -213,15 +249,17 @@ def _bound_in(given: list[Any] | None, absent: Bound) -> Bound:
 
 def _ops(one: Revision) -> tuple[Op, ...]:
     try:
-        body = orjson.loads(one.text)
-        tables = [
-            {
-                name: ref if isinstance(ref, str) else one.tail[ref[0] : ref[0] + ref[1]]
-                for name, ref in table.items()
-            }
-            for table in body["columns"]
-        ]
-        return tuple(_op(given, tables, one.id, place) for place, given in enumerate(body["ops"]))
+        with uncollected():
+            body = orjson.loads(one.text)
+            tables = [
+                {
+                    name: ref if isinstance(ref, str) else one.tail[ref[0] : ref[0] + ref[1]]
+                    for name, ref in table.items()
+                }
+                for table in body["columns"]
+            ]
+            given = enumerate(body["ops"])
+            return tuple([_op(each, tables, one.id, place) for place, each in given])
     except (ValueError, KeyError, TypeError, IndexError) as error:
         message = f"revision {one.id} cannot be read: {error}"
         raise IntegrityError(message) from error

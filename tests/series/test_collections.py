@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import aletheia_like as al
 from aletheia_like.ports.documents import Delete
+from aletheia_like.series.changelog import Changelog
 
 NUMBERS = {"at": "int*", "value": "float"}
 
@@ -215,3 +218,53 @@ def test_a_renamed_collection_keeps_what_somebody_swept_from_its_new_place(opene
     one.rename_collection("old", "new")
 
     assert len(opened(url) / "new" / "s") == 3
+
+
+LABELS = st.sampled_from(["a", 'b"', "c\\", '{"s":"d"', "é/ü", '"],"ops":[{"s":"e"}]'])
+DOINGS = st.lists(
+    st.lists(st.tuples(LABELS, st.sampled_from(["write", "cut", "delete"])), max_size=5),
+    max_size=8,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(doings=DOINGS, is_folded=st.booleans())
+def test_who_reads_names_only_lists_what_the_operations_show(doings, is_folded):  # T3
+    with al.Metastore("p", url="memory://", git="off") as ms:
+        clct = ms.create_collection({"at": "str*", "ops": "int", "s": "int"}, "c")
+        for doing in doings:
+            with clct.multi():
+                for label, what in doing:
+                    _do(clct.series(label), what)
+        if is_folded:
+            clct.trim()
+
+        fresh = Changelog(clct.changelog.session, clct.changelog.path, "c")
+
+        listed = fresh.refresh().labels()
+        assert listed == fresh.state().labels() == clct.ls()
+        assert fresh.labels() == listed
+
+
+def _do(series, what):
+    if what == "write":
+        series.write({"at": ['"k":"delete"', "}"], "ops": [1, 2], "s": [3, 4]})
+    elif what == "cut":
+        series.delete("}", "~")
+    else:
+        series.delete()
+
+
+def test_who_has_listed_sees_what_others_write_and_delete(opened, tmp_path):  # T3
+    store = (tmp_path / "store").as_uri()
+    writer = opened(store).create_collection(NUMBERS, "c")
+    reader = opened(store).collection("c")
+    seen = []
+
+    for label in ("b", "a"):
+        (writer / label).write({"at": [1], "value": [1]})
+        seen.append(reader.ls())
+    (writer / "b").delete()
+    seen.append(reader.ls())
+
+    assert seen == [["b"], ["a", "b"], ["a"]]

@@ -193,3 +193,27 @@ def test_a_changed_file_is_not_imported(filled, opened, tmp_path):
     with pytest.raises(al.IntegrityError):
         copy.import_(folder)
     assert copy.datasets() == []
+
+
+def test_cells_that_look_like_rows_are_written_as_they_are(opened, tmp_path):
+    ms, folder = opened(), tmp_path / "out.jsonl"
+    odd = [
+        {"x": [{"a": 1}, {"timestamp": "t"}], "y": '},{"timestamp":"'},
+        {"x": [{"timestamp": "t"}, {"timestamp": "t"}]},
+        {"x": float("nan"), "y": "null"},
+        {"x": None},
+    ]
+    written = []
+    for rows in (odd, odd[:2], odd[1:3], [{"x": 1}, {"y": "},{"}]):
+        with ms.exper("e").start_run() as run:
+            run.log_batch(rows)
+        written += rows
+
+    ms.export(folder)
+
+    lines = [json.loads(one) for one in (folder / "data.jsonl").read_bytes().splitlines()]
+    found = [one["data"] for one in lines if one["kind"] == "row"]
+    assert [list(one) for one in found] == [list(one) for one in written]
+    assert [one["x"] for one in found[:2]] == [one["x"] for one in odd[:2]]
+    assert found[0]["y"] == '},{"timestamp":"'
+    assert found[2]["x"] == {"__float__": "nan"}
