@@ -146,7 +146,7 @@ def test_the_server_is_found_again_soon_after_a_long_outage(server):
             time.sleep(0.2)
         server.start()
 
-        assert RetryingDocumentStore(store, deadline=5).get("c/d") is None
+        assert RetryingDocumentStore(store, deadline=20).get("c/d") is None
 
 
 def test_an_emulator_is_host_and_port(monkeypatch):
