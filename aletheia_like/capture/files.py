@@ -116,7 +116,18 @@ def digests_of(stream: IO[bytes]) -> tuple[str, str]:
     while chunk := stream.read(_CHUNK_BYTES):
         hasher.update(chunk)
         checksum = google_crc32c.extend(checksum, chunk)
-    return hasher.hexdigest(), base64.b64encode(checksum.to_bytes(4, "big")).decode()
+    return hasher.hexdigest(), _crc32c_text(checksum)
+
+
+def crc32c_of(data: bytes) -> str:
+    """Return the crc32c of bytes as Cloud Storage shows it."""
+    import google_crc32c
+
+    return _crc32c_text(google_crc32c.value(data))
+
+
+def _crc32c_text(checksum: int) -> str:
+    return base64.b64encode(checksum.to_bytes(4, "big")).decode()
 
 
 def _exists(path: Path) -> bool:

@@ -5,22 +5,25 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from aletheia_like.cache import LocalCache
+from aletheia_like.capture.files import Seen, crc32c_of
 from aletheia_like.errors import IntegrityError, NotFoundError
 from aletheia_like.metastore.renewing import is_known, look
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.storing import LocalFile, store_files
 from aletheia_like.model.digests import digest_bytes
-from aletheia_like.ports.blobs import Progress
+from aletheia_like.ports.blobs import Progress, file_state
 from aletheia_like.series.revisions import Ref
 
 MEDIA_TYPE = "application/vnd.aletheia.column"
 """What the index of files says about blobs that revisions mention."""
 
 _BLOB_BYTES = 16_384
+_THREADS, _MANY = 4, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +72,25 @@ def store(session: Session, waiting: dict[str, bytes]) -> None:
         return
     missing = revive(session, waiting)
     with tempfile.TemporaryDirectory(prefix="aletheia-") as folder:
-        files = []
-        for digest in missing:
-            path = Path(folder) / digest
-            path.write_bytes(waiting[digest])
-            files.append(LocalFile(digest, len(waiting[digest]), path, MEDIA_TYPE))
+        files = _written({Path(folder) / digest: waiting[digest] for digest in missing})
         store_files(session, files, "columns")
         for file in files:
             _keep(session.cache, file)
     waiting.clear()
+
+
+def _written(columns: Mapping[Path, bytes]) -> list[LocalFile]:
+    if len(columns) < _MANY:
+        return list(map(_written_one, columns, columns.values()))
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="aletheia-columns") as pool:
+        return list(pool.map(_written_one, columns, columns.values()))
+
+
+def _written_one(path: Path, data: bytes) -> LocalFile:
+    """Write a column to a file that nobody else knows: it need not be hashed again."""
+    path.write_bytes(data)
+    seen = Seen(file_state(path.stat()), path.name, crc32c_of(data))
+    return LocalFile(path.name, len(data), path, MEDIA_TYPE, seen)
 
 
 def _keep(cache: LocalCache, file: LocalFile) -> None:
