@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -104,16 +105,14 @@ def test_each_shell_is_answered_as_its_code_reads_it(process, url, shell):
         assert lines[0].partition("\t")[0] == f"plain,{first}"
 
 
-def test_bash_completes_a_name_with_a_space(url, environment, tmp_path):
-    pty = pytest.importorskip("pty")
-    bash = shutil.which("bash")
-    if bash is None:
-        pytest.skip("bash is not here: apt-get install bash")
+@pytest.fixture
+def shell_variables(url, environment, tmp_path):
+    """What a shell needs so that `aletheia` is this package over the filled store."""
     script = tmp_path / "bin" / "aletheia"
     script.parent.mkdir()
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m aletheia_like "$@"\n')
     script.chmod(0o755)
-    variables = {
+    return {
         **environment,
         "PATH": f"{script.parent}:{os.environ['PATH']}",
         "PYTHONPATH": os.pathsep.join(one for one in sys.path if one),
@@ -123,13 +122,36 @@ def test_bash_completes_a_name_with_a_space(url, environment, tmp_path):
         "PS1": "ready> ",
         "HISTFILE": "",
     }
+
+
+def program_of(shell):
+    found = shutil.which(shell)
+    if found is None:
+        pytest.skip(f"{shell} is not here: apt-get install {shell}")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("options", "prepare"),
+    [
+        (["bash", "--norc", "--noprofile", "-i"], None),
+        (["zsh", "-f", "-i"], b"autoload -Uz compinit; compinit -u -D\n"),
+    ],
+    ids=["bash", "zsh"],
+)
+def test_a_shell_completes_a_name_with_a_space(options, prepare, shell_variables, tmp_path):
+    pty = pytest.importorskip("pty")
+    program = program_of(options[0])
     child, descriptor = pty.fork()
     if child == 0:
         os.chdir(tmp_path)
-        os.execve(bash, ["bash", "--norc", "--noprofile", "-i"], variables)
+        os.execve(program, options, shell_variables)
     try:
         seen = read_until(descriptor, b"ready> ")
-        os.write(descriptor, b'eval "$(aletheia completion bash)"\n')
+        if prepare is not None:
+            os.write(descriptor, prepare)
+            read_until(descriptor, b"ready> ")
+        os.write(descriptor, b'eval "$(aletheia completion %s)"\n' % options[0].encode())
         read_until(descriptor, b"ready> ")
         os.write(descriptor, b"aletheia show whi\t")
         seen = read_until(descriptor, b"species/")
@@ -144,3 +166,21 @@ def test_bash_completes_a_name_with_a_space(url, environment, tmp_path):
         os.close(descriptor)
 
     assert b"Traceback" not in seen
+
+
+def test_fish_completes_a_name_with_a_space(shell_variables, tmp_path):
+    asked = 'aletheia completion fish | source; complete -C "aletheia show whi"'
+    done = subprocess.run(
+        [program_of("fish"), "--no-config", "-c", asked],
+        env=shell_variables,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert {line.partition("\t")[0] for line in done.stdout.splitlines()} == {
+        "which species/1",
+        "which species/2",
+    }
