@@ -172,7 +172,14 @@ def _telling(runs: Sequence[RunPoint]) -> list[str]:
         if name.startswith("hyper_params.")
         and len({identity(_value(one, name)) for one in runs}) > 1
     ]
-    return params + [name for name in names if name.startswith("metrics.")]
+    metrics = [name for name in names if name.startswith("metrics.")]
+    # A metric that was infinite for all has no place on an axis, and no line would be left.
+    return [name for name in params + metrics if _has_places(runs, name)]
+
+
+def _has_places(runs: Sequence[RunPoint], name: str) -> bool:
+    places, _ = placed([_value(one, name) for one in runs])
+    return any(place is not None for place in places)
 
 
 def _left_out(count: int) -> tuple[str, ...]:

@@ -144,6 +144,18 @@ def test_scatter_and_parallel_show_a_run_each(exper):
     assert (by_number.x.title, by_number.groups[0].xs) == ("number", (1, 2, 3))
 
 
+def test_a_metric_that_is_infinite_for_all_does_not_hide_the_rest(ms):
+    other = ms.exper("diverging")
+    for rate in (1, 2):
+        with other.start_run(hyper_params={"lr": rate}) as run:
+            run.add_metrics({"acc": rate / 2, "loss": math.inf})
+
+    parallel = other.plot(kind="parallel").data
+
+    assert [axis.title for axis in parallel.axes] == ["hyper_params.lr", "metrics.acc"]
+    assert len(parallel.names) == 2
+
+
 def test_a_page_holds_the_data_and_asks_nobody(exper, tmp_path):
     from plotly.offline import get_plotlyjs
 
