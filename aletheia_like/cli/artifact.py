@@ -12,14 +12,7 @@ from aletheia_like.cli import completing
 from aletheia_like.cli.deletion import delete_artifact, restore_artifact
 from aletheia_like.cli.lineage import print_lineage
 from aletheia_like.cli.naming import named_run
-from aletheia_like.cli.output import (
-    counted,
-    print_json,
-    print_table,
-    say,
-    shown_bytes,
-    store_options,
-)
+from aletheia_like.cli.output import counted, print_json, print_table, say, store_options
 from aletheia_like.cli.shelves import (
     asked_version,
     chosen,
@@ -33,6 +26,7 @@ from aletheia_like.cli.shelves import (
 from aletheia_like.connect import Metastore
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.artifacts import ArtifactVersion
+from aletheia_like.model.quantities import shown_bytes
 
 _COLUMNS = {
     "name": "artifact",

@@ -11,15 +11,9 @@ from aletheia_like.cli.asking import confirm, yes_option
 from aletheia_like.cli.browse import open_without_project
 from aletheia_like.cli.change import resolved_digest
 from aletheia_like.cli.naming import named
-from aletheia_like.cli.output import (
-    counted,
-    print_json,
-    print_table,
-    say,
-    shown_bytes,
-    store_options,
-)
+from aletheia_like.cli.output import counted, print_json, print_table, say, store_options
 from aletheia_like.connect import Metastore
+from aletheia_like.model.quantities import shown_bytes
 
 _DIGITS = 12
 _COLUMNS = {

@@ -11,15 +11,7 @@ import click
 
 from aletheia_like.cli import completing
 from aletheia_like.cli.lineage import print_lineage
-from aletheia_like.cli.output import (
-    print_fields,
-    print_json,
-    print_table,
-    say,
-    shown_bytes,
-    shown_seconds,
-    store_options,
-)
+from aletheia_like.cli.output import print_fields, print_json, print_table, say, store_options
 from aletheia_like.connect import Metastore
 from aletheia_like.errors import (
     InvalidValueError,
@@ -31,6 +23,7 @@ from aletheia_like.metastore.run import Run
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.tables import run_row
 from aletheia_like.model.names import split_reference
+from aletheia_like.model.quantities import shown_bytes, shown_seconds
 from aletheia_like.model.records import RunRecord
 from aletheia_like.settings import EmbeddedUrl, FirestoreUrl, load_settings, parse_url
 

@@ -14,20 +14,14 @@ import click
 from aletheia_like.cache import CacheReport, Holding, LocalCache, PruneReport
 from aletheia_like.cli import completing
 from aletheia_like.cli.asking import confirm, yes_option
-from aletheia_like.cli.output import (
-    counted,
-    print_json,
-    print_table,
-    say,
-    shown_bytes,
-    store_options,
-)
+from aletheia_like.cli.output import counted, print_json, print_table, say, store_options
 from aletheia_like.cli.results import forget, results
 from aletheia_like.connect import Metastore
 from aletheia_like.errors import InvalidValueError, NotFoundError, SettingsError
 from aletheia_like.metastore.keptrows import FOLDER, KeptRows
 from aletheia_like.metastore.progress import transfer_progress
 from aletheia_like.model.bytecounts import parse_size
+from aletheia_like.model.quantities import shown_bytes
 
 _VERIFICATION_FAILED = 6
 _BEGINNING = re.compile("[0-9a-f]{8,64}")

@@ -14,7 +14,7 @@ from aletheia_like.cli import completing
 from aletheia_like.cli.asking import confirm
 from aletheia_like.cli.browse import open_without_project
 from aletheia_like.cli.naming import assigned, named_run
-from aletheia_like.cli.output import counted, print_json, say, shown_bytes, store_options
+from aletheia_like.cli.output import counted, print_json, say, store_options
 from aletheia_like.connect import Metastore
 from aletheia_like.errors import (
     AlreadyExistsError,
@@ -27,6 +27,7 @@ from aletheia_like.metastore.progress import transfer_progress
 from aletheia_like.metastore.session import Session
 from aletheia_like.model import paths
 from aletheia_like.model.digests import digest_stream
+from aletheia_like.model.quantities import shown_bytes
 
 _PREFIX = re.compile(r"[0-9a-f]{8,64}")
 _DIGEST_LENGTH = 64

@@ -8,9 +8,10 @@ import re
 import click
 
 from aletheia_like.cli.browse import open_without_project
-from aletheia_like.cli.output import counted, print_json, say, shown_bytes, store_options
+from aletheia_like.cli.output import counted, print_json, say, store_options
 from aletheia_like.collect.collecting import Collected
 from aletheia_like.errors import InvalidValueError
+from aletheia_like.model.quantities import shown_bytes
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")

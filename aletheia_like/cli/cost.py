@@ -10,15 +10,7 @@ import click
 from aletheia_like.cli import completing
 from aletheia_like.cli.browse import configured_project
 from aletheia_like.cli.naming import Named, named
-from aletheia_like.cli.output import (
-    counted,
-    print_fields,
-    print_json,
-    print_table,
-    shown_bytes,
-    shown_seconds,
-    store_options,
-)
+from aletheia_like.cli.output import counted, print_fields, print_json, print_table, store_options
 from aletheia_like.connect import Metastore
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.costing import (
@@ -29,6 +21,7 @@ from aletheia_like.metastore.costing import (
     projected,
     run_recorded,
 )
+from aletheia_like.model.quantities import shown_bytes, shown_seconds
 from aletheia_like.ports.usage import Prices, UsageRecord
 
 _PER = 100_000

@@ -10,16 +10,10 @@ import click
 
 from aletheia_like.cli import completing
 from aletheia_like.cli.deletion import delete_dataset, restore_dataset
-from aletheia_like.cli.output import (
-    counted,
-    print_json,
-    print_table,
-    say,
-    shown_bytes,
-    store_options,
-)
+from aletheia_like.cli.output import counted, print_json, print_table, say, store_options
 from aletheia_like.connect import Metastore
 from aletheia_like.metastore.datasets import DatasetVersion
+from aletheia_like.model.quantities import shown_bytes
 
 
 @click.group()

@@ -15,8 +15,9 @@ from typing import Literal
 
 import click
 
-from aletheia_like.cli.output import print_json, print_table, shown_bytes, store_options
+from aletheia_like.cli.output import print_json, print_table, store_options
 from aletheia_like.errors import AletheiaError, SettingsError
+from aletheia_like.model.quantities import shown_bytes
 from aletheia_like.settings import Settings, load_settings
 
 _MARKS = {"ok": "ok", "warn": "--", "fail": "!!"}

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from aletheia_like.cli.output import console, harmless, shown_bytes
+from aletheia_like.cli.output import console, harmless
 from aletheia_like.metastore.lineage import Node
-
-_DIGITS = 12
 
 
 def print_lineage(node: Node) -> None:
@@ -30,18 +28,4 @@ def print_lineage(node: Node) -> None:
 
 
 def _line(node: Node) -> str:
-    details = node.details
-    words = [f"{node.kind} {node.name}"]
-    if "status" in details:
-        words.append(str(details["status"]))
-    if details.get("commit"):
-        words.append(str(details["commit"])[:8] + (" with changes" if "dirty" in details else ""))
-    if "partition" in details:
-        words.append(f"part {details['partition']}")
-    if "aliases" in details:
-        words.append("is " + ", ".join(details["aliases"]))
-    if "size" in details:
-        words.append(shown_bytes(details["size"]))
-    if details.get("digest"):
-        words.append(str(details["digest"])[:_DIGITS])
-    return harmless("  ".join(words))
+    return harmless("  ".join([f"{node.kind} {node.name}", *node.words()]))

@@ -21,13 +21,12 @@ from aletheia_like.cli.output import (
     print_table,
     say,
     shown,
-    shown_bytes,
-    shown_seconds,
     store_options,
 )
 from aletheia_like.connect import Metastore
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.verifying import Verification
+from aletheia_like.model.quantities import shown_bytes, shown_seconds
 from aletheia_like.reproduce.again import Reproduction
 from aletheia_like.reproduce.comparing import ATOL, RTOL, Bound
 

@@ -10,16 +10,10 @@ import click
 
 from aletheia_like.cli.asking import confirm, yes_option
 from aletheia_like.cli.browse import open_without_project
-from aletheia_like.cli.output import (
-    counted,
-    print_json,
-    print_table,
-    say,
-    shown_bytes,
-    store_options,
-)
+from aletheia_like.cli.output import counted, print_json, print_table, say, store_options
 from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.metastore.resultcache import ResultCache
+from aletheia_like.model.quantities import shown_bytes
 
 _DIGITS = 12
 

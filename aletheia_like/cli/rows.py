@@ -27,13 +27,13 @@ from aletheia_like.cli.output import (
     print_table,
     say,
     shown,
-    shown_bytes,
     store_options,
     to_json,
 )
 from aletheia_like.connect import Metastore
 from aletheia_like.metastore.assets import File, LogFile
 from aletheia_like.metastore.rows import Rows, csv_cell
+from aletheia_like.model.quantities import shown_bytes
 from aletheia_like.model.rows import RUN_ID, STEP, TIMESTAMP
 
 _EXPERIMENT = "experiment"

@@ -8,17 +8,12 @@ import click
 
 from aletheia_like.cli import completing
 from aletheia_like.cli.asking import confirm, yes_option
-from aletheia_like.cli.output import (
-    counted,
-    print_json,
-    say,
-    shown_bytes,
-    store_options,
-)
+from aletheia_like.cli.output import counted, print_json, say, store_options
 from aletheia_like.cli.seriesnaming import named_series, one_name
 from aletheia_like.cli.transfer import address
 from aletheia_like.connect import Metastore
 from aletheia_like.model.names import split_reference
+from aletheia_like.model.quantities import shown_bytes
 
 CLOSED = click.Choice(["left", "right", "both", "neither"])
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Only tell what would be lost.")

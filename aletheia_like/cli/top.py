@@ -19,13 +19,13 @@ from aletheia_like.cli.output import (
     print_json_line,
     print_table,
     say,
-    shown_seconds,
     store_options,
     table_of,
 )
 from aletheia_like.connect import Metastore
 from aletheia_like.errors import InvalidValueError, NotFoundError, UnavailableError
 from aletheia_like.metastore.tables import Runs
+from aletheia_like.model.quantities import shown_seconds
 from aletheia_like.model.records import RunRecord
 
 _RUNNING = "status = 'running'"

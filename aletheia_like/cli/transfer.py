@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 import click
 
-from aletheia_like.cli.output import counted, print_json, say, shown_bytes, store_options
+from aletheia_like.cli.output import counted, print_json, say, store_options
 from aletheia_like.connect import Metastore
 from aletheia_like.errors import InvalidValueError, NotFoundError
+from aletheia_like.model.quantities import shown_bytes
 from aletheia_like.settings import parse_url
 from aletheia_like.transfer.exporting import FORMATS
 from aletheia_like.transfer.importing import FOREIGN

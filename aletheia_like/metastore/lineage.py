@@ -17,6 +17,7 @@ from aletheia_like.metastore.session import Session
 from aletheia_like.model import paths
 from aletheia_like.model.codec import run_record, version_record
 from aletheia_like.model.names import from_id
+from aletheia_like.model.quantities import shown_bytes
 from aletheia_like.model.records import DatasetUse, RunRecord, VersionRecord
 from aletheia_like.ports.documents import Document, Filter, Query
 
@@ -44,6 +45,22 @@ class Node:
     details: Mapping[str, Any] = field(default_factory=dict)
     up: tuple[Node, ...] = ()
     down: tuple[Node, ...] = ()
+
+    def words(self) -> list[str]:
+        """Return what is worth knowing of it beside its name, shortened for people."""
+        told = self.details
+        words = [str(told["status"])] if "status" in told else []
+        if told.get("commit"):
+            words.append(str(told["commit"])[:8] + (" with changes" if "dirty" in told else ""))
+        if "partition" in told:
+            words.append(f"part {told['partition']}")
+        if "aliases" in told:
+            words.append("is " + ", ".join(told["aliases"]))
+        if "size" in told:
+            words.append(shown_bytes(told["size"]))
+        if told.get("digest"):
+            words.append(str(told["digest"])[:12])
+        return words
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""

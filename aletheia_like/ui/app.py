@@ -27,6 +27,7 @@ from aletheia_like.errors import (
     UnavailableError,
 )
 from aletheia_like.metastore.metastore import OpenMetastore
+from aletheia_like.model.quantities import shown_bytes, shown_seconds
 from aletheia_like.ui import (
     acting,
     collected,
@@ -45,7 +46,7 @@ from aletheia_like.ui import (
 from aletheia_like.ui.asking import Asked, Page, Site
 from aletheia_like.ui.following import Followers
 from aletheia_like.ui.links import link
-from aletheia_like.ui.plain import shown, shown_bytes, shown_seconds
+from aletheia_like.ui.plain import shown
 from aletheia_like.ui.security import MAY_CHANGE, Guard, Rules
 from aletheia_like.ui.tables import plain_row
 

@@ -8,11 +8,11 @@ from typing import Any
 from starlette.responses import Response
 
 from aletheia_like.metastore.costing import SAMPLE, Recorded, experiment_recorded, project_recorded
+from aletheia_like.model.quantities import shown_bytes, shown_seconds
 from aletheia_like.ports.usage import Prices
 from aletheia_like.ui.asking import Asked, Page
 from aletheia_like.ui.links import link
 from aletheia_like.ui.overview import project_trail
-from aletheia_like.ui.plain import shown_bytes, shown_seconds
 from aletheia_like.ui.tables import Cell, grid_of
 
 _COLUMNS = {

@@ -10,12 +10,12 @@ from starlette.responses import Response
 from aletheia_like.metastore.artifacts import ArtifactVersion
 from aletheia_like.metastore.datasets import DatasetVersion
 from aletheia_like.metastore.repository import Repository
+from aletheia_like.model.quantities import shown_bytes
 from aletheia_like.model.records import VersionRecord
 from aletheia_like.ui.asking import Asked, Page
 from aletheia_like.ui.contents import file_link
 from aletheia_like.ui.links import link
 from aletheia_like.ui.overview import project_trail
-from aletheia_like.ui.plain import shown_bytes
 from aletheia_like.ui.tables import Cell, grid_of
 
 Row = Mapping[str, Any]

@@ -15,10 +15,6 @@ from typing import Any
 from aletheia_like.metastore.assets import File
 from aletheia_like.metastore.texttable import cell_text
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
-_UNIT = 1024
-_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
-
 
 def to_json(value: Any) -> str:
     """Return a value as valid JSON: NaN and infinities are null, moments ISO 8601."""
@@ -71,41 +67,6 @@ def shown(value: Any) -> str:
         case list() | tuple():
             return ", ".join(map(shown, value))
     return cell_text(value)
-
-
-def shown_bytes(count: int | None) -> str:
-    """Return a number of bytes with a unit.
-
-    Examples:
-        >>> shown_bytes(512), shown_bytes(1536)
-        ('512 B', '1.5 KiB')
-    """
-    if count is None:
-        return ""
-    power = min(int(math.log(count, _UNIT)) if count else 0, len(_UNITS) - 1)
-    return f"{count / _UNIT**power:.1f} {_UNITS[power]}" if power else f"{count} B"
-
-
-def shown_seconds(seconds: float | None) -> str:
-    """Return a duration, coarser the longer it is.
-
-    Examples:
-        >>> shown_seconds(0.25), shown_seconds(75), shown_seconds(7260)
-        ('0.25 s', '1 min 15 s', '2 h 1 min')
-    """
-    if seconds is None:
-        return ""
-    if seconds < _MINUTE:
-        return f"{seconds:.2g} s" if seconds < 1 else f"{seconds:.0f} s"
-    for above, unit, word, part in (
-        (_HOUR, _MINUTE, "min", "s"),
-        (_DAY, _HOUR, "h", "min"),
-        (math.inf, _DAY, "d", "h"),
-    ):
-        if seconds < above:
-            smaller = {"s": 1, "min": _MINUTE, "h": _HOUR}[part]
-            return f"{int(seconds // unit)} {word} {int(seconds % unit // smaller)} {part}"
-    return ""
 
 
 def _csv_cell(value: Any) -> Any:

@@ -11,18 +11,17 @@ from starlette.responses import Response
 
 from aletheia_like.errors import AletheiaError
 from aletheia_like.metastore.artifacts import ArtifactVersion
-from aletheia_like.metastore.lineage import Node
 from aletheia_like.metastore.run import Run
 from aletheia_like.metastore.tables import run_row
 from aletheia_like.model import paths
 from aletheia_like.model.codec import version_record
 from aletheia_like.model.parameters import flattened
+from aletheia_like.model.quantities import shown_bytes
 from aletheia_like.model.records import ArtifactUse, FileRecord
 from aletheia_like.ui.asking import Asked, Page
 from aletheia_like.ui.contents import file_link, kind_of, preview_link
 from aletheia_like.ui.links import link
 from aletheia_like.ui.overview import project_trail
-from aletheia_like.ui.plain import shown_bytes
 from aletheia_like.ui.tables import Grid, grid_of
 
 _TAIL = 8_000
@@ -106,7 +105,6 @@ def lineage(asked: Asked) -> Response:
         "lineage.html",
         title=f"Lineage of {asked.name('experiment')}/{run.id}",
         node=node,
-        words=node_words,
         trail=project_trail(asked.name("project"), asked.name("experiment"), run.id),
         live=None,
     )
@@ -125,23 +123,6 @@ def shown_file(project: str, name: str, digest: str | None, size: int | None) ->
         preview_link(project, digest, name),
         shown_bytes(size),
     )
-
-
-def node_words(node: Node) -> str:
-    """Return what is worth knowing of a node of a lineage, beside its name."""
-    told = node.details
-    words = [str(told["status"])] if "status" in told else []
-    if told.get("commit"):
-        words.append(str(told["commit"])[:8] + (" with changes" if "dirty" in told else ""))
-    if "partition" in told:
-        words.append(f"part {told['partition']}")
-    if "aliases" in told:
-        words.append("is " + ", ".join(told["aliases"]))
-    if "size" in told:
-        words.append(shown_bytes(told["size"]))
-    if told.get("digest"):
-        words.append(str(told["digest"])[:12])
-    return " · ".join(words)
 
 
 def _values(caption: str, values: Mapping[Any, Any]) -> Grid:

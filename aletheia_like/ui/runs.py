@@ -14,10 +14,10 @@ from aletheia_like.metastore.experiment import Experiment
 from aletheia_like.metastore.tables import RUN_COLUMNS, Runs, run_row
 from aletheia_like.metastore.texttable import in_order
 from aletheia_like.model.conditiontext import parse_column
+from aletheia_like.model.quantities import shown_seconds
 from aletheia_like.ui.asking import Asked, Page
 from aletheia_like.ui.links import link
 from aletheia_like.ui.overview import project_trail
-from aletheia_like.ui.plain import shown_seconds
 from aletheia_like.ui.tables import Cell, Grid, Heading, cell_of
 
 NEWEST_FIRST = "-started_at"

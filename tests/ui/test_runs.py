@@ -81,9 +81,12 @@ def test_a_new_run_and_a_new_status_are_shown_without_a_reload(filled, page):  #
 
     run = filled.ms.exper("which species").start_run()
 
-    page.locator("tbody tr", has_text="13").locator(".status.running").wait_for()
+    # By its link: the time that it started may have the same digits.
+    link = page.get_by_role("link", name=run.id, exact=True)
+    row = page.locator("tbody tr").filter(has=link)
+    row.locator(".status.running").wait_for()
     run.finish()
-    page.locator("tbody tr", has_text="13").locator(".status.finished").wait_for()
+    row.locator(".status.finished").wait_for()
 
 
 def test_the_table_is_there_as_csv_and_json_with_all_its_runs(filled):
