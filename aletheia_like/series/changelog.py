@@ -339,6 +339,10 @@ class Changelog:
                 # Somebody else is at it, or writes: the next commit tries again.
                 self._is_current = False
                 return
+            except AlreadyExistsError:
+                # Somebody packed these before it was seen here: all is read anew.
+                self._head, self._is_current = None, False
+                return
             level += 1
 
     def _replace(self, batch: Sequence[Stored], level: int) -> None:

@@ -138,11 +138,13 @@ class History:
         if folds:
             # What lies together at a later revision counts, and not where it lay before.
             known: set[tuple[str, int]] = set()
+            together: list[Op] = []
             for one in sorted(folds, key=lambda one: one.id, reverse=True):
                 if one is not self.revisions[one.id]:
                     found = [op for op in one.ops if (op.origin, op.place) not in known]
                     known |= {(op.origin, op.place) for op in found}
-                    ops = [op for op in ops if (op.origin, op.place) not in known] + found
+                    together += found
+            ops = [op for op in ops if (op.origin, op.place) not in known] + together
         if any(one.is_folded for one in ordered) or folds:
             # Several revisions may carry the same.
             ops = list({(op.origin, op.place, op.where): op for op in ops}.values())
