@@ -152,9 +152,11 @@ def test_whoever_writes_and_tidies_meanwhile_or_is_killed_nothing_is_lost(
 def test_segments_that_two_revisions_lay_together_are_all_shown(opened):  # T21
     clct, session = a_collection(opened)
 
+    cut_short = al.UnavailableError("cut short")
+
     def refuse(writes):
         if any(isinstance(one, Delete) for one in writes):
-            raise al.UnavailableError("cut short")
+            raise cut_short
 
     def write(label):
         for place in range(3):
