@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import getpass
 import importlib.metadata
 import json
@@ -140,9 +141,16 @@ def mask_arguments(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _variables(environment: Mapping[str, str], allow: Sequence[str]) -> Iterator[tuple[str, str]]:
+    wanted = _any_of((*_DECISIVE, *allow)).match
     for name in sorted(environment):
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in (*_DECISIVE, *allow)):
+        if wanted(name):
             yield name, MASK if _SECRET_NAME.search(name) else mask(environment[name])
+
+
+@functools.cache
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Return what matches names that any of these match; asked one by one it takes ten times."""
+    return re.compile("|".join(map(fnmatch.translate, patterns)))
 
 
 def _command() -> Sequence[str]:

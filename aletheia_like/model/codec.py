@@ -83,8 +83,13 @@ def experiment_record(path: str, fields: Fields) -> ExperimentRecord:
 
 def run_record(path: str, fields: Fields, updated_at: dt.datetime | None) -> RunRecord:
     """Read the document of a run; whose it is stands in its path."""
+    return RunRecord(**run_values(path, fields, updated_at))
+
+
+def run_values(path: str, fields: Fields, updated_at: dt.datetime | None) -> dict[str, Any]:
+    """Return the attributes of a run's record that are not as they are by default."""
     parts = path.split("/")
-    return _read(
+    return _values(
         RunRecord,
         fields,
         project=from_id(parts[1]),
@@ -107,6 +112,10 @@ def file_record(fields: Fields) -> FileRecord:
 
 
 def _read(cls: type[R], fields: Fields, **known: Any) -> R:
+    return cls(**_values(cls, fields, **known))
+
+
+def _values(cls: type, fields: Fields, **known: Any) -> dict[str, Any]:
     readers = _readers_of(cast("Any", cls))
     values: dict[str, Any] = {}
     extra: dict[str, Any] = {}
@@ -121,7 +130,7 @@ def _read(cls: type[R], fields: Fields, **known: Any) -> R:
             values[key] = value
     if extra and hasattr(cls, "extra"):
         values["extra"] = extra
-    return cls(**values, **known)
+    return values | known
 
 
 @functools.cache

@@ -170,6 +170,11 @@ class ArtifactUse:
     kind: Kind = "file"
 
 
+def lasted(begun: dt.datetime | None, until: dt.datetime | None) -> dt.timedelta | None:
+    """Return how long something took; None if its begin or its end is not known."""
+    return until - begun if until and begun else None
+
+
 @dataclass(frozen=True, slots=True)
 class RunRecord:
     """One execution: parameters in, metrics and artifacts out.
@@ -231,8 +236,7 @@ class RunRecord:
     @property
     def duration(self) -> dt.timedelta | None:
         """From start to end, or to the last sign of life."""
-        until = self.ended_at or self.updated_at
-        return until - self.started_at if until and self.started_at else None
+        return lasted(self.started_at, self.ended_at or self.updated_at)
 
 
 @dataclass(frozen=True, slots=True)

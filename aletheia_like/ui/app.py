@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import logging
 import mimetypes
 import threading
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -47,7 +50,7 @@ from aletheia_like.ui.asking import Asked, Page, Site
 from aletheia_like.ui.following import Followers
 from aletheia_like.ui.links import link
 from aletheia_like.ui.plain import shown
-from aletheia_like.ui.security import MAY_CHANGE, Guard, Rules
+from aletheia_like.ui.security import MAY_CHANGE, Guard, Rules, policy
 from aletheia_like.ui.tables import plain_row
 
 PAGES: tuple[Page, ...] = (
@@ -110,7 +113,8 @@ def create_app(
     routes = [Route("/static/{digest}/{name}", static.answer, methods=["GET"])]
     routes += [Route(one.path, _answering(one, site), methods=list(one.methods)) for one in pages]
     handlers = {AletheiaError: _failing(site), 404: _missing(site)}
-    rules = Rules(token, open_to_readers)
+    allowed = policy(static.source("theme.js"), static.source("page.css"))
+    rules = Rules(token, open_to_readers, allowed)
     return Starlette(
         routes=routes,
         exception_handlers=handlers,  # type: ignore[arg-type]
@@ -131,6 +135,15 @@ class Static:
     def link(self, name: str) -> str:
         """Return the address of a file."""
         return link("static", self._digests[name], name)
+
+    def text(self, name: str) -> Markup:
+        """Return a file as it stands in every page, which a browser paints without asking more."""
+        return Markup(self._paths[name].read_text(encoding="utf-8"))  # noqa: S704 - our own file
+
+    def source(self, name: str) -> str:
+        """Return what a policy says to allow that text."""
+        digest = hashlib.sha256(self.text(name).encode()).digest()
+        return f"'sha256-{base64.b64encode(digest).decode()}'"
 
     async def answer(self, request: Request) -> Response:
         """Return a file."""
@@ -169,6 +182,7 @@ def _templates(static: Static) -> Environment:
     )
     environment.filters.update(shown=shown, bytes=shown_bytes, seconds=shown_seconds)
     environment.globals.update(link=link, static=static.link, plain_row=plain_row)
+    environment.globals.update(sheet=static.text("page.css"), theme=static.text("theme.js"))
     return environment
 
 

@@ -27,14 +27,7 @@ _STYLES = (
     "'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"
 )
 """Plotly's own: an empty one, which its script fills, and that of its maps, which nobody sees."""
-_POLICY = (
-    f"default-src 'none'; script-src 'self'; style-src 'self' {_STYLES}; "
-    "img-src 'self' data: blob:; "
-    "media-src 'self'; connect-src 'self'; font-src 'self'; frame-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 _HEADERS = {
-    "content-security-policy": _POLICY,
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     # Without any referrer browsers send no Origin with a form either.
@@ -46,6 +39,21 @@ _HEADERS = {
 }
 
 
+def policy(scripts: str = "", styles: str = "") -> str:
+    """Return what a browser may do with a page.
+
+    Args:
+        scripts: The hash of the script that stands in each page itself.
+        styles: The hash of its style sheet.
+    """
+    return (
+        f"default-src 'none'; script-src 'self' {scripts}; style-src 'self' {styles} {_STYLES}; "
+        "img-src 'self' data: blob:; "
+        "media-src 'self'; connect-src 'self'; font-src 'self'; frame-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """Who may ask.
@@ -53,10 +61,12 @@ class Rules:
     Attributes:
         token: What has to be known.
         open_to_readers: Whether reading needs no token; only ever on this machine.
+        policy: What a browser may do with a page; see `policy`.
     """
 
     token: str
     open_to_readers: bool = True
+    policy: str = policy()
 
 
 class Guard:
@@ -70,6 +80,7 @@ class Guard:
     def __init__(self, app: ASGIApp, rules: Rules) -> None:
         self._app = app
         self._rules = rules
+        self._headers = {"content-security-policy": rules.policy, **_HEADERS}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -80,7 +91,7 @@ class Guard:
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)
 
