@@ -44,7 +44,8 @@ def browser() -> str | None:
     with contextlib.suppress(ImportError):
         import playwright  # noqa: F401 - only whether it is there
 
-        return shutil.which("chromium") or shutil.which("chromium-browser")
+        names = ("chromium", "chromium-browser", "chromium-headless-shell")
+        return next(filter(None, map(shutil.which, names)), None)
     return None
 
 

@@ -22,6 +22,7 @@ from tests.benchmarks import systems
 from tests.benchmarks.installing import interpreter
 from tests.benchmarks.options import Options
 from tests.benchmarks.reporting import medians, table
+from tests.ui.browsers import find_browser
 
 COLUMNS = {
     "table_paint_ms": "first paint of the runs ms",
@@ -96,7 +97,8 @@ def _measured(browser: Any, sights: Mapping[str, Sight], options: Options) -> Ma
 
 
 def _program() -> str | None:
-    return shutil.which("chromium") or shutil.which("chromium-browser")
+    # What people use, if it is there.
+    return shutil.which("chromium") or find_browser()
 
 
 @contextlib.contextmanager

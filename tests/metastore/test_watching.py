@@ -313,7 +313,8 @@ def test_looking_takes_a_small_part_of_the_time(local):
     local._session.documents = store = Slow(local._session.documents)
     assert list(watch(local, interval=0.01, seconds=3)) == []
 
-    assert 2 <= len(store.queries) <= 3
+    # Once at least, on a machine so busy that the first look takes seconds.
+    assert 1 <= len(store.queries) <= 3
 
 
 def test_a_cut_line_is_overcome(firestore_emulator, tmp_path, monkeypatch, caplog):

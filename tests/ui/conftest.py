@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import threading
 import time
@@ -17,6 +16,7 @@ import pytest
 import aletheia_like as al
 from aletheia_like.ui.app import create_app
 from aletheia_like.ui.serving import address_of, bound_socket, server_of
+from tests.ui.browsers import find_browser
 
 TOKEN = "a-token-for-tests"
 KNOWN = ("Failed to load resource", "Applying inline style")
@@ -80,13 +80,13 @@ def site(store: Any) -> Iterator[Site]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """A headless Chromium, one for each worker; skipped, or required by ALETHEIA_REQUIRE."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    program = find_browser()
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
         program = None
     if program is None:
-        why = "no browser: apt-get install chromium, pip install playwright"
+        why = "no browser: apt-get install chromium-headless-shell, pip install playwright"
         if "chromium" in os.environ.get("ALETHEIA_REQUIRE", "").split(","):
             pytest.fail(f"ALETHEIA_REQUIRE names chromium: {why}", pytrace=False)
         pytest.skip(why)
