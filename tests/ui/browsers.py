@@ -8,5 +8,5 @@ _PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser")
 
 
 def find_browser() -> str | None:
-    """Return the program of a Chromium, best the one without windows, which takes half the time."""
+    """Return the program of a Chromium, if possible the one that has no windows: it is cheaper."""
     return next(filter(None, map(shutil.which, _PROGRAMS)), None)
