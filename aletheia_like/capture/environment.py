@@ -75,8 +75,22 @@ def read_environment(*, allow: Sequence[str] = ()) -> Environment:
 
 def read_packages() -> str:
     """Return the installed distributions as JSON text, sorted by name."""
+    return _packages(tuple((place, _changed_at(place)) for place in sys.path))
+
+
+def _changed_at(place: str) -> int | None:
+    """Return when something was installed in a folder, or taken away; None if there is none."""
+    try:
+        return os.stat(place or ".").st_mtime_ns
+    except OSError:
+        return None
+
+
+@functools.lru_cache(maxsize=1)
+def _packages(places: tuple[tuple[str, int | None], ...]) -> str:
+    """Read the packages in these places; that takes hundreds of files, so it is not repeated."""
     packages: dict[str, dict[str, str]] = {}
-    for one in importlib.metadata.distributions():
+    for one in importlib.metadata.distributions(path=[place for place, _ in places]):
         headers = _headers(one)
         if headers.get("name"):
             found = {"version": headers.get("version", "")}

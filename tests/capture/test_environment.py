@@ -86,6 +86,19 @@ def test_packages_are_listed_with_their_versions():
     assert read_packages() == read_packages()
 
 
+def test_packages_that_come_and_go_meanwhile_are_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    before = json.loads(read_packages())
+    place = tmp_path / "fresh_one-1.0.dist-info"
+    place.mkdir()
+    (place / "METADATA").write_text("Metadata-Version: 2.1\nName: fresh-one\nVersion: 1.0\n")
+
+    assert json.loads(read_packages()) == {**before, "fresh-one": {"version": "1.0"}}
+    (place / "METADATA").unlink()
+    place.rmdir()
+    assert json.loads(read_packages()) == before
+
+
 def test_lock_files_are_found(tmp_path):
     for name in ("uv.lock", "requirements.txt", "requirements-dev.txt", "train.py", "pylock.toml"):
         (tmp_path / name).write_text("x")
