@@ -81,7 +81,7 @@ def read_packages() -> str:
 def _changed_at(place: str) -> int | None:
     """Return when something was installed in a folder, or taken away; None if there is none."""
     try:
-        return os.stat(place or ".").st_mtime_ns
+        return Path(place or ".").stat().st_mtime_ns
     except OSError:
         return None
 
