@@ -19,8 +19,9 @@ class Faulty:
     """Passes requests on to a server; the faults of `plan` spoil one request each, in order.
 
     A fault is a status to answer with, `cut` (half of the body, then nothing), `flip` (one bit of
-    the body), `flip-sent` (one bit of what the client sends), `drop` (the connection is closed when half of the request has come), or None. It
-    meets only requests of which `concerns(method, path)` is true.
+    the body), `flip-sent` (one bit of what the client sends), `drop` (the connection is closed
+    when half of the request has come), or None. It meets only requests of which
+    `concerns(method, path)` is true.
     """
 
     def __init__(self, server: str) -> None:

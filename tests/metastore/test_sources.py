@@ -106,6 +106,22 @@ def shelf(request):
 
 
 @pytest.fixture
+def local(tmp_path):
+    root = tmp_path / "shelf"
+
+    def write(name, data):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+
+    return Shelf(str(root), write)
+
+
+@pytest.fixture(params=["local", "memory", "web", "s3", "gs"])
+def any_shelf(request):
+    return request.getfixturevalue(request.param).fill()
+
+
+@pytest.fixture
 def ms(tmp_path):
     with al.Metastore(
         "p", url=(tmp_path / "store").as_uri(), cache_dir=tmp_path / "cache", git="off"
@@ -121,20 +137,20 @@ def contents(root):
     }
 
 
-def test_a_folder_is_copied_in(ms, shelf, tmp_path):
-    version = ms.add_dataset("d", shelf.url, partitions={"part": "part/*"})
-    shelf.write("c.txt", b"changed later")
+def test_a_folder_is_copied_in(ms, any_shelf, tmp_path):
+    version = ms.add_dataset("d", any_shelf.url, partitions={"part": "part/*"})
+    any_shelf.write("c.txt", b"changed later")
 
     assert contents(version.download(tmp_path / "out")) == FILES
-    assert (version.location, version.record.state) == (shelf.url, None)
+    assert (version.location, version.record.state) == (any_shelf.url, None)
     assert [one.path for one in ms.get_dataset("d", partition="part").files()] == [
         "part/a.csv",
         "part/b.csv",
     ]
 
 
-def test_a_referenced_folder_is_fetched_from_its_place(ms, shelf):
-    version = ms.add_dataset("d", shelf.url, upload=False, partitions={"part": "part/*"})
+def test_a_referenced_folder_is_fetched_from_its_place(ms, any_shelf):
+    version = ms.add_dataset("d", any_shelf.url, upload=False, partitions={"part": "part/*"})
     assert not ms.session.blobs.exists(version.files()[0].digest)
 
     part = ms.get_dataset("d", partition="part", download=True)
@@ -143,14 +159,33 @@ def test_a_referenced_folder_is_fetched_from_its_place(ms, shelf):
     assert contents(ms.get_dataset("d", download=True).local_path) == FILES
 
 
-def test_a_change_at_the_place_is_noticed(ms, shelf):
-    ms.add_dataset("d", shelf.url, upload=False)
-    shelf.write("part/a.csv", b"a,b\n1,2\n7,8\n")
+def test_a_change_at_the_place_is_noticed(ms, any_shelf):
+    ms.add_dataset("d", any_shelf.url, upload=False)
+    any_shelf.write("part/a.csv", b"a,b\n1,2\n7,8\n")
 
     with pytest.raises(al.NotFoundError, match="has changed since it was added as d@0"):
         ms.get_dataset("d", download=True)
-    assert ms.add_dataset("d", shelf.url, upload=False).version == 1
+    assert ms.add_dataset("d", any_shelf.url, upload=False).version == 1
     assert len(ms.get_dataset("d").open("part/a.csv").read()) == 12
+
+
+@pytest.mark.parametrize("upload", [True, False])
+def test_what_changed_and_was_added_again_has_other_bytes_and_the_old_copy_is_kept(
+    ms, shelf, upload
+):  # D7
+    old = ms.add_dataset("d", shelf.url, upload=upload)
+    before = ms.get_dataset("d", download=True).local_path
+    shelf.write("part/a.csv", b"a,b\n1,9\n7,8\n")
+    new = ms.add_dataset("d", shelf.url, upload=upload)
+    after = ms.get_dataset("d", download=True).local_path
+
+    assert (old.version, new.version) == (0, 1)
+    assert old.digest != new.digest
+    assert contents(after) == {**FILES, "part/a.csv": b"a,b\n1,9\n7,8\n"}
+    assert contents(before) == FILES
+    read = ms.usage.blob_reads
+    assert ms.get_dataset("d", 0, download=True).local_path == before
+    assert ms.usage.blob_reads == read
 
 
 def test_one_file_may_be_referenced(ms, shelf):
