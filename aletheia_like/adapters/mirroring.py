@@ -94,7 +94,20 @@ class MirroringDocumentStore:
                 self._forget_other(kept, document)
                 self._mirror.apply([Delete(document.path)])
             self._mirror.apply([Create(document.path, document.fields)])
+            self._remember_newest(document)
         self._remembered[document.path] = document.revision
+
+    def _remember_newest(self, owner: Document) -> None:
+        """Remember the version that a name's document repeats also as the document of its number.
+
+        It stays when the name has a newer one, as its bytes do in the cache.
+        """
+        latest = owner.fields.get("latest")
+        if not isinstance(latest, dict) or not isinstance(latest.get("version"), int):
+            return
+        path = f"{owner.path}/versions/{latest['version']}"
+        self._mirror.apply([Delete(path)])
+        self._mirror.apply([Create(path, latest)])
 
     def _forget_other(self, kept: Document, document: Document) -> None:
         """Forget the changelog of a collection that was made anew or shortened since."""

@@ -12,13 +12,13 @@ from aletheia_like.capture.files import FileTree
 from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.metastore.datadiffs import DatasetDifference, compare_manifests
 from aletheia_like.metastore.objects import making_folder
-from aletheia_like.metastore.places import Place
 from aletheia_like.metastore.progress import transferring
 from aletheia_like.metastore.references import (
     fetch_elsewhere,
     is_elsewhere,
     keep_manifest,
     listed_files,
+    place_at,
     unchanged_origin,
 )
 from aletheia_like.metastore.repeating import read_repetition
@@ -232,7 +232,7 @@ def add_dataset(
     """Hash, store and publish what is at `location`; see `Metastore.add_dataset`."""
     owner_path = paths.dataset(session.project_path, name)
     if isinstance(location, str) and "://" in location and not location.startswith("file://"):
-        place = Place(location, session.settings.timeout)
+        place = place_at(session, location)
         listing = place.look()
         described = replace(described, state=None if upload else listing.state)
         with transferring(

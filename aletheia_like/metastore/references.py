@@ -8,7 +8,7 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 
-from aletheia_like.errors import IntegrityError, NotFoundError, SettingsError
+from aletheia_like.errors import IntegrityError, NotFoundError, SettingsError, UnavailableError
 from aletheia_like.metastore.places import Place, RemoteFile, check_state
 from aletheia_like.metastore.progress import Transfer
 from aletheia_like.metastore.session import Session
@@ -18,7 +18,7 @@ from aletheia_like.model import paths
 from aletheia_like.model.codec import file_record
 from aletheia_like.model.digests import Manifest, ManifestEntry
 from aletheia_like.model.records import VersionRecord
-from aletheia_like.ports.blobs import Progress
+from aletheia_like.ports.blobs import Progress, is_near
 from aletheia_like.ports.documents import Query
 
 _THREADS = 8
@@ -34,6 +34,21 @@ class _Origin:
     def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
         """Put it at a path, complete and verified, or leave the path as it is."""
         self.place.download(self.file, digest, path, progress)
+
+
+def place_at(session: Session, url: str) -> Place:
+    """Return what reads an address.
+
+    Raises:
+        UnavailableError: No network is to be touched, and there it would be.
+    """
+    if session.settings.offline and not is_near(url):
+        message = (
+            f"offline, and {url} is not on this machine: open the metastore without offline=True "
+            "(ALETHEIA_OFFLINE)"
+        )
+        raise UnavailableError(message)
+    return Place(url, session.settings.timeout)
 
 
 def is_elsewhere(record: VersionRecord) -> bool:
@@ -111,7 +126,7 @@ def _origins(
             here, RemoteFile(one.path, str(folder / one.path), one.size, None)
         )
     url = str(record.location)
-    place = Place(url, session.settings.timeout)
+    place = place_at(session, url)
     listing = place.look()
     check_state(url, record.state, listing, what)
     origins = {file.path: file for file in listing.files}

@@ -115,7 +115,7 @@ class TestFsspecMemory(OverFsspec):
 class TestFsspecLocal(OverFsspec):
     @pytest.fixture
     def store(self, tmp_path):
-        return FsspecBlobStore(f"local://{tmp_path}/blobs", auto_mkdir=True)
+        return FsspecBlobStore(f"file://{tmp_path}/blobs", auto_mkdir=True)
 
 
 @pytest.fixture(scope="module")
