@@ -184,6 +184,19 @@ def test_a_large_download_survives_cuts_all_along(store, bare, line, file, tmp_p
     assert digest_bytes((tmp_path / "copy").read_bytes()) == digest
 
 
+def test_a_part_that_was_changed_on_its_way_is_fetched_again(store, bare, line, file, tmp_path):
+    digest, path = file(20 << 20)
+    bare.upload(digest, path)
+    line.concerns = lambda method, path: "/download/" in path
+    line.plan.extend([None, "flip"])
+    told = []
+
+    store.download(digest, tmp_path / "copy", told.append)
+    assert digest_bytes((tmp_path / "copy").read_bytes()) == digest
+    assert sum(told) == 20 << 20
+    assert left(tmp_path) == []
+
+
 def test_an_upload_goes_on_where_it_broke_off(store, line, file):
     digest, path = file(LARGE)
     line.concerns = lambda method, path: method == "PUT"
