@@ -97,7 +97,7 @@ def everybodys():
 
 
 def test_users_of_a_group_share_a_cache(everybodys):
-    # B4: whatever the umask of each of them says.
+    # Whatever the umask of each of them says.
     tree = everybodys / "tree"
     for name in ("a.txt", "b.txt"):
         tree.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Every blob store, and every wrapper, keeps the contract of the port."""  # B4 B5 B6 B7 D14
+"""Every blob store, and every wrapper, keeps the contract of the port."""  # A16 B4 B5 B6 B7 D14
 
 from __future__ import annotations
 

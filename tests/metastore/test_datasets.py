@@ -264,7 +264,7 @@ def test_an_empty_partition_is_told_and_never_fetched(ms, tree, upload, is_dir):
         ms.get_dataset("d", partition="valid", download=True)
 
 
-def test_one_file_of_many_opens_without_the_rest(ms, open_ms, tree, tmp_path):
+def test_one_file_of_many_opens_without_the_rest(ms, open_ms, tree, tmp_path):  # D12
     ms.add_dataset("digits", tree)
     other = open_ms(cache_dir=tmp_path / "fresh")
 
@@ -313,7 +313,7 @@ def test_a_missing_location_fails_before_any_write(ms, tmp_path):
     assert ms.projects() == []
 
 
-def test_a_url_is_copied_in(ms, table):  # D14
+def test_a_url_is_copied_in(ms, table):  # A18, D14
     import fsspec
 
     with fsspec.open("memory://shop/table.csv", "wb") as stream:
@@ -354,7 +354,7 @@ def test_a_race_of_eight_adds_one_version(open_ms, store_url, table, tmp_path): 
     assert len(open_ms().dataset_versions("table")) == 1
 
 
-def test_a_directory_of_many_files(ms, open_ms, store_url, tmp_path):
+def test_a_directory_of_many_files(ms, open_ms, store_url, tmp_path):  # D11
     # The storage emulator looks through all its objects for each request, so fewer there.
     folders = 30 if store_url.startswith("file:") else 8
     root = tmp_path / "many"

@@ -33,7 +33,9 @@ def names(dataset):
 
 
 @pytest.mark.filterwarnings("ignore:the store is away")
-def test_whatever_was_fetched_opens_without_any_server(tmp_path, table, tree, monkeypatch):  # D6
+def test_whatever_was_fetched_opens_without_any_server(
+    tmp_path, table, tree, monkeypatch
+):  # A16, D6
     url = f"firestore://demo-{secrets.token_hex(6)}/(default)?bucket=aletheia-emulator"
     options = {"url": url, "cache_dir": tmp_path / "cache", "git": "off"}
     try:
