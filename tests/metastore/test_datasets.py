@@ -340,6 +340,31 @@ def test_lists_of_datasets_and_versions(ms, table, tree):
         ms.dataset_versions("none")
 
 
+def test_a_cache_that_cannot_be_written_gives_what_it_has(
+    ms, open_ms, table, tree, tmp_path, mounted
+):  # D6
+    ms.add_dataset("digits", tree, partitions={"train": "train/*"})
+    ms.get_dataset("digits", download=True)
+    ms.close()
+    cache = tmp_path / "cache"
+    with mounted(cache, "--bind", str(cache)):
+        subprocess.run(["mount", "-o", "remount,ro,bind", cache], check=True)
+        other = open_ms()
+        with other.exper("e").start_run() as run:
+            path = run.get_dataset("digits", download=True).local_path
+        version = other.add_dataset("table", table)
+        with pytest.raises(al.AccessDeniedError, match="another cache_dir"):
+            version.fetch()
+        with pytest.raises(al.AccessDeniedError, match="another cache_dir"):
+            other.get_dataset("digits", partition="train", download=True)
+        with version.open(stream=True) as stream:
+            read = stream.read()
+        other.close()
+
+    assert (path / "train" / "0.txt").read_text() == "train 0"
+    assert read == b"a,b\n1,2\n"
+
+
 def test_a_race_of_eight_adds_one_version(open_ms, store_url, table, tmp_path):  # D1
     program = (
         "import sys, aletheia_like as al\n"

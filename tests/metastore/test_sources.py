@@ -1,4 +1,4 @@
-"""Data sets from any place: copied in or referenced; changes there are noticed."""  # A18 A21 D2 D14
+"""Data sets from any place; changes there are noticed."""  # A18 A21 D2 D14
 
 from __future__ import annotations
 
