@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 
+import fsspec
 import pytest
 
 import aletheia_like as al
@@ -314,8 +315,6 @@ def test_a_missing_location_fails_before_any_write(ms, tmp_path):
 
 
 def test_a_url_is_copied_in(ms, table):  # A18, D14
-    import fsspec
-
     with fsspec.open("memory://shop/table.csv", "wb") as stream:
         stream.write(b"from afar")
 
@@ -343,6 +342,7 @@ def test_lists_of_datasets_and_versions(ms, table, tree):
 def test_a_cache_that_cannot_be_written_gives_what_it_has(
     ms, open_ms, table, tree, tmp_path, mounted
 ):  # D6
+    fsspec.filesystem("memory").pipe_file("/a-shelf/far.csv", b"from afar")
     ms.add_dataset("digits", tree, partitions={"train": "train/*"})
     ms.get_dataset("digits", download=True)
     ms.close()
@@ -352,17 +352,18 @@ def test_a_cache_that_cannot_be_written_gives_what_it_has(
         other = open_ms()
         with other.exper("e").start_run() as run:
             path = run.get_dataset("digits", download=True).local_path
+            run.add_artifact("object", {"a": 1})
+        far = other.add_dataset("far", "memory://a-shelf/far.csv")
         version = other.add_dataset("table", table)
         with pytest.raises(al.AccessDeniedError, match="another cache_dir"):
             version.fetch()
         with pytest.raises(al.AccessDeniedError, match="another cache_dir"):
             other.get_dataset("digits", partition="train", download=True)
-        with version.open(stream=True) as stream:
-            read = stream.read()
+        read = [one.open(stream=True).read() for one in (version, far)]
         other.close()
 
     assert (path / "train" / "0.txt").read_text() == "train 0"
-    assert read == b"a,b\n1,2\n"
+    assert read == [b"a,b\n1,2\n", b"from afar"]
 
 
 def test_a_race_of_eight_adds_one_version(open_ms, store_url, table, tmp_path):  # D1
