@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import http.server
+import ipaddress
+import os
 import secrets
+import ssl
+import subprocess
+import sys
 import threading
 import uuid
 
@@ -213,6 +219,74 @@ def test_content_that_changes_behind_an_equal_state_is_noticed(ms, tmp_path):
     with pytest.raises(al.NotFoundError, match="has changed"):
         version.fetch()
     assert list(tmp_path.rglob("*.part")) == []
+
+
+FETCH = """
+import sys, aletheia_like as al
+with al.Metastore("p", url="memory://", cache_dir=sys.argv[2], git="off") as ms:
+    print(ms.add_dataset("d", sys.argv[1]).open().read())
+"""
+
+
+def test_an_encrypted_place_is_read_if_its_certificate_is_trusted(tmp_path, monkeypatch):  # D14
+    pytest.importorskip("aiohttp")
+    certificate = self_signed(tmp_path)
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / "a.txt").write_bytes(b"secret")
+    handler = functools.partial(QuietHandler, directory=str(tmp_path / "served"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        url = f"https://127.0.0.1:{server.server_port}/a.txt"
+        trusting = {**os.environ, "SSL_CERT_FILE": str(certificate)}
+        done = subprocess.run(
+            [sys.executable, "-c", FETCH, url, tmp_path / "c"],
+            env=trusting,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        monkeypatch.setenv("ALETHEIA_TIMEOUT", "1")
+        with (
+            al.Metastore("p", url="memory://", cache_dir=tmp_path / "d", git="off") as doubting,
+            pytest.raises(al.UnavailableError, match=r"(?i)certificate"),
+        ):
+            doubting.add_dataset("d", url)
+        server.shutdown()
+        thread.join()
+
+    assert done.stdout == "b'secret'\n", done.stderr
+
+
+def self_signed(folder):
+    """Make a key and a certificate for this machine, in one file."""
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = serialization.PrivateFormat.PKCS8
+    path = folder / "certificate.pem"
+    path.write_bytes(
+        key.private_bytes(pem, private, serialization.NoEncryption())
+        + certificate.public_bytes(pem)
+    )
+    return path
 
 
 def test_a_listing_that_leads_out_of_its_folder_is_refused(ms):
