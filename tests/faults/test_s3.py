@@ -70,11 +70,10 @@ def test_a_transfer_gets_through(store, line, file, tmp_path, faults):
     assert list(tmp_path.rglob("*.part")) == []
 
 
-@pytest.mark.parametrize("storm", [429, 503])
-def test_a_storm_is_one_clear_error_in_time(bare, line, file, tmp_path, storm):
+def test_a_storm_is_one_clear_error_in_time(bare, line, file, tmp_path):
     digest, path = file
     bare.upload(digest, path)
-    line.storm = storm
+    line.storm = 503
     begun = time.monotonic()
 
     with pytest.raises(al.UnavailableError, match="s3://bucket"):
