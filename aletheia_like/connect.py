@@ -16,6 +16,7 @@ from urllib.parse import quote
 from aletheia_like.adapters.counting import CountingBlobStore, CountingDocumentStore
 from aletheia_like.adapters.retrying import RetryingBlobStore, RetryingDocumentStore
 from aletheia_like.cache import LocalCache
+from aletheia_like.cache.places import Places
 from aletheia_like.collect.metastore import CollectingMetastore
 from aletheia_like.metastore.session import Session, utc_now
 from aletheia_like.metastore.spool import Spool
@@ -172,11 +173,15 @@ def _documents(stores: _Stores, settings: Settings, usage: Usage) -> DocumentSto
     from aletheia_like.adapters.sqlite import SqliteDocumentStore
 
     name = f"{digest_bytes(settings.url.encode())[:16]}.sqlite"
-    mirror = SqliteDocumentStore(Path(settings.cache_dir) / "documents" / name)
+    places = Places(Path(settings.cache_dir))
+    path = places.root / "documents" / name
+    mirror = SqliteDocumentStore(path)
     if settings.offline:
         return OfflineDocumentStore(mirror)
     return MirroringDocumentStore(
-        RetryingDocumentStore(counted, deadline=settings.timeout), mirror
+        RetryingDocumentStore(counted, deadline=settings.timeout),
+        mirror,
+        lambda: places.make_shared(path),
     )
 
 

@@ -23,6 +23,7 @@ TOGETHER = (
     "tests/integrations/",
     "tests/testing/test_rules.py",
     "tests/conformance/test_blobs.py::TestS3",
+    "tests/faults/test_s3.py",
     "tests/transfer/foreign/test_mlflow.py",
     "tests/transfer/foreign/",
 )

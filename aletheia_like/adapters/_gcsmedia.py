@@ -149,7 +149,8 @@ class GcsMedia:
     def _send_small(self, client: Any, name: str, reader: HashingReader) -> None:
         data = b"".join(chunks(io.BufferedReader(reader, CHUNK_BYTES)))
         mark = f"=={secrets.token_hex(12)}=="
-        told = json.dumps({"name": name, "crc32c": crc32c([data])})
+        checksum = crc32c([data])
+        told = json.dumps({"name": name, "crc32c": checksum})
         head = (
             f"--{mark}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{told}\r\n"
             f"--{mark}\r\nContent-Type: application/octet-stream\r\n\r\n"
@@ -160,13 +161,12 @@ class GcsMedia:
             client,
             "POST",
             f"/upload/storage/v1/b/{self._bucket}/o?uploadType=multipart&ifGenerationMatch=0",
-            {"Content-Type": kind},
+            {"Content-Type": kind, "Accept-Encoding": "identity"},
             body,
         ) as response:
             self._check(response)
-            # Whoever leaves an answer unread gives its connection up.
-            for _ in _chunks(response):
-                pass
+            stored = json.loads(b"".join(_chunks(response)))
+        self._check_stored(client, stored, name, len(data), checksum)
 
     def _send_large(self, client: Any, name: str, path: Path, reader: HashingReader) -> None:
         with path.open("rb", buffering=0) as stream:
@@ -183,7 +183,7 @@ class GcsMedia:
             response = self._put(client, session, data, extent)
             if response.status_code in (_OK, _CREATED):
                 self._sessions.pop(name, None)
-                _check_stored(response, name, reader.size, checksum)
+                self._check_stored(client, response.json(), name, reader.size, checksum)
                 return
             reached = self._advance(response, name, reached, size, reader)
 
@@ -234,6 +234,29 @@ class GcsMedia:
             allow_redirects=False,
         )
 
+    def _check_stored(
+        self, client: Any, told: Mapping[str, Any], name: str, size: int, checksum: str
+    ) -> None:
+        """Compare what a server says that it stored with what was meant; take back what is wrong.
+
+        Raises:
+            UnavailableError: Bytes were changed on their way: send them again.
+            IntegrityError: They were, and what is stored cannot be taken back.
+        """
+        if (int(told.get("size", size)), told.get("crc32c", checksum)) == (size, checksum):
+            return
+        response = client._http.request(  # noqa: SLF001
+            "DELETE",
+            f"{base_url(client)}/storage/v1/b/{self._bucket}/o/{quote(name, safe='')}",
+            params={"ifGenerationMatch": str(told.get("generation", ""))},
+            timeout=self._timeout,
+        )
+        if not response.ok:
+            message = f"the server stored other bytes as {name} than were sent: delete it"
+            raise IntegrityError(message)
+        message = f"{name}: bytes were changed on their way"
+        raise UnavailableError(message)
+
     def _check(self, response: Any) -> None:
         if not response.ok:
             self._refuse(response)
@@ -267,15 +290,6 @@ def crc32c(parts: Any) -> str:
     for part in parts:
         checksum.update(part)
     return base64.b64encode(checksum.digest()).decode()
-
-
-def _check_stored(response: Any, name: str, size: int, checksum: str) -> None:
-    """Compare what a server says that it stored with what was meant."""
-    told = response.json()
-    found = told.get("size", size), told.get("crc32c", checksum)
-    if (int(found[0]), found[1]) != (size, checksum):
-        message = f"the server stored other bytes as {name} than were sent: delete it"
-        raise IntegrityError(message)
 
 
 def _chunks(response: Any) -> Iterator[bytes]:

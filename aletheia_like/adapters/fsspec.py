@@ -43,6 +43,8 @@ _DEFAULTS: Mapping[str, dict[str, Any]] = {
 _MOMENTS = ("LastModified", "last_modified", "updated", "mtime", "created")
 _ABSENT = frozenset({404, 410})
 _REFUSED = frozenset({401, 403})
+_REFUSED_CODES = frozenset({"InvalidToken", "TokenRefreshRequired", "CredentialsNotSupported"})
+_WITHOUT_FOLDERS = frozenset({"s3", "s3a"})
 _EXTRAS = {"s3": "s3", "s3a": "s3", "http": "http", "https": "http"}
 
 
@@ -118,7 +120,9 @@ class FsspecBlobStore:
         if self._scheme == "memory":
             system.pipe_file(target, source.read())
             return
-        system.makedirs(target.rpartition("/")[0], exist_ok=True)
+        if self._scheme not in _WITHOUT_FOLDERS:
+            # There it would make the bucket, should that be gone.
+            system.makedirs(target.rpartition("/")[0], exist_ok=True)
         sink = system.open(target, "wb", autocommit=False)
         with contextlib.suppress(ValueError):
             # This one is completed here; the file system would keep it for ever.
@@ -205,17 +209,12 @@ class FsspecBlobStore:
         except FileNotFoundError as error:
             self._check_absent(error)
             raise
-        except PermissionError as error:
-            message = f"{self._url}: the credentials do not allow this: {error}"
-            raise AccessDeniedError(message) from error
-        except (OSError, TimeoutError) as error:
-            message = f"{self._url} cannot be reached: {error}"
-            raise UnavailableError(message) from error
         except Exception as error:
-            if getattr(error, "status", None) in _REFUSED:
+            is_client = type(error).__module__.partition(".")[0] in ("aiohttp", "botocore")
+            if _is_refused(error):
                 message = f"{self._url}: the credentials do not allow this: {error}"
                 raise AccessDeniedError(message) from error
-            if type(error).__module__.partition(".")[0] in ("aiohttp", "botocore"):
+            if is_client or isinstance(error, OSError | TimeoutError):
                 message = f"{self._url} cannot be reached: {error}"
                 raise UnavailableError(message) from error
             raise
@@ -223,6 +222,9 @@ class FsspecBlobStore:
     def _check_absent(self, error: FileNotFoundError) -> None:
         """Make sure that there is nothing; fsspec says so of whatever a web server answers."""
         cause = error.__cause__
+        if _code(error) == "NoSuchBucket":
+            message = f"there is no bucket for {self._url}: make it, or name another place"
+            raise SettingsError(message) from error
         if self._scheme not in _READ_ONLY or cause is None:
             return
         status = getattr(cause, "status", None)
@@ -232,6 +234,22 @@ class FsspecBlobStore:
         if status not in _ABSENT:
             message = f"{self._url} cannot be reached: {cause}"
             raise UnavailableError(message) from error
+
+
+def _is_refused(error: Exception) -> bool:
+    """Whether a server, or the file system itself, refuses whoever asks."""
+    return (
+        isinstance(error, PermissionError)
+        or getattr(error, "status", None) in _REFUSED
+        or _code(error) in _REFUSED_CODES
+        or type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError")
+    )
+
+
+def _code(error: Exception) -> str | None:
+    """Return what S3 calls what went wrong."""
+    response = getattr(error.__cause__, "response", None)
+    return response.get("Error", {}).get("Code") if isinstance(response, dict) else None
 
 
 def _limits(scheme: str) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class GcsBlobStore:
         check_file(path)
         # Some emulators ignore the precondition of a resumable upload; looking first costs little
         # beside what it may save.
-        if path.stat().st_size > RESUMABLE_BYTES and self.exists(digest):
+        if path.stat().st_size > RESUMABLE_BYTES and self._call(lambda: self._has(name, path)):
             return False
         return self._call(lambda: self._upload(name, digest, path, progress))
 
@@ -147,6 +147,16 @@ class GcsBlobStore:
             self._media.send(self._clients.get(), name, digest, path, progress)
         except PreconditionFailed:
             self._check_same(name, path)
+            return False
+        return True
+
+    def _has(self, name: str, path: Path) -> bool:
+        """Whether there is an object of that name; makes sure that it is this file."""
+        from google.api_core.exceptions import NotFound
+
+        try:
+            self._check_same(name, path)
+        except NotFound:
             return False
         return True
 

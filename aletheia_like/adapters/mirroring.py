@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -39,11 +39,18 @@ class MirroringDocumentStore:
     Args:
         inner: The store that does the work.
         mirror: Where to remember, on this machine.
+        prepare: Called before something is remembered for the first time.
     """
 
-    def __init__(self, inner: DocumentStore, mirror: DocumentStore) -> None:
+    def __init__(
+        self,
+        inner: DocumentStore,
+        mirror: DocumentStore,
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
         self._inner = inner
         self._mirror = mirror
+        self._prepare = prepare
         self._remembered: dict[str, str] = {}
 
     def get(self, path: str) -> Document | None:
@@ -73,7 +80,7 @@ class MirroringDocumentStore:
             if _is_listed(write.path):
                 with _only_missed():
                     for one in _unconditional(write):
-                        self._mirror.apply([one])
+                        self._keep([one])
         return revisions
 
     def listen(
@@ -85,6 +92,12 @@ class MirroringDocumentStore:
         self._inner.close()
         self._mirror.close()
 
+    def _keep(self, writes: Sequence[Write]) -> None:
+        if self._prepare is not None:
+            self._prepare()
+            self._prepare = None
+        self._mirror.apply(writes)
+
     def _remember(self, document: Document) -> None:
         if self._remembered.get(document.path) == document.revision:
             return
@@ -92,9 +105,22 @@ class MirroringDocumentStore:
         if kept is None or kept.fields != document.fields:
             if kept is not None:
                 self._forget_other(kept, document)
-                self._mirror.apply([Delete(document.path)])
-            self._mirror.apply([Create(document.path, document.fields)])
+                self._keep([Delete(document.path)])
+            self._keep([Create(document.path, document.fields)])
+            self._remember_newest(document)
         self._remembered[document.path] = document.revision
+
+    def _remember_newest(self, owner: Document) -> None:
+        """Remember the version that a name's document repeats also as the document of its number.
+
+        It stays when the name has a newer one, as its bytes do in the cache.
+        """
+        latest = owner.fields.get("latest")
+        if not isinstance(latest, dict) or not isinstance(latest.get("version"), int):
+            return
+        path = f"{owner.path}/versions/{latest['version']}"
+        self._keep([Delete(path)])
+        self._keep([Create(path, latest)])
 
     def _forget_other(self, kept: Document, document: Document) -> None:
         """Forget the changelog of a collection that was made anew or shortened since."""
@@ -103,7 +129,7 @@ class MirroringDocumentStore:
             if _is_listed(below):
                 found = list(self._mirror.query(Query(below)))
                 for one in found:
-                    self._mirror.apply([Delete(one.path)])
+                    self._keep([Delete(one.path)])
 
 
 class OfflineDocumentStore:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 from aletheia_like.errors import (
     AlreadyExistsError,
     ConflictError,
+    IntegrityError,
     NotFoundError,
     UnavailableError,
 )
@@ -86,7 +87,7 @@ class Patience:
 
             try:
                 return action(tell)
-            except UnavailableError:
+            except (UnavailableError, IntegrityError):
                 tell(-told)
                 raise
 
@@ -251,7 +252,14 @@ class RetryingBlobStore:
         )
 
     def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
-        self._patience.transfer(lambda told: self._inner.download(digest, path, told), progress)
+        def attempt(told: Progress) -> None:
+            self._inner.download(digest, path, told)
+
+        try:
+            self._patience.transfer(attempt, progress)
+        except IntegrityError:
+            # Perhaps they were changed on their way; what is wrong at rest stays so.
+            self._patience.transfer(attempt, progress)
 
     def open(self, digest: str) -> BinaryIO:
         return self._patience.persist(lambda: self._inner.open(digest))

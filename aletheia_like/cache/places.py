@@ -107,6 +107,17 @@ class Places:
         self._share(path, _FILE_BITS)
         return descriptor
 
+    def make_shared(self, path: Path) -> None:
+        """Make an empty file of the cache for whoever writes there by other means.
+
+        Raises:
+            AccessDeniedError: It may not be written.
+            UnavailableError: The disk is full, or broken.
+        """
+        with translated(path):
+            self.make_root()
+            os.close(self.open(path, os.O_RDWR))
+
     @property
     def file_mode(self) -> int:
         """Permissions of files that every user of this cache may change."""

@@ -12,13 +12,13 @@ from aletheia_like.capture.files import FileTree
 from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.metastore.datadiffs import DatasetDifference, compare_manifests
 from aletheia_like.metastore.objects import making_folder
-from aletheia_like.metastore.places import Place
 from aletheia_like.metastore.progress import transferring
 from aletheia_like.metastore.references import (
     fetch_elsewhere,
     is_elsewhere,
     keep_manifest,
     listed_files,
+    place_at,
     unchanged_origin,
 )
 from aletheia_like.metastore.repeating import read_repetition
@@ -175,9 +175,11 @@ class DatasetVersion(StoredVersion):
         return self._listed()
 
     def _fetch(self, *, verify: bool = False) -> Path:
+        if not self._is_whole:
+            self._check_not_empty()
         if self._record.uploaded:
             return super()._fetch(verify=verify)
-        if not is_elsewhere(self._record):
+        if not is_elsewhere(self._record) and (self._is_whole or not self.is_dir):
             return unchanged_origin(self._session, self._record, verify=verify)
         manifest = self._manifest()
         self._from_elsewhere(manifest)
@@ -186,6 +188,16 @@ class DatasetVersion(StoredVersion):
             return cache.fetch_tree(manifest, verify=verify)
         (only,) = manifest
         return cache.fetch_file(only.digest, only.path, verify=verify)
+
+    def _check_not_empty(self) -> None:
+        """Make sure that nobody works on nothing because a pattern is mistyped."""
+        if not self._manifest().entries:
+            patterns = self.partitions[str(self._partition)]
+            message = (
+                f"the partition {self._partition!r} of {self} is empty: no file of it matches "
+                f"{patterns!r}; add it again with other partitions"
+            )
+            raise NotFoundError(message)
 
     def _local(self, entry: ManifestEntry) -> Path:
         if self._record.uploaded:
@@ -220,7 +232,7 @@ def add_dataset(
     """Hash, store and publish what is at `location`; see `Metastore.add_dataset`."""
     owner_path = paths.dataset(session.project_path, name)
     if isinstance(location, str) and "://" in location and not location.startswith("file://"):
-        place = Place(location, session.settings.timeout)
+        place = place_at(session, location)
         listing = place.look()
         described = replace(described, state=None if upload else listing.state)
         with transferring(
@@ -291,6 +303,12 @@ def dataset_versions(session: Session, name: str) -> list[DatasetVersion]:
 def _add_tree(
     session: Session, owner_path: str, tree: FileTree, described: VersionRecord, *, upload: bool
 ) -> DatasetVersion:
+    for partition, patterns in (described.partitions or {}).items():
+        if not any(_matches(one.path, patterns) for one in tree.manifest):
+            session.warn_once(
+                f"the partition {partition!r} of {described.name} is empty: none of its files "
+                f"matches {patterns!r}"
+            )
     owner = session.documents.get(owner_path)
     manifest = None
     if upload:

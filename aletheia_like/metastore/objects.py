@@ -42,6 +42,7 @@ _LEFT_SECONDS = 24 * 3600.0
 _NAME_BYTES = 200
 _SHOWN = 10
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,12 +264,10 @@ def _explained(what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def making_folder(session: Session) -> Iterator[Path]:
-    """Give a folder that is gone after the block."""
+    """Give a folder that is gone after the block; in the cache, where there is room, if it may."""
     above = session.cache.root / "making"
     try:
-        above.mkdir(parents=True, exist_ok=True)
-        _remove_left(above)
-        folder = Path(tempfile.mkdtemp(dir=above))
+        folder = _made_below(above)
     except OSError as error:
         message = f"{above} cannot be written: {error.strerror or error}: free some space"
         raise UnavailableError(message) from error
@@ -276,6 +275,18 @@ def making_folder(session: Session) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _made_below(above: Path) -> Path:
+    """Make a folder of a new name, elsewhere if the cache is somebody else's or cannot change."""
+    try:
+        above.mkdir(parents=True, exist_ok=True)
+        _remove_left(above)
+        return Path(tempfile.mkdtemp(dir=above))
+    except OSError as error:
+        if error.errno not in _REFUSED:
+            raise
+        return Path(tempfile.mkdtemp(prefix="aletheia-"))
 
 
 def _remove_left(above: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 
-from aletheia_like.errors import IntegrityError, NotFoundError, SettingsError
-from aletheia_like.metastore.places import Listing, Place, RemoteFile, check_state
+from aletheia_like.errors import IntegrityError, NotFoundError, SettingsError, UnavailableError
+from aletheia_like.metastore.places import Place, RemoteFile, check_state
 from aletheia_like.metastore.progress import Transfer
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.storing import store_bytes
@@ -17,7 +18,7 @@ from aletheia_like.model import paths
 from aletheia_like.model.codec import file_record
 from aletheia_like.model.digests import Manifest, ManifestEntry
 from aletheia_like.model.records import VersionRecord
-from aletheia_like.ports.blobs import Progress
+from aletheia_like.ports.blobs import Progress, is_near
 from aletheia_like.ports.documents import Query
 
 _THREADS = 8
@@ -33,6 +34,21 @@ class _Origin:
     def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
         """Put it at a path, complete and verified, or leave the path as it is."""
         self.place.download(self.file, digest, path, progress)
+
+
+def place_at(session: Session, url: str) -> Place:
+    """Return what reads an address.
+
+    Raises:
+        UnavailableError: No network is to be touched, and there it would be.
+    """
+    if session.settings.offline and not is_near(url):
+        message = (
+            f"offline, and {url} is not on this machine: open the metastore without offline=True "
+            "(ALETHEIA_OFFLINE)"
+        )
+        raise UnavailableError(message)
+    return Place(url, session.settings.timeout)
 
 
 def is_elsewhere(record: VersionRecord) -> bool:
@@ -68,6 +84,8 @@ def fetch_elsewhere(
 ) -> None:
     """Bring files of a reference into the cache, unless they are there already.
 
+    They are of an address, or of a folder of this machine of which only a part is wanted.
+
     Raises:
         NotFoundError: The place has changed, or there is nothing any more.
         UnavailableError: The place cannot be reached.
@@ -77,19 +95,11 @@ def fetch_elsewhere(
     if not missing:
         return
     what = f"{record.name}@{record.version}"
-    place = Place(url, session.settings.timeout)
-    listing = place.look()
-    check_state(url, record.state, listing, what)
-    origins = _by_path(listing)
+    origin_of = _origins(session, record, what)
 
     def fetch(entry: ManifestEntry) -> None:
-        name = entry.path if listing.kind == "directory" else next(iter(origins))
-        if name not in origins:
-            message = f"{url} no longer has {entry.path!r} of {what}: add it again"
-            raise NotFoundError(message)
         try:
-            origin = _Origin(place, origins[name])
-            cache.fetch(entry.digest, transfer.add, source=origin)
+            cache.fetch(entry.digest, transfer.add, source=origin_of(entry))
         except IntegrityError as error:
             message = f"{url} has changed since it was added as {what}: {error}: add it again"
             raise NotFoundError(message) from error
@@ -103,6 +113,32 @@ def fetch_elsewhere(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _origins(
+    session: Session, record: VersionRecord, what: str
+) -> Callable[[ManifestEntry], _Origin]:
+    """Return what tells where each file of a reference is, once its place is as it was."""
+    if not is_elsewhere(record):
+        folder = unchanged_origin(session, record)
+        here = Place(f"file://{folder}", session.settings.timeout)
+        return lambda one: _Origin(
+            here, RemoteFile(one.path, str(folder / one.path), one.size, None)
+        )
+    url = str(record.location)
+    place = place_at(session, url)
+    listing = place.look()
+    check_state(url, record.state, listing, what)
+    origins = {file.path: file for file in listing.files}
+
+    def origin_of(entry: ManifestEntry) -> _Origin:
+        name = entry.path if listing.kind == "directory" else next(iter(origins))
+        if name not in origins:
+            message = f"{url} no longer has {entry.path!r} of {what}: add it again"
+            raise NotFoundError(message)
+        return _Origin(place, origins[name])
+
+    return origin_of
 
 
 def unchanged_origin(session: Session, record: VersionRecord, *, verify: bool = False) -> Path:
@@ -132,7 +168,3 @@ def unchanged_origin(session: Session, record: VersionRecord, *, verify: bool = 
 
 def _files(version_path: str) -> Query:
     return Query(f"{version_path}/files")
-
-
-def _by_path(listing: Listing) -> dict[str, RemoteFile]:
-    return {file.path: file for file in listing.files}

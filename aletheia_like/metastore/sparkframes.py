@@ -77,7 +77,7 @@ def _fetched(dataset: DatasetVersion) -> tuple[str, list[str]]:
 
 def _listed(dataset: DatasetVersion) -> list[str]:
     """Return the paths of a directory's files, as far as they are known without fetching any."""
-    if not (dataset.is_dir and dataset.record.uploaded):
+    if not dataset.is_dir:
         return []
     return [one.path for one in dataset.files() if not _is_hidden(one.path)]
 

@@ -122,6 +122,55 @@ def test_an_s3_that_is_away_is_told_in_time(source, closed_port):
     assert time.monotonic() - begun < 10
 
 
+def test_an_s3_without_credentials_says_so_at_once(source, closed_port, monkeypatch, tmp_path):
+    pytest.importorskip("s3fs")
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    endpoint = {"endpoint_url": f"http://127.0.0.1:{closed_port}"}
+    store = FsspecBlobStore("s3://bucket/blobs", client_kwargs=endpoint)
+
+    for action in (lambda: store.upload(DIGEST, source), lambda: store.open(DIGEST)):
+        with pytest.raises(AccessDeniedError, match=r"s3://bucket/blobs.*credentials"):
+            action()
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (403, "SignatureDoesNotMatch"),
+        (403, "InvalidAccessKeyId"),
+        (400, "ExpiredToken"),
+        (400, "InvalidToken"),
+    ],
+)
+def test_wrong_credentials_of_s3_are_told_at_once(serving, source, status, code):
+    pytest.importorskip("s3fs")
+    asked = []
+
+    def refuse(request):
+        asked.append(request.path)
+        told = f"<Error><Code>{code}</Code><Message>by the test</Message></Error>".encode()
+        request.send_response(status)
+        request.send_header("Content-Length", str(len(told)))
+        request.end_headers()
+        if request.command != "HEAD":
+            request.wfile.write(told)
+
+    store = FsspecBlobStore(
+        "s3://bucket/blobs",
+        key="key",
+        secret="wrong",
+        client_kwargs={"endpoint_url": serving(refuse), "region_name": "us-east-1"},
+    )
+
+    with pytest.raises(AccessDeniedError, match="s3://bucket/blobs: the credentials"):
+        list(RetryingBlobStore(store, deadline=5).digests())
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize(
     ("status", "error"),
     [(401, AccessDeniedError), (403, AccessDeniedError), (503, UnavailableError)],

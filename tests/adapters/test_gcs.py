@@ -73,8 +73,11 @@ def test_a_server_that_comes_back_is_used_again(gcs_emulator, file, tmp_path, mo
         store.download(file[0], tmp_path / "copy")
 
 
-def test_other_bytes_under_that_name_are_noticed(store, file):
-    digest, path = file
+@pytest.mark.parametrize("size", [1_000, 10 << 20])
+def test_other_bytes_under_that_name_are_noticed(store, tmp_path, size):
+    path = tmp_path / "file"
+    path.write_bytes(secrets.token_bytes(size))
+    digest = digest_bytes(path.read_bytes())
     store._at(store._name(digest)).upload_from_string(b"other bytes")
 
     with pytest.raises(IntegrityError, match="delete it"):

@@ -30,7 +30,7 @@ def test_nothing_is_created_before_the_first_download(cache, tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_hit_asks_nobody(cache, stored, usage):  # D6, B12
+def test_a_hit_asks_nobody(cache, stored, usage):  # A16, D6, B12
     digest = stored(b"data")
     first = cache.fetch(digest)
     before = usage.snapshot()

@@ -42,7 +42,7 @@ def test_a_directory_that_did_not_fit_is_gone_on_with(
     assert texts == {f"{number}.txt": f"{number}" * 100_000 for number in range(10, 30)}
 
 
-def test_without_hard_links_files_are_copied(cache, stored_tree, mounted, usage):
+def test_without_hard_links_files_are_copied(cache, stored_tree, mounted, usage):  # D11
     # A mount of its own takes no links from elsewhere, as other file systems do.
     trees = cache.root / "trees"
     trees.mkdir(parents=True)
@@ -104,7 +104,9 @@ def test_a_record_of_somebody_else_leads_nowhere(cache, stored_tree, tmp_path, u
     assert usage.snapshot() == before
 
 
-def test_a_flipped_bit_is_found_although_size_and_time_are_the_same(cache, stored_tree, usage):
+def test_a_flipped_bit_is_found_although_size_and_time_are_the_same(
+    cache, stored_tree, usage
+):  # D10
     manifest = stored_tree({"a.bin": "\x00" * 4096, "b.bin": "b"})
     path = cache.fetch_tree(manifest) / "a.bin"
     status = path.stat()

@@ -12,9 +12,14 @@ from pathlib import Path
 import pytest
 
 from aletheia_like.adapters.directory import DirectoryBlobStore
+from aletheia_like.adapters.memory import MemoryDocumentStore
+from aletheia_like.adapters.mirroring import MirroringDocumentStore, OfflineDocumentStore
+from aletheia_like.adapters.sqlite import SqliteDocumentStore
 from aletheia_like.cache import LocalCache
+from aletheia_like.cache.places import Places
 from aletheia_like.capture.files import read_manifest
 from aletheia_like.model.digests import digest_bytes
+from aletheia_like.ports.documents import Create, Update
 
 WATCH = """
 manifest = Manifest.from_text(pathlib.Path(words[0]).read_text())
@@ -97,7 +102,7 @@ def everybodys():
 
 
 def test_users_of_a_group_share_a_cache(everybodys):
-    # B4: whatever the umask of each of them says.
+    # Whatever the umask of each of them says.
     tree = everybodys / "tree"
     for name in ("a.txt", "b.txt"):
         tree.mkdir(exist_ok=True)
@@ -139,6 +144,32 @@ def test_users_of_a_group_share_a_cache(everybodys):
     damaged.chmod(0o644)
     damaged.write_text("x")
     assert as_user(60_001, fetch) == expected
+
+
+def test_users_of_a_group_share_what_is_remembered_for_offline_work(everybodys):
+    path = "projects/p/datasets/d"
+    inner = MemoryDocumentStore()
+    inner.apply([Create(path, {"latest": {"version": 0}})])
+
+    file = everybodys / "cache" / "documents" / "one.sqlite"
+
+    def mirror():
+        return SqliteDocumentStore(file)
+
+    def online():
+        places = Places(everybodys / "cache")
+        store = MirroringDocumentStore(inner, mirror(), lambda: places.make_shared(file))
+        return [store.get(path).fields, OfflineDocumentStore(mirror()).get(path).fields]
+
+    def change():
+        inner.apply([Update(path, {("latest",): {"version": 1}})])
+        return online()
+
+    old, new = {"latest": {"version": 0}}, {"latest": {"version": 1}}
+    assert as_user(60_001, online) == [old, old]
+    assert as_user(60_002, online) == [old, old]
+    assert as_user(60_002, change) == [new, new]
+    assert as_user(60_001, lambda: OfflineDocumentStore(mirror()).get(path).fields) == new
 
 
 def test_a_cache_of_ones_own_keeps_its_permissions(cache, stored):

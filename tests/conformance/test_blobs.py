@@ -1,4 +1,4 @@
-"""Every blob store, and every wrapper, keeps the contract of the port."""  # B4 B5 B6 B7 D14
+"""Every blob store, and every wrapper, keeps the contract of the port."""  # A16 B4 B5 B6 B7 D14
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from aletheia_like.adapters.fsspec import FsspecBlobStore
 from aletheia_like.adapters.gcs import GcsBlobStore
 from aletheia_like.adapters.memory import MemoryBlobStore
 from aletheia_like.adapters.retrying import RetryingBlobStore
-from aletheia_like.errors import AccessDeniedError
+from aletheia_like.errors import AccessDeniedError, SettingsError
 from aletheia_like.model.digests import digest_bytes
 from aletheia_like.ports.usage import Usage
 from aletheia_like.testing.blobs import BlobReadingSuite, BlobStoreSuite
@@ -115,7 +115,7 @@ class TestFsspecMemory(OverFsspec):
 class TestFsspecLocal(OverFsspec):
     @pytest.fixture
     def store(self, tmp_path):
-        return FsspecBlobStore(f"local://{tmp_path}/blobs", auto_mkdir=True)
+        return FsspecBlobStore(f"file://{tmp_path}/blobs", auto_mkdir=True)
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +154,24 @@ class TestS3(OverFsspec):
         assert other.open(digest).read() == b"data"
         store.delete(digest)
         assert not other.exists(digest)
+
+    def test_a_bucket_that_is_gone_is_told_and_never_made(self, store, file, tmp_path):
+        digest, path = file(b"data")
+        store.upload(digest, path)
+        system = store._systems.get()
+        bucket = store._url.split("/")[2]
+        system.rm(bucket, recursive=True)
+
+        for action in (
+            lambda: store.upload(digest, path),
+            lambda: store.download(digest, tmp_path / "copy"),
+            lambda: store.open(digest),
+            lambda: list(store.digests()),
+        ):
+            with pytest.raises(SettingsError, match=f"no bucket for s3://{bucket}"):
+                action()
+        system.invalidate_cache()
+        assert not system.exists(bucket)
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):

@@ -10,12 +10,18 @@ from collections import deque
 HOP = frozenset({"connection", "transfer-encoding", "content-length", "keep-alive"})
 
 
+def flipped(data):
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
 class Faulty:
     """Passes requests on to a server; the faults of `plan` spoil one request each, in order.
 
     A fault is a status to answer with, `cut` (half of the body, then nothing), `flip` (one bit of
-    the body), `drop` (the connection is closed when half of the request has come), or None. It
-    meets only requests of which `concerns(method, path)` is true.
+    the body), `flip-sent` (one bit of what the client sends), `drop` (the connection is closed
+    when half of the request has come), or None. It meets only requests of which
+    `concerns(method, path)` is true.
     """
 
     def __init__(self, server: str) -> None:
@@ -68,14 +74,15 @@ class Faulty:
             request.close_connection = True
             return
         body = request.rfile.read(size)
+        if fault == "flip-sent" and body:
+            body = flipped(body)
         if isinstance(fault, int):
             answer = b'{"error": {"message": "by the test"}}'
             self.answer(request, fault, {"Content-Type": "application/json"}, answer)
             return
         status, headers, data = self.ask(request, body)
         if fault == "flip" and data:
-            middle = len(data) // 2
-            data = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+            data = flipped(data)
         self.answer(request, status, headers, data, cut=fault == "cut")
 
     def ask(self, request, body):

@@ -69,6 +69,29 @@ def test_a_transfer_gets_through(store, line, file, tmp_path, size, faults):
     assert left(tmp_path) == []
 
 
+@pytest.mark.parametrize("size", [1_000, 3_000_000, 12 << 20])
+def test_bytes_that_change_on_their_way_there_are_sent_again(store, line, file, tmp_path, size):
+    digest, path = file(size)
+    line.concerns = lambda method, path: method == "PUT" or "uploadType=multipart" in path
+    line.plan.append("flip-sent")
+    told = []
+
+    assert store.upload(digest, path, told.append)
+    store.download(digest, tmp_path / "copy")
+    assert digest_bytes((tmp_path / "copy").read_bytes()) == digest
+    assert sum(told) == size
+
+
+def test_wrong_bytes_that_cannot_be_taken_back_are_told(store, line, file):
+    digest, path = file(1_000)
+    line.concerns = lambda method, path: "uploadType=multipart" in path or method == "DELETE"
+    line.plan.extend(["flip-sent", 403])
+
+    for words in ("than were sent: delete it", "than its name says: delete it"):
+        with pytest.raises(al.IntegrityError, match=words):
+            store.upload(digest, path)
+
+
 @pytest.mark.parametrize("storm", [429, 503])
 def test_a_storm_is_one_clear_error_in_time(bare, line, file, tmp_path, storm):
     digest, path = file(1_000)
@@ -159,6 +182,19 @@ def test_a_large_download_survives_cuts_all_along(store, bare, line, file, tmp_p
 
     store.download(digest, tmp_path / "copy")
     assert digest_bytes((tmp_path / "copy").read_bytes()) == digest
+
+
+def test_a_part_that_was_changed_on_its_way_is_fetched_again(store, bare, line, file, tmp_path):
+    digest, path = file(20 << 20)
+    bare.upload(digest, path)
+    line.concerns = lambda method, path: "/download/" in path
+    line.plan.extend([None, "flip"])
+    told = []
+
+    store.download(digest, tmp_path / "copy", told.append)
+    assert digest_bytes((tmp_path / "copy").read_bytes()) == digest
+    assert sum(told) == 20 << 20
+    assert left(tmp_path) == []
 
 
 def test_an_upload_goes_on_where_it_broke_off(store, line, file):

@@ -131,6 +131,22 @@ def test_what_is_not_here_is_read_where_it_was_added_from(metastore, tmp_path):
     assert reader.places == [f"file://{dataset.local_path}/a.parquet"]
 
 
+@pytest.mark.parametrize("upload", [True, False])
+def test_a_partition_that_is_read_where_it_is_has_only_its_files(metastore, tmp_path, upload):
+    for part in ("train", "test"):
+        (tmp_path / "data" / part).mkdir(parents=True)
+        (tmp_path / "data" / part / "a.parquet").write_bytes(b"1")
+    metastore.add_dataset(
+        "data", tmp_path / "data", upload=upload, partitions={"train": "train/*"}
+    )
+    record = replace(metastore.get_dataset("data").record, location="s3://bucket/data")
+    reader = Reader()
+
+    DatasetVersion(metastore.session, record, "train").to_spark(reader)
+
+    assert reader.places == ["s3a://bucket/data/train/a.parquet"]  # D12
+
+
 def test_no_session_and_no_known_suffix_are_told(metastore, tmp_path):
     (tmp_path / "data.bin").write_bytes(b"1")
     dataset = added(metastore, tmp_path / "data.bin")

@@ -21,7 +21,7 @@ def documents_of(ms):
     return [one.path for one in ms.session.documents.query(Query("files"))]
 
 
-def test_a_file_is_stored_once_and_comes_back_equal(ms, run, tmp_path):  # V1
+def test_a_file_is_stored_once_and_comes_back_equal(ms, run, tmp_path):  # A13, V1
     path = tmp_path / "model.pt"
     path.write_bytes(os.urandom(100_000))
 
@@ -65,7 +65,7 @@ def test_versions_count_up_by_content(run, tmp_path):  # V11
     assert [version.open().read() for version in versions] == [b"0", b"1", b"2"]
 
 
-def test_a_directory_is_a_whole_tree(ms, run, tmp_path):  # V1
+def test_a_directory_is_a_whole_tree(ms, run, tmp_path):  # A13, V1
     tree = tmp_path / "tree"
     (tree / "deep" / "er").mkdir(parents=True)
     (tree / "a.txt").write_text("a")
@@ -102,7 +102,7 @@ def test_a_second_download_leaves_what_is_right_and_refuses_what_is_not(run, tmp
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.txt", "tree"]
 
 
-def test_only_the_hash_may_be_recorded(run, tmp_path):  # V1
+def test_only_the_hash_may_be_recorded(run, tmp_path):  # A13, V1
     path = tmp_path / "big.bin"
     path.write_bytes(b"123")
 
@@ -114,7 +114,7 @@ def test_only_the_hash_may_be_recorded(run, tmp_path):  # V1
         version.download()
 
 
-def test_a_uri_may_be_referenced(run):  # V1
+def test_a_uri_may_be_referenced(run):  # A13, V1
     version = run.add_artifact("remote", "gs://bucket/model.pt", is_local=False)
 
     assert version.location == "gs://bucket/model.pt"
@@ -124,7 +124,7 @@ def test_a_uri_may_be_referenced(run):  # V1
 
 
 @pytest.mark.parametrize("options", [{}, {"is_dir": True}, {"upload_file": False}])
-def test_a_missing_path_fails_before_anything_is_written(ms, run, tmp_path, options):  # V1
+def test_a_missing_path_fails_before_anything_is_written(ms, run, tmp_path, options):  # A13, V1
     before = ms.usage
     with pytest.raises(al.NotFoundError, match="nothing at"):
         run.add_artifact("a", tmp_path / "none", **options)

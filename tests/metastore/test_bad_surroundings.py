@@ -91,7 +91,7 @@ def test_a_missing_blob_is_named(tmp_path):
         ms.get_dataset("d", download=True)
 
 
-def test_damaged_bytes_are_never_handed_out(tmp_path):
+def test_damaged_bytes_are_never_handed_out(tmp_path):  # D4
     ms = opened(tmp_path / "store", tmp_path / "cache")
     (tmp_path / "f").write_text("right")
     version = ms.add_dataset("d", tmp_path / "f")

@@ -42,6 +42,36 @@ def test_a_clean_commit_is_recorded(repository, open_code_ms):
     assert run.environment.command
 
 
+def test_a_run_has_everything_that_the_seed_lists(repository, open_code_ms, tmp_path):  # A21
+    (tmp_path / "raw.csv").write_text("1")
+    (tmp_path / "clean.csv").write_text("2")
+    ms = open_code_ms()
+    raw = ms.add_dataset("raw", tmp_path / "raw.csv")
+    ms.add_dataset("clean", tmp_path / "clean.csv", source=raw, partitions={"0": "*"})
+    with ms.exper("e").start_run(fold=0) as run:
+        run.set_model("resnet", desc="small", version=2, project="vision")
+        run.get_dataset("clean", partition="0")
+        run.log_dir, run.saved_model, run.desc = tmp_path / "logs", "model.pt", "first"
+        run.res = {"accuracy": 0.9}
+
+    other = open_code_ms()
+    read = other.experiment("e").run(run.id)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    assert read.git.commit == head.stdout.strip()
+    assert (read.fold, read.model.name, read.model.project) == (0, "resnet", "vision")
+    assert (read.log_dir, read.saved_model, read.desc) == (
+        str(tmp_path / "logs"),
+        "model.pt",
+        "first",
+    )
+    assert read.res == {"accuracy": 0.9}
+    assert read.started_at <= read.ended_at
+    assert [(use.name, use.partition) for use in read.datasets.values()] == [("clean", "0")]
+    source = other.get_dataset("clean").source
+    assert source["parents"] == [{"dataset": "raw", "version": 0, "digest": raw.digest}]
+    assert source["code"]["commit"] == read.git.commit
+
+
 def test_a_dirty_tree_is_refused_before_anything_is_written(repository, open_code_ms):
     ms = open_code_ms()
     exper = ms.exper("e")

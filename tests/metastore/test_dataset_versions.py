@@ -49,7 +49,7 @@ def test_changing_one_file_of_many_uploads_one_file(ms, tmp_path):
     assert used.document_reads < 50
 
 
-def test_a_directory_has_the_digest_of_its_sorted_manifest(ms, tree, tmp_path):
+def test_a_directory_has_the_digest_of_its_sorted_manifest(ms, tree, tmp_path):  # D7, D11
     first = ms.add_dataset("one", tree)
     shutil.copytree(tree, tmp_path / "copy")
     again = ms.add_dataset("two", tmp_path / "copy")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import http.server
+import os
 import subprocess
 import sys
 import threading
 
+import fsspec
 import pytest
 
 import aletheia_like as al
+from aletheia_like.model.digests import digest_bytes
 from aletheia_like.ports.documents import Query
 
 
@@ -31,7 +35,7 @@ def tree(tmp_path):
     return root
 
 
-def test_the_seed_s_call(ms, table):  # A10, D4
+def test_the_seed_s_call(ms, table):  # A10, A16, A18, D4
     ms.add_dataset("table", table)
     with ms.exper("e").start_run() as run:
         path = run.get_dataset("table", download=True).local_path
@@ -105,7 +109,8 @@ def test_a_description_that_is_not_kept_is_told(ms, table):
         ms.add_dataset("table", table, desc="second")
 
 
-def test_every_field_of_a_dataset_comes_back(ms, open_ms, tree):  # D2, D16, M17
+def test_every_field_of_a_dataset_comes_back(ms, open_ms, tree):  # A21, D2, D16, M17
+    begun = dt.datetime.now(dt.UTC)
     ms.add_dataset(
         "digits",
         tree,
@@ -125,8 +130,9 @@ def test_every_field_of_a_dataset_comes_back(ms, open_ms, tree):  # D2, D16, M17
     )
     assert record.source == {"dataset": "raw", "version": 3}
     assert record.features == {"image": {"dtype": "uint8", "shape": [8, 8]}}
+    assert record.partitions == {"train": "train/*", "test": ["test/0.txt", "test/1.txt"]}
     assert record.location == str(tree)
-    assert record.created_at is not None
+    assert abs(record.created_at - begun) < dt.timedelta(minutes=5)
 
 
 def test_use_is_recorded_once(ms, open_ms, table):  # D3
@@ -135,8 +141,9 @@ def test_use_is_recorded_once(ms, open_ms, table):  # D3
         run.get_dataset("table")
         run.get_dataset("table", download=True)
 
-    uses = open_ms().experiment("e").run(run.id).datasets
-    assert {name: use.version for name, use in uses.items()} == {"table": 0}
+    (use,) = open_ms().experiment("e").run(run.id).datasets.values()
+    assert (use.name, use.version) == ("table", 0)
+    assert use.digest == digest_bytes(table.read_bytes())
 
 
 def test_two_versions_in_one_run_are_both_recorded(ms, table):
@@ -151,7 +158,7 @@ def test_two_versions_in_one_run_are_both_recorded(ms, table):
     assert [use.version for use in run.datasets.values()] == [0, 1]
 
 
-def test_an_unknown_dataset_is_an_error_and_nothing_is_recorded(ms, table):  # D3
+def test_an_unknown_dataset_is_an_error_and_nothing_is_recorded(ms, open_ms, table):  # D3
     ms.add_dataset("table", table)
     run = ms.exper("e").start_run()
 
@@ -159,7 +166,9 @@ def test_an_unknown_dataset_is_an_error_and_nothing_is_recorded(ms, table):  # D
         run.get_dataset("tabel")
     with pytest.raises(al.NotFoundError, match="version 7"):
         run.get_dataset("table", 7)
-    assert run.datasets == {}
+    run.finish()
+    assert run.datasets == open_ms().experiment("e").run(run.id).datasets == {}
+    assert [one.name for one in ms.datasets()] == ["table"]
 
 
 def test_local_path_is_none_until_downloaded(ms, table):
@@ -174,6 +183,15 @@ def test_files_land_below_the_downloader_s_folder(ms, table, tmp_path):  # D5
 
     path = ms.get_dataset("table", download=True).local_path
     assert path.is_relative_to(tmp_path / "elsewhere")
+    assert path.read_text() == table.read_text()
+
+
+def test_without_a_folder_of_ones_own_the_user_s_cache_is_used(store_url, table):  # D5
+    with al.Metastore("p", url=store_url, git="off") as ms:
+        ms.add_dataset("table", table)
+        path = ms.get_dataset("table", download=True).local_path
+
+    assert path.is_relative_to(os.environ["XDG_CACHE_HOME"])
 
 
 def test_a_hit_reads_one_document_and_no_blob(ms, open_ms, table, tree):  # D6, B12
@@ -194,18 +212,27 @@ def test_a_directory_has_a_document_for_each_file(ms, open_ms, tree):  # D11
     ms.add_dataset("digits", tree)
 
     path = open_ms().get_dataset("digits", download=True).local_path
-    assert sorted(one.relative_to(path).as_posix() for one in path.rglob("*.txt")) == [
-        f"{part}/{number}.txt" for part in ("test", "train") for number in range(3)
-    ]
+    expected = {
+        f"{part}/{number}.txt": f"{part} {number}"
+        for part in ("test", "train")
+        for number in range(3)
+    }
+    found = [one for one in path.rglob("*") if one.is_file()]
+    assert {one.relative_to(path).as_posix(): one.read_text() for one in found} == expected
     stored = ms.session.documents.query(Query("projects/p/datasets/digits/versions/0/files"))
-    assert len(list(stored)) == 6
+    told = [(one.fields["path"], one.fields["sha256"], one.fields["size"]) for one in stored]
+    assert sorted(told) == sorted(
+        (name, digest_bytes(text.encode()), len(text)) for name, text in expected.items()
+    )
 
 
-def test_one_partition_fetches_only_its_files(ms, open_ms, tree):  # D12
+def test_one_partition_fetches_only_its_files(ms, open_ms, tree, tmp_path):  # D12
     ms.add_dataset("digits", tree, partitions={"train": "train/*"})
-    other = open_ms()
+    other = open_ms(cache_dir=tmp_path / "fresh")
 
     dataset = other.get_dataset("digits", download=True, partition="train")
+    # The list of all files, and those of the partition.
+    assert other.usage.blob_reads == 1 + 3
     found = [one.name for one in dataset.local_path.rglob("*.txt")]
     assert sorted(found) == ["0.txt", "1.txt", "2.txt"]
     assert [file.path for file in dataset.files()] == [
@@ -215,7 +242,30 @@ def test_one_partition_fetches_only_its_files(ms, open_ms, tree):  # D12
         other.get_dataset("digits", partition="valid")
 
 
-def test_one_file_of_many_opens_without_the_rest(ms, open_ms, tree, tmp_path):
+def test_a_fold_fetches_only_its_files_and_the_run_says_which(ms, open_ms, tree):  # D12, A21
+    folds = {str(fold): [f"*/{n}.txt" for n in range(3) if n != fold] for fold in range(3)}
+    ms.add_dataset("digits", tree, partitions=folds)
+    with ms.exper("e").start_run(fold=1) as run:
+        path = run.get_dataset("digits", download=True, partition=str(run.fold)).local_path
+
+    assert sorted(one.name for one in path.rglob("*.txt")) == ["0.txt", "0.txt", "2.txt", "2.txt"]
+    read = open_ms().experiment("e").run(run.id)
+    assert [(read.fold, use.partition) for use in read.datasets.values()] == [(1, "1")]
+
+
+@pytest.mark.parametrize("upload", [True, False])
+@pytest.mark.parametrize("is_dir", [True, False])
+def test_an_empty_partition_is_told_and_never_fetched(ms, tree, upload, is_dir):  # D12
+    location = tree if is_dir else tree / "train" / "0.txt"
+    with pytest.warns(UserWarning, match=r"partition 'valid' of d is empty.*'valid/\*'"):
+        ms.add_dataset("d", location, upload=upload, partitions={"valid": "valid/*", "all": "*"})
+
+    assert ms.get_dataset("d", partition="all", download=True).local_path.name
+    with pytest.raises(al.NotFoundError, match=r"'valid' of d@0 is empty.*'valid/\*'"):
+        ms.get_dataset("d", partition="valid", download=True)
+
+
+def test_one_file_of_many_opens_without_the_rest(ms, open_ms, tree, tmp_path):  # D12
     ms.add_dataset("digits", tree)
     other = open_ms(cache_dir=tmp_path / "fresh")
 
@@ -234,8 +284,6 @@ def test_a_changed_cached_file_is_noticed_and_fetched_anew(ms, table):  # D10
 
 
 def test_verify_finds_what_the_stat_record_cannot(ms, table):
-    import os
-
     ms.add_dataset("table", table)
     path = ms.get_dataset("table", download=True).local_path
     status = path.stat()
@@ -266,9 +314,7 @@ def test_a_missing_location_fails_before_any_write(ms, tmp_path):
     assert ms.projects() == []
 
 
-def test_a_url_is_copied_in(ms, table):  # D14
-    import fsspec
-
+def test_a_url_is_copied_in(ms, table):  # A18, D14
     with fsspec.open("memory://shop/table.csv", "wb") as stream:
         stream.write(b"from afar")
 
@@ -293,6 +339,33 @@ def test_lists_of_datasets_and_versions(ms, table, tree):
         ms.dataset_versions("none")
 
 
+def test_a_cache_that_cannot_be_written_gives_what_it_has(
+    ms, open_ms, table, tree, tmp_path, mounted
+):  # D6
+    fsspec.filesystem("memory").pipe_file("/a-shelf/far.csv", b"from afar")
+    ms.add_dataset("digits", tree, partitions={"train": "train/*"})
+    ms.get_dataset("digits", download=True)
+    ms.close()
+    cache = tmp_path / "cache"
+    with mounted(cache, "--bind", str(cache)):
+        subprocess.run(["mount", "-o", "remount,ro,bind", cache], check=True)
+        other = open_ms()
+        with other.exper("e").start_run() as run:
+            path = run.get_dataset("digits", download=True).local_path
+            run.add_artifact("object", {"a": 1})
+        far = other.add_dataset("far", "memory://a-shelf/far.csv")
+        version = other.add_dataset("table", table)
+        with pytest.raises(al.AccessDeniedError, match="another cache_dir"):
+            version.fetch()
+        with pytest.raises(al.AccessDeniedError, match="another cache_dir"):
+            other.get_dataset("digits", partition="train", download=True)
+        read = [one.open(stream=True).read() for one in (version, far)]
+        other.close()
+
+    assert (path / "train" / "0.txt").read_text() == "train 0"
+    assert read == [b"a,b\n1,2\n", b"from afar"]
+
+
 def test_a_race_of_eight_adds_one_version(open_ms, store_url, table, tmp_path):  # D1
     program = (
         "import sys, aletheia_like as al\n"
@@ -307,7 +380,7 @@ def test_a_race_of_eight_adds_one_version(open_ms, store_url, table, tmp_path): 
     assert len(open_ms().dataset_versions("table")) == 1
 
 
-def test_a_directory_of_many_files(ms, open_ms, store_url, tmp_path):
+def test_a_directory_of_many_files(ms, open_ms, store_url, tmp_path):  # D11
     # The storage emulator looks through all its objects for each request, so fewer there.
     folders = 30 if store_url.startswith("file:") else 8
     root = tmp_path / "many"

@@ -185,7 +185,7 @@ def test_the_stored_document_holds_a_map_of_metrics(ms, exper):  # M23
     assert "metrics.acc" not in fields
 
 
-def test_folds(exper, read_run):  # R6
+def test_folds(exper, read_run):  # A21, R6
     with exper.start_run(fold=1) as run:
         run.set_fold()
     assert read_run(run.id).fold == 1
@@ -198,7 +198,7 @@ def test_folds(exper, read_run):  # R6
         run.set_fold()
 
 
-def test_the_model_is_stored_with_all_its_fields(exper, read_run):  # R7, M17
+def test_the_model_is_stored_with_all_its_fields(exper, read_run):  # A21, R7, M17
     with exper.start_run() as run:
         run.set_model("resnet18", desc="small", version=2, project="vision", layers=18)
 
@@ -212,7 +212,7 @@ def test_the_model_is_stored_with_all_its_fields(exper, read_run):  # R7, M17
     assert model.extra == {"layers": 18}
 
 
-def test_free_fields_of_a_run(exper, read_run, tmp_path):  # R19, M9
+def test_free_fields_of_a_run(exper, read_run, tmp_path):  # A21, R19, M9
     with exper.start_run() as run:
         run.log_dir = tmp_path
         run.saved_model = "model.pt"

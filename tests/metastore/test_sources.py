@@ -1,10 +1,16 @@
-"""Data sets from any place: copied in or referenced; changes there are noticed."""  # D2 D14
+"""Data sets from any place; changes there are noticed."""  # A18 A21 D2 D14
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import http.server
+import ipaddress
+import os
 import secrets
+import ssl
+import subprocess
+import sys
 import threading
 import uuid
 
@@ -106,6 +112,22 @@ def shelf(request):
 
 
 @pytest.fixture
+def local(tmp_path):
+    root = tmp_path / "shelf"
+
+    def write(name, data):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+
+    return Shelf(str(root), write)
+
+
+@pytest.fixture(params=["local", "memory", "web", "s3", "gs"])
+def any_shelf(request):
+    return request.getfixturevalue(request.param).fill()
+
+
+@pytest.fixture
 def ms(tmp_path):
     with al.Metastore(
         "p", url=(tmp_path / "store").as_uri(), cache_dir=tmp_path / "cache", git="off"
@@ -121,20 +143,20 @@ def contents(root):
     }
 
 
-def test_a_folder_is_copied_in(ms, shelf, tmp_path):
-    version = ms.add_dataset("d", shelf.url, partitions={"part": "part/*"})
-    shelf.write("c.txt", b"changed later")
+def test_a_folder_is_copied_in(ms, any_shelf, tmp_path):
+    version = ms.add_dataset("d", any_shelf.url, partitions={"part": "part/*"})
+    any_shelf.write("c.txt", b"changed later")
 
     assert contents(version.download(tmp_path / "out")) == FILES
-    assert (version.location, version.record.state) == (shelf.url, None)
+    assert (version.location, version.record.state) == (any_shelf.url, None)
     assert [one.path for one in ms.get_dataset("d", partition="part").files()] == [
         "part/a.csv",
         "part/b.csv",
     ]
 
 
-def test_a_referenced_folder_is_fetched_from_its_place(ms, shelf):
-    version = ms.add_dataset("d", shelf.url, upload=False, partitions={"part": "part/*"})
+def test_a_referenced_folder_is_fetched_from_its_place(ms, any_shelf):
+    version = ms.add_dataset("d", any_shelf.url, upload=False, partitions={"part": "part/*"})
     assert not ms.session.blobs.exists(version.files()[0].digest)
 
     part = ms.get_dataset("d", partition="part", download=True)
@@ -143,14 +165,33 @@ def test_a_referenced_folder_is_fetched_from_its_place(ms, shelf):
     assert contents(ms.get_dataset("d", download=True).local_path) == FILES
 
 
-def test_a_change_at_the_place_is_noticed(ms, shelf):
-    ms.add_dataset("d", shelf.url, upload=False)
-    shelf.write("part/a.csv", b"a,b\n1,2\n7,8\n")
+def test_a_change_at_the_place_is_noticed(ms, any_shelf):
+    ms.add_dataset("d", any_shelf.url, upload=False)
+    any_shelf.write("part/a.csv", b"a,b\n1,2\n7,8\n")
 
     with pytest.raises(al.NotFoundError, match="has changed since it was added as d@0"):
         ms.get_dataset("d", download=True)
-    assert ms.add_dataset("d", shelf.url, upload=False).version == 1
+    assert ms.add_dataset("d", any_shelf.url, upload=False).version == 1
     assert len(ms.get_dataset("d").open("part/a.csv").read()) == 12
+
+
+@pytest.mark.parametrize("upload", [True, False])
+def test_what_changed_and_was_added_again_has_other_bytes_and_the_old_copy_is_kept(
+    ms, shelf, upload
+):  # D7
+    old = ms.add_dataset("d", shelf.url, upload=upload)
+    before = ms.get_dataset("d", download=True).local_path
+    shelf.write("part/a.csv", b"a,b\n1,9\n7,8\n")
+    new = ms.add_dataset("d", shelf.url, upload=upload)
+    after = ms.get_dataset("d", download=True).local_path
+
+    assert (old.version, new.version) == (0, 1)
+    assert old.digest != new.digest
+    assert contents(after) == {**FILES, "part/a.csv": b"a,b\n1,9\n7,8\n"}
+    assert contents(before) == FILES
+    read = ms.usage.blob_reads
+    assert ms.get_dataset("d", 0, download=True).local_path == before
+    assert ms.usage.blob_reads == read
 
 
 def test_one_file_may_be_referenced(ms, shelf):
@@ -178,6 +219,74 @@ def test_content_that_changes_behind_an_equal_state_is_noticed(ms, tmp_path):
     with pytest.raises(al.NotFoundError, match="has changed"):
         version.fetch()
     assert list(tmp_path.rglob("*.part")) == []
+
+
+FETCH = """
+import sys, aletheia_like as al
+with al.Metastore("p", url="memory://", cache_dir=sys.argv[2], git="off") as ms:
+    print(ms.add_dataset("d", sys.argv[1]).open().read())
+"""
+
+
+def test_an_encrypted_place_is_read_if_its_certificate_is_trusted(tmp_path, monkeypatch):  # D14
+    pytest.importorskip("aiohttp")
+    certificate = self_signed(tmp_path)
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / "a.txt").write_bytes(b"secret")
+    handler = functools.partial(QuietHandler, directory=str(tmp_path / "served"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        url = f"https://127.0.0.1:{server.server_port}/a.txt"
+        trusting = {**os.environ, "SSL_CERT_FILE": str(certificate)}
+        done = subprocess.run(
+            [sys.executable, "-c", FETCH, url, tmp_path / "c"],
+            env=trusting,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        monkeypatch.setenv("ALETHEIA_TIMEOUT", "1")
+        with (
+            al.Metastore("p", url="memory://", cache_dir=tmp_path / "d", git="off") as doubting,
+            pytest.raises(al.UnavailableError, match=r"(?i)certificate"),
+        ):
+            doubting.add_dataset("d", url)
+        server.shutdown()
+        thread.join()
+
+    assert done.stdout == "b'secret'\n", done.stderr
+
+
+def self_signed(folder):
+    """Make a key and a certificate for this machine, in one file."""
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = serialization.PrivateFormat.PKCS8
+    path = folder / "certificate.pem"
+    path.write_bytes(
+        key.private_bytes(pem, private, serialization.NoEncryption())
+        + certificate.public_bytes(pem)
+    )
+    return path
 
 
 def test_a_listing_that_leads_out_of_its_folder_is_refused(ms):
