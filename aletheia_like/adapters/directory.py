@@ -11,6 +11,7 @@ import datetime as dt
 import os
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -72,7 +73,8 @@ class DirectoryBlobStore:
         target = self._path(digest)
         if target.is_file():
             return False
-        check_file(path)
+        if state is None:
+            check_file(path)
         folder = target.parent
         with translated(target):
             try:
@@ -137,13 +139,13 @@ def _copy_verified(source: Path, target: Path, digest: str, state: FileState | N
     """Copy a file to its place if it has the digest; return its size."""
     temporary = f"{target.parent}/.{digest}.{secrets.token_hex(8)}.part"
     try:
-        size = source.stat().st_size
-        if state is not None and size > _SYNCED_BYTES and _copy_hashed(source, temporary, state):
-            size = state[0]
-        elif size > _SYNCED_BYTES:
+        size = source.stat().st_size if state is None else state[0]
+        if size <= _SYNCED_BYTES:
+            size = _copy_small(source, temporary, digest, state)
+        elif state is None or not _copy_hashed(source, temporary, state):
+            check_file(source)
+            size = source.stat().st_size
             _copy_large(source, temporary, digest)
-        else:
-            size = _copy_small(source, temporary, digest)
         os.replace(temporary, target)  # noqa: PTH105 - once a file, so not by way of Path
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -152,18 +154,48 @@ def _copy_verified(source: Path, target: Path, digest: str, state: FileState | N
     return size
 
 
-def _copy_small(source: Path, temporary: str, digest: str) -> int:
-    with source.open("rb", buffering=0) as whole:
-        data = whole.readall()
+def _copy_small(source: Path, temporary: str, digest: str, state: FileState | None) -> int:
+    """Copy in memory, with as few calls of the system as a small file is worth."""
+    data = _read_small(source, digest, state)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
+    try:
+        os.fchmod(descriptor, _MODE)
+        written = os.write(descriptor, data)
+        while written < len(data):
+            written += os.write(descriptor, memoryview(data)[written:])
+    finally:
+        os.close(descriptor)
+    return len(data)
+
+
+def _read_small(source: Path, digest: str, state: FileState | None) -> bytes:
+    """Return the bytes of a file; those of this state need no other proof.
+
+    Raises:
+        IntegrityError: It has another digest.
+        InvalidValueError: It is no file.
+    """
+    try:
+        # Should a pipe have taken the file's place, opening it must not wait for a writer.
+        descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        check_file(source)
+        raise
+    try:
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            check_file(source)
+        data = os.read(descriptor, before.st_size + 1)
+        while len(data) != before.st_size and (more := os.read(descriptor, _SYNCED_BYTES)):
+            data += more
+        if state is not None and state == file_state(before) and len(data) == state[0]:
+            if state == file_state(os.fstat(descriptor)):
+                return data
+    finally:
+        os.close(descriptor)
     if digest_bytes(data) != digest:
         raise wrong_bytes(str(source), digest)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
-    with open(descriptor, "wb", buffering=0) as stream:  # noqa: PTH123 - of a descriptor
-        os.fchmod(descriptor, _MODE)
-        rest = memoryview(data)
-        while rest:
-            rest = rest[stream.write(rest) :]
-    return len(data)
+    return data
 
 
 def _copy_large(source: Path, temporary: str, digest: str) -> None:
