@@ -188,9 +188,9 @@ def _read_small(source: Path, digest: str, state: FileState | None) -> bytes:
         data = os.read(descriptor, before.st_size + 1)
         while len(data) != before.st_size and (more := os.read(descriptor, _SYNCED_BYTES)):
             data += more
-        if state is not None and state == file_state(before) and len(data) == state[0]:
-            if state == file_state(os.fstat(descriptor)):
-                return data
+        is_known = state == file_state(before) and len(data) == before.st_size
+        if is_known and state == file_state(os.fstat(descriptor)):
+            return data
     finally:
         os.close(descriptor)
     if digest_bytes(data) != digest:

@@ -110,7 +110,7 @@ class Usage:
     def of(self, path: str) -> UsageRecord:
         """Return what was counted for one run so far."""
         with self._lock:
-            return UsageRecord(**self._of_runs.get(path, {}))
+            return UsageRecord(**self._of_runs.get(path, Counter()))
 
     def snapshot(self) -> UsageRecord:
         """Return what was counted so far."""
