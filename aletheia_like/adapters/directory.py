@@ -54,7 +54,7 @@ class DirectoryBlobStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._folders: set[Path] = set()
+        self._folders: set[str] = set()
 
     def exists(self, digest: str) -> bool:
         return self._path(digest).is_file()
@@ -70,12 +70,13 @@ class DirectoryBlobStore:
     def _upload(
         self, digest: str, path: Path, state: FileState | None, progress: Progress | None
     ) -> bool:
-        target = self._path(digest)
-        if target.is_file():
+        # As text: of a small file, making a path takes as long as what is done with it.
+        folder = f"{self._root}/{check_digest(digest)[:2]}"
+        target = f"{folder}/{digest}"
+        if os.path.isfile(target):  # noqa: PTH113
             return False
         if state is None:
             check_file(path)
-        folder = target.parent
         with translated(target):
             try:
                 self._make_folder(folder)
@@ -127,17 +128,18 @@ class DirectoryBlobStore:
         except OSError as error:
             raise_translated(error, path)
 
-    def _make_folder(self, folder: Path) -> None:
+    def _make_folder(self, folder: str) -> None:
         if folder in self._folders:
             return
-        folder.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(folder)
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(Path(folder))
         self._folders.add(folder)
 
 
-def _copy_verified(source: Path, target: Path, digest: str, state: FileState | None) -> int:
+def _copy_verified(source: Path, target: str, digest: str, state: FileState | None) -> int:
     """Copy a file to its place if it has the digest; return its size."""
-    temporary = f"{target.parent}/.{digest}.{secrets.token_hex(8)}.part"
+    folder = target[: -len(digest)]
+    temporary = f"{folder}.{digest}.{secrets.token_hex(8)}.part"
     try:
         size = source.stat().st_size if state is None else state[0]
         if size <= _SYNCED_BYTES:
