@@ -220,7 +220,8 @@ def _read(path: str, size: int) -> tuple[str, str, os.stat_result]:
         if 0 < len(data) == size:
             # Of many small files the calls of the system cost more than the bytes.
             return digest_bytes(data), crc32c_of(data), os.fstat(descriptor)
-        os.lseek(descriptor, 0, os.SEEK_SET)
+        if data:
+            os.lseek(descriptor, 0, os.SEEK_SET)
         with open(descriptor, "rb", buffering=0, closefd=False) as stream:
             digest, crc32c = digests_of(stream)
         return digest, crc32c, os.fstat(descriptor)
