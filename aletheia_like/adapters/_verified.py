@@ -212,7 +212,7 @@ class VerifiedSink:
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(path: Path | str) -> Iterator[None]:
     """Turn the operating system's errors about files into ours."""
     try:
         yield
@@ -222,7 +222,7 @@ def translated(path: Path) -> Iterator[None]:
         raise_translated(error, path)
 
 
-def raise_translated(error: OSError, path: Path) -> NoReturn:
+def raise_translated(error: OSError, path: Path | str) -> NoReturn:
     """Raise our error for one of the operating system's."""
     if error.errno in _FULL:
         message = f"no space left for {path}: free some, or choose another folder"

@@ -11,6 +11,7 @@ import datetime as dt
 import os
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -53,7 +54,7 @@ class DirectoryBlobStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._folders: set[Path] = set()
+        self._folders: set[str] = set()
 
     def exists(self, digest: str) -> bool:
         return self._path(digest).is_file()
@@ -69,11 +70,13 @@ class DirectoryBlobStore:
     def _upload(
         self, digest: str, path: Path, state: FileState | None, progress: Progress | None
     ) -> bool:
-        target = self._path(digest)
-        if target.is_file():
+        # As text: of a small file, making a path takes as long as what is done with it.
+        folder = f"{self._root}/{check_digest(digest)[:2]}"
+        target = f"{folder}/{digest}"
+        if os.path.isfile(target):  # noqa: PTH113
             return False
-        check_file(path)
-        folder = target.parent
+        if state is None:
+            check_file(path)
         with translated(target):
             try:
                 self._make_folder(folder)
@@ -125,25 +128,26 @@ class DirectoryBlobStore:
         except OSError as error:
             raise_translated(error, path)
 
-    def _make_folder(self, folder: Path) -> None:
+    def _make_folder(self, folder: str) -> None:
         if folder in self._folders:
             return
-        folder.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(folder)
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(Path(folder))
         self._folders.add(folder)
 
 
-def _copy_verified(source: Path, target: Path, digest: str, state: FileState | None) -> int:
+def _copy_verified(source: Path, target: str, digest: str, state: FileState | None) -> int:
     """Copy a file to its place if it has the digest; return its size."""
-    temporary = f"{target.parent}/.{digest}.{secrets.token_hex(8)}.part"
+    folder = target[: -len(digest)]
+    temporary = f"{folder}.{digest}.{secrets.token_hex(8)}.part"
     try:
-        size = source.stat().st_size
-        if state is not None and size > _SYNCED_BYTES and _copy_hashed(source, temporary, state):
-            size = state[0]
-        elif size > _SYNCED_BYTES:
+        size = source.stat().st_size if state is None else state[0]
+        if size <= _SYNCED_BYTES:
+            size = _copy_small(source, temporary, digest, state)
+        elif state is None or not _copy_hashed(source, temporary, state):
+            check_file(source)
+            size = source.stat().st_size
             _copy_large(source, temporary, digest)
-        else:
-            size = _copy_small(source, temporary, digest)
         os.replace(temporary, target)  # noqa: PTH105 - once a file, so not by way of Path
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -152,18 +156,48 @@ def _copy_verified(source: Path, target: Path, digest: str, state: FileState | N
     return size
 
 
-def _copy_small(source: Path, temporary: str, digest: str) -> int:
-    with source.open("rb", buffering=0) as whole:
-        data = whole.readall()
+def _copy_small(source: Path, temporary: str, digest: str, state: FileState | None) -> int:
+    """Copy in memory, with as few calls of the system as a small file is worth."""
+    data = _read_small(source, digest, state)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
+    try:
+        os.fchmod(descriptor, _MODE)
+        written = os.write(descriptor, data)
+        while written < len(data):
+            written += os.write(descriptor, memoryview(data)[written:])
+    finally:
+        os.close(descriptor)
+    return len(data)
+
+
+def _read_small(source: Path, digest: str, state: FileState | None) -> bytes:
+    """Return the bytes of a file; those of this state need no other proof.
+
+    Raises:
+        IntegrityError: It has another digest.
+        InvalidValueError: It is no file.
+    """
+    try:
+        # Should a pipe have taken the file's place, opening it must not wait for a writer.
+        descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        check_file(source)
+        raise
+    try:
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            check_file(source)
+        data = os.read(descriptor, before.st_size + 1)
+        while len(data) != before.st_size and (more := os.read(descriptor, _SYNCED_BYTES)):
+            data += more
+        is_known = state == file_state(before) and len(data) == before.st_size
+        if is_known and state == file_state(os.fstat(descriptor)):
+            return data
+    finally:
+        os.close(descriptor)
     if digest_bytes(data) != digest:
         raise wrong_bytes(str(source), digest)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
-    with open(descriptor, "wb", buffering=0) as stream:  # noqa: PTH123 - of a descriptor
-        os.fchmod(descriptor, _MODE)
-        rest = memoryview(data)
-        while rest:
-            rest = rest[stream.write(rest) :]
-    return len(data)
+    return data
 
 
 def _copy_large(source: Path, temporary: str, digest: str) -> None:

@@ -54,6 +54,7 @@ _Row = tuple[str, str, str, str]
 _Found = tuple[_Row, dict[str, Value] | None]
 """A row and its fields, if they were needed already."""
 
+_CREATE: Final = "INSERT INTO documents VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _COLUMNS: Final = "id, revision, updated_at, fields"
 _DECODED_CHARACTERS: Final = 4_000_000
 _SPILL_CHARACTERS: Final = 32_000_000
@@ -135,9 +136,11 @@ class SqliteDocumentStore:
 
         def write_all(connection: sqlite3.Connection) -> list[str | None]:
             now = self._clock().astimezone(dt.UTC).isoformat()
+            tokens = secrets.token_hex(8 * len(writes))
+            revisions = (tokens[start : start + 16] for start in range(0, len(tokens), 16))
             return [
-                self._write(connection, write, text, now)
-                for write, text in zip(writes, texts, strict=True)
+                self._write(connection, write, text, now, revision)
+                for write, text, revision in zip(writes, texts, revisions, strict=True)
             ]
 
         return self._connections.write(write_all)
@@ -146,19 +149,23 @@ class SqliteDocumentStore:
         self._connections.close()
 
     def _write(
-        self, connection: sqlite3.Connection, write: Write, stored: str | bytes, now: str
+        self,
+        connection: sqlite3.Connection,
+        write: Write,
+        stored: str | bytes,
+        now: str,
+        revision: str,
     ) -> str | None:
         place = _place(write.path)
+        if isinstance(write, Create):
+            # What is there keeps its place: to look first would take as long again.
+            done = connection.execute(_CREATE, (*place, revision, now, stored))
+            if not done.rowcount:
+                check_precondition(write, "there")
+            return revision
         row = _row_at(connection, place)
         check_precondition(write, row[1] if row else None)
-        revision = secrets.token_hex(8)
         match write:
-            case Create():
-                connection.execute(
-                    "INSERT INTO documents VALUES (?, ?, ?, ?, ?)",
-                    (*place, revision, now, stored),
-                )
-                return revision
             case Update(path, changes):
                 assert row is not None  # noqa: S101 - see check_precondition
                 fields = self._fields(path, row[3])

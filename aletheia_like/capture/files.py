@@ -19,11 +19,12 @@ from aletheia_like.errors import (
     InvalidValueError,
     NotFoundError,
 )
-from aletheia_like.model.digests import Manifest, ManifestEntry, check_relative
+from aletheia_like.model.digests import Manifest, ManifestEntry, check_relative, digest_bytes
 from aletheia_like.ports.blobs import FileState, Progress, file_state
 
 _HASH_THREADS = 2
 _CHUNK_BYTES = 1 << 18
+_SMALL_BYTES = 1 << 18
 _TASK_BYTES = 16 << 20
 _TASK_FILES = 256
 _SETTLED_NS = 2_000_000_000
@@ -195,7 +196,7 @@ class _Hashing:
             return known
         settled = not is_mapped and _age(status) > _SETTLED_NS
         with _translated(path):
-            digest, crc32c, after = _read(path)
+            digest, crc32c, after = _read(path, status.st_size)
         if file_state(status)[:3] != file_state(after)[:3]:
             message = f"{path} changed while it was read: wait until it is complete"
             raise IntegrityError(message)
@@ -211,12 +212,21 @@ def _age(status: os.stat_result) -> int:
     return time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _read(path: str) -> tuple[str, str, os.stat_result]:
+def _read(path: str, size: int) -> tuple[str, str, os.stat_result]:
     # Should a pipe have taken the file's place, opening it must not wait for a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with open(descriptor, "rb", buffering=0) as stream:  # noqa: PTH123 - of a descriptor
-        digest, crc32c = digests_of(stream)
+    try:
+        data = os.read(descriptor, size + 1) if size <= _SMALL_BYTES else b""
+        if 0 < len(data) == size:
+            # Of many small files the calls of the system cost more than the bytes.
+            return digest_bytes(data), crc32c_of(data), os.fstat(descriptor)
+        if data:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+        with open(descriptor, "rb", buffering=0, closefd=False) as stream:
+            digest, crc32c = digests_of(stream)
         return digest, crc32c, os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _hash_all(found: Sequence[_Found], hashing: _Hashing) -> dict[str, Seen]:

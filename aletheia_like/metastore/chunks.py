@@ -215,28 +215,34 @@ def stored_spans(documents: DocumentStore, run_path: str, writer: str) -> list[S
     return sorted((int(one.fields["first"]), int(one.fields["last"])) for one in chunks)
 
 
-def packed_chunks(writer: str, sized: Sequence[tuple[Line, int]]) -> list[dict[str, Value]]:
-    """Return the documents that hold rows, as few as possible.
+def chunk_fields(
+    writer: str, span: Span, count: int, times: tuple[float, float], text: str
+) -> dict[str, Value]:
+    """Return the document that holds rows.
 
     Args:
         writer: Unique name of their writer.
-        sized: Its rows by their sequence numbers, and about how many bytes each takes.
+        span: Sequence numbers of the first and the last.
+        count: How many there are.
+        times: Moments of the first and the last, in seconds since 1970.
+        text: The rows, packed.
     """
-    found = (one for part in _cut(sized) for one in _packed(part))
-    return [_fields(writer, chunk, text) for chunk, text in found]
-
-
-def _fields(writer: str, chunk: Chunk, text: str) -> dict[str, Value]:
     return {
         "schema_version": SCHEMA_VERSION,
         "writer": writer,
-        "first": chunk.first,
-        "last": chunk.lines[-1].sequence,
-        "count": len(chunk.lines),
-        "from": moment(chunk.lines[0].timestamp),
-        "to": moment(chunk.lines[-1].timestamp),
+        "first": span[0],
+        "last": span[1],
+        "count": count,
+        "from": moment(times[0]),
+        "to": moment(times[1]),
         "columns": text,
     }
+
+
+def _fields(writer: str, chunk: Chunk, text: str) -> dict[str, Value]:
+    first, last = chunk.lines[0], chunk.lines[-1]
+    span, times = (first.sequence, last.sequence), (first.timestamp, last.timestamp)
+    return chunk_fields(writer, span, len(chunk.lines), times, text)
 
 
 def _cut(sized: Sequence[tuple[Line, int]]) -> list[list[tuple[Line, int]]]:

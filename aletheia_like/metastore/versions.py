@@ -25,7 +25,7 @@ from aletheia_like.metastore.session import Session, author, new_token
 from aletheia_like.metastore.storing import LocalFile, store_bytes, store_files
 from aletheia_like.model import paths
 from aletheia_like.model.codec import SCHEMA_VERSION, to_fields, version_record
-from aletheia_like.model.digests import Manifest
+from aletheia_like.model.digests import Manifest, ManifestEntry
 from aletheia_like.model.names import from_id, to_id
 from aletheia_like.model.records import VersionRecord
 from aletheia_like.model.values import FieldPath, Value
@@ -141,6 +141,7 @@ def publish(
         draft.record, token=new_token(), created_at=session.clock(), created_by=author()
     )
 
+    entries = () if draft.tree is None else draft.tree.manifest.entries
     read: list[Document | None] = [owner]
 
     def attempt() -> tuple[VersionRecord, bool]:
@@ -154,16 +155,19 @@ def publish(
             store_tree(session, draft.tree, draft_record.name, None, draft_record.media_type)
         number = next_number(owner)
         record = replace(draft_record, version=number)
-        files = _file_writes(paths.version(owner_path, number), draft.tree)
+        files = _file_writes(paths.version(owner_path, number), entries[:_FILE_BATCH])
         writes = _owner_writes(session, owner_path, owner, record)
-        session.documents.apply([*writes, *files[:_FILE_BATCH]])
+        session.documents.apply([*writes, *files])
         return record, True
 
     record, is_new = session.retry(attempt, AlreadyExistsError)
-    rest = _file_writes(paths.version(owner_path, record.version), draft.tree)[_FILE_BATCH:]
+    path, more = paths.version(owner_path, record.version), entries[_FILE_BATCH:]
+    if not is_new and more and session.documents.get(_file_writes(path, more[-1:])[0].path):
+        return record
+    rest = _file_writes(path, more)
     if not is_new and rest:
         # A process that died here left the version whole but its file documents incomplete.
-        rest = [] if session.documents.get(rest[-1].path) else _missing(session, rest)
+        rest = _missing(session, rest)
     for start in range(0, len(rest), _FILE_BATCH):
         session.documents.apply(rest[start : start + _FILE_BATCH])
     return record
@@ -255,13 +259,11 @@ def _owner_writes(
     return [Update(owner_path, changes, owner.revision), version]
 
 
-def _file_writes(version_path: str, tree: FileTree | None) -> list[Create]:
-    if tree is None:
-        return []
+def _file_writes(version_path: str, entries: Sequence[ManifestEntry]) -> list[Create]:
     return [
         Create(
             paths.version_file(version_path, entry.path),
             {"path": entry.path, "sha256": entry.digest, "size": entry.size},
         )
-        for entry in tree.manifest
+        for entry in entries
     ]

@@ -10,6 +10,7 @@ from aletheia_like.model.values import (
     INT64,
     MAX_DEPTH,
     MAX_INDEX_ENTRIES,
+    MAX_KEY_BYTES,
     MAX_VALUE_BYTES,
     FieldPath,
     Fields,
@@ -19,6 +20,8 @@ from aletheia_like.model.values import (
     place_text,
     short_text,
 )
+
+_PLAIN = frozenset({float, bool, type(None)})
 
 
 def check_fields(fields: Fields) -> int:
@@ -54,10 +57,20 @@ def _check_map(fields: object, where: FieldPath, depth: int) -> int:
     if not isinstance(fields, Mapping):
         message = f"{place_text(where)}: expected a map, got {type(fields).__name__}"
         raise InvalidValueError(message)
-    return sum(
-        _check_value(value, (*where, check_key(key, where)), depth)
-        for key, value in fields.items()
-    )
+    entries = 0
+    for key, value in fields.items():
+        named = type(key) is str and key.isascii() and key[:1].isalpha()
+        if not named or len(key) > MAX_KEY_BYTES:
+            check_key(key, where)
+        kind = type(value)
+        is_plain = kind in _PLAIN or (
+            kind is str and len(value) <= MAX_VALUE_BYTES and value.isascii()
+        )
+        if is_plain and depth <= MAX_DEPTH:
+            entries += 2
+        else:
+            entries += _check_value(value, (*where, key), depth)
+    return entries
 
 
 def _check_value(value: Value, where: FieldPath, depth: int) -> int:

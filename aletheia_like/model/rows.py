@@ -157,11 +157,25 @@ def read_cell(text: bytes) -> Any:
 
 def pack(lines: Sequence[Line]) -> str:
     """Return the rows as one text of columns."""
-    moments = [round(line.timestamp * _MICROSECONDS) for line in lines]
+    return pack_rows([line.timestamp for line in lines], [line.cells for line in lines])
+
+
+def pack_rows(timestamps: Sequence[float], rows: Sequence[dict[str, Any]]) -> str:
+    """Return rows that are given by their moments and cells, as `pack` does."""
+    return _packed(timestamps, _by_column(rows))
+
+
+def pack_columns(columns: Columns) -> str:
+    """Return rows that are given by column, their cells in the stored form, as `pack` does."""
+    return _packed(columns.timestamps, _by_place(columns.cells, len(columns)))
+
+
+def _packed(timestamps: Sequence[float], columns: Iterable[tuple[str, Any]]) -> str:
+    moments = [round(timestamp * _MICROSECONDS) for timestamp in timestamps]
     steps = [later - earlier for earlier, later in itertools.pairwise(moments)]
     start = {"from": moments[0] / _MICROSECONDS, "us": [0, *steps]} if moments else {}
     texts = [f'"{TIMESTAMP}":{_text(start)}']
-    for name, column in _by_column(lines):
+    for name, column in columns:
         texts.append(f"{_text(name)}:{_text(column)}")
     return "{" + ",\n".join(texts) + "}"
 
@@ -213,7 +227,8 @@ def stored_columns(text: str) -> tuple[list[int], dict[str, Any]]:
 
 def from_lines(lines: Sequence[Line]) -> Columns:
     """Return rows on their way as columns."""
-    cells = {name: _decoded(_dense(column, len(lines))) for name, column in _by_column(lines)}
+    rows = [line.cells for line in lines]
+    cells = {name: _decoded(_dense(column, len(lines))) for name, column in _by_column(rows)}
     return Columns([line.timestamp for line in lines], cells)
 
 
@@ -255,29 +270,50 @@ def shown_name(name: str) -> str | None:
     return name[1:] if name.startswith("@@") else None
 
 
-def _by_column(lines: Sequence[Line]) -> Iterable[tuple[str, Any]]:
+def _by_column(rows: Sequence[dict[str, Any]]) -> Iterable[tuple[str, Any]]:
     """Yield each column's name and its shortest form."""
-    if not lines:
+    if not rows:
         return
-    names = lines[0].cells.keys()
-    if all(line.cells.keys() == names for line in lines):
+    names = rows[0].keys()
+    if all(map(names.__eq__, map(dict.keys, rows))):
         for name in names:
-            yield name, _shortest(list(map(itemgetter(name), (line.cells for line in lines))))
+            yield name, _shortest(list(map(itemgetter(name), rows)))
         return
     places: dict[str, list[int]] = {}
     values: dict[str, list[Value]] = {}
-    for index, line in enumerate(lines):
-        for name, value in line.cells.items():
+    for index, row in enumerate(rows):
+        for name, value in row.items():
             places.setdefault(name, []).append(index)
             values.setdefault(name, []).append(value)
     for name, at in places.items():
-        if len(at) == len(lines):
-            yield name, _shortest(values[name])
-        elif len(at) <= len(lines) // 2:
-            yield name, {"at": at, "values": values[name]}
-        else:
-            missing = sorted(set(range(len(lines))).difference(at))
-            yield name, {"not_at": missing, "values": values[name]}
+        yield name, _placed(at, values[name], len(rows))
+
+
+def _by_place(cells: Mapping[str, list[Any]], count: int) -> Iterable[tuple[str, Any]]:
+    """Yield each column's name and its shortest form, in the order in which rows have them."""
+    full = {name: Absent not in set(map(type, column)) for name, column in cells.items()}
+    if all(full.values()):
+        for name, column in cells.items() if count else ():
+            yield name, _shortest(column)
+        return
+    places = {
+        name: range(count)
+        if full[name]
+        else [row for row, cell in enumerate(column) if type(cell) is not Absent]
+        for name, column in cells.items()
+    }
+    for name in sorted((one for one in cells if places[one]), key=lambda one: places[one][0]):
+        at, column = places[name], cells[name]
+        values = column if full[name] else [column[row] for row in at]
+        yield name, _placed(at, values, count)
+
+
+def _placed(at: Sequence[int], values: list[Any], count: int) -> Any:
+    if len(at) == count:
+        return _shortest(values)
+    if len(at) <= count // 2:
+        return {"at": at, "values": values}
+    return {"not_at": sorted(set(range(count)).difference(at)), "values": values}
 
 
 def _shortest(values: list[Value]) -> Any:

@@ -9,6 +9,7 @@ from aletheia_like.model.values import Fields, Value
 
 _DOCUMENT_OVERHEAD = 32
 _NAME_OVERHEAD = 16
+_EIGHT_BYTES = frozenset({int, float, dt.datetime})
 
 
 def document_size(path: str, fields: Fields) -> int:
@@ -27,8 +28,15 @@ def name_size(path: str) -> int:
 
 def value_size(value: Value) -> int:
     """Return the bytes Firestore counts for one value, after the same source."""
-    if type(value) is str and value.isascii():
+    kind = type(value)
+    if kind is str and value.isascii():
         return len(value) + 1
+    if kind is dict:
+        # Most of what is stored is plain: a call less for each key.
+        keys = sum(len(key) + 1 if key.isascii() else len(key.encode()) + 1 for key in value)
+        return keys + sum(map(value_size, value.values())) or 1
+    if kind in _EIGHT_BYTES:
+        return 8
     match value:
         case None | bool():
             return 1

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -358,17 +359,26 @@ def check_path(path: str, *, collection: bool = False) -> str:
         InvalidValueError: A part is empty, `.`, `..`, `__x__` or over 1,500 bytes, the whole is
             over 5,888 bytes, or the number of parts is odd for a document, even for a collection.
     """
-    parts = path.split("/") if isinstance(path, str) else [""]
-    wanted = 1 if collection else 0
+    above, slash, last = path.rpartition("/") if isinstance(path, str) else ("", "", "")
+    depth = _depth(above) if slash else 0
+    wanted = 0 if collection else 1
     if (
-        len(parts) % 2 != wanted
-        or not all(map(_is_id, parts))
-        or len(path.encode()) > MAX_PATH_BYTES
+        depth is None
+        or depth % 2 != wanted
+        or not _is_id(last)
+        or (len(path) > MAX_PATH_BYTES // 4 and len(path.encode()) > MAX_PATH_BYTES)
     ):
         what = "collection" if collection else "document"
         message = f"not the path of a {what}: {path!r:.200}"
         raise InvalidValueError(message)
     return path
+
+
+@functools.lru_cache(maxsize=256)
+def _depth(path: str) -> int | None:
+    """Return how many parts a path has, None if one of them is no id; many documents share it."""
+    parts = path.split("/")
+    return len(parts) if all(map(_is_id, parts)) else None
 
 
 def _is_nan(value: Value) -> bool:

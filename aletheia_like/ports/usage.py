@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -90,17 +91,17 @@ class Usage:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._record = UsageRecord()
-        self._of_runs: dict[str, UsageRecord] = {}
+        self._counts: Counter[str] = Counter()
+        self._of_runs: dict[str, Counter[str]] = {}
         watch_forks(None, None, self._after_fork)
 
     def add(self, **counts: int) -> None:
         """Count operations by the names of `UsageRecord`."""
         path = _MEANT_FOR.get()
         with self._lock:
-            self._record = self._record.plus(counts)
+            self._counts.update(counts)
             if path is not None:
-                self._of_runs[path] = self._of_runs.get(path, UsageRecord()).plus(counts)
+                self._of_runs.setdefault(path, Counter()).update(counts)
 
     def _after_fork(self) -> None:
         """Forget that a thread of the parent may have been counting."""
@@ -108,8 +109,10 @@ class Usage:
 
     def of(self, path: str) -> UsageRecord:
         """Return what was counted for one run so far."""
-        return self._of_runs.get(path, UsageRecord())
+        with self._lock:
+            return UsageRecord(**self._of_runs.get(path, Counter()))
 
     def snapshot(self) -> UsageRecord:
         """Return what was counted so far."""
-        return self._record
+        with self._lock:
+            return UsageRecord(**self._counts)

@@ -25,7 +25,7 @@ from aletheia_like.ports.documents import (
     Write,
 )
 from aletheia_like.series.schema import Schema
-from aletheia_like.transfer.moving import MovingMetastore, copy_project
+from aletheia_like.transfer.moving import MovingMetastore, copy_project, wishes_of
 from aletheia_like.transfer.report import ImportReport, Tally
 
 if TYPE_CHECKING:
@@ -247,15 +247,8 @@ class SeriesMetastore(MovingMetastore):
         entries = [] if source is None else list(source.collection("collections"))
         with tempfile.TemporaryDirectory(prefix="aletheia-") as folder:
             origins = self._exported(source, entries, Path(folder)) if source else []
-            report = super().import_(
-                path,
-                rename=rename,
-                format=format,
-                experiment=experiment,
-                artifacts=artifacts,
-                run_column=run_column,
-                time_column=time_column,
-            )
+            wishes = wishes_of(experiment, artifacts, run_column, time_column)
+            report = self._import(path, rename, format, wishes, source)
             tally = self._import_series(origins) if origins else Tally()
         return replace(
             report,

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import orjson
 
 from aletheia_like.model import jsontext
-from aletheia_like.model.rows import Absent, shown_name
+from aletheia_like.model.rows import ABSENT, Absent, shown_name
 from aletheia_like.model.values import INT64
 
 Kind = Literal["float", "int", "bool", "text", "time", "bytes", "json"]
@@ -140,6 +140,29 @@ def cells_of_row(
     if exact is not None and NO_CELL in exact:
         return {name: cell for name, cell in cells.items() if cell != {NO_CELL: True}}
     return cells
+
+
+def stored_columns(
+    names: Sequence[str], kinds: Sequence[Kind], columns: Sequence[Sequence[Any]]
+) -> dict[str, list[Any]]:
+    """Return columns as they were logged, of rows that show all their cells exactly.
+
+    Args:
+        names: Stored name of each column.
+        kinds: What each is.
+        columns: The values.
+    """
+    found: dict[str, list[Any]] = {}
+    for name, kind, column in zip(names, kinds, columns, strict=True):
+        types = set(map(type, column))
+        if types == {type(None)}:
+            continue
+        back = _BACK[kind]
+        if types == {_TYPES.get(kind)}:
+            found[name] = list(column)
+        else:
+            found[name] = [ABSENT if one is None else back(one) for one in column]
+    return found
 
 
 def cell_json(value: Any) -> str:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from aletheia_like.errors import IntegrityError, NotFoundError
-from aletheia_like.metastore.chunks import packed_chunks
-from aletheia_like.model.rows import Line
+from aletheia_like.transfer.packing import FileRows, packed
 from aletheia_like.transfer.source import ROWS, Blob, Entry, Extent
-
-SizedLines = Mapping[str, Sequence[tuple[Line, int]]]
-"""Rows by their writer, each with about how many bytes it takes; in any order."""
 
 
 class FileSource(ABC):
@@ -38,6 +35,7 @@ class FileSource(ABC):
         self._project = project
         self._documents = documents
         self._blobs = blobs
+        self._turn = threading.Lock()
         self._children: dict[str, list[str]] = {}
         for one in sorted(documents):
             self._children.setdefault(one.rpartition("/")[0], []).append(one)
@@ -72,8 +70,8 @@ class FileSource(ABC):
         shutil.copyfile(found, path)
 
     @abstractmethod
-    def rows(self, run_path: str) -> SizedLines:
-        """Return the rows of a run."""
+    def rows(self, run_path: str) -> Mapping[str, FileRows]:
+        """Return the rows of a run by their writer."""
 
     @abstractmethod
     def _blob_path(self, digest: str) -> Path | None:
@@ -93,11 +91,12 @@ class FileSource(ABC):
             )
             raise IntegrityError(message)
 
-    def _chunks(self, path: str) -> Iterator[Entry]:
-        found = self.rows(path.rpartition("/")[0])
-        for writer in sorted(found):
-            # A row that stands in a file twice is one row.
-            unique = {sized[0].sequence: sized for sized in reversed(found[writer])}
-            sized = [unique[sequence] for sequence in sorted(unique)]
-            for fields in packed_chunks(writer, sized):
-                yield Entry(f"{path}/{writer}-{fields['first']:010d}", fields)
+    def _chunks(self, path: str) -> list[Entry]:
+        # Threads that do this at once only take turns, and pay for every turn.
+        with self._turn:
+            found = self.rows(path.rpartition("/")[0])
+            return [
+                Entry(f"{path}/{writer}-{fields['first']:010d}", fields)
+                for writer in sorted(found)
+                for fields in packed(writer, found[writer])
+            ]

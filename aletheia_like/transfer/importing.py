@@ -27,16 +27,31 @@ _EVENTS = "*tfevents*"
 
 
 def import_project(
-    session: Session, path: str | Path, *, rename: bool, format_: str | None, wishes: Wishes
+    session: Session,
+    path: str | Path,
+    *,
+    rename: bool,
+    format_: str | None,
+    wishes: Wishes,
+    source: Source | None = None,
 ) -> ImportReport:
-    """Bring what lies at a path into a project; see `Metastore.import_`."""
+    """Bring what lies at a path into a project; see `Metastore.import_`.
+
+    Args:
+        session: The project.
+        path: Where it lies.
+        rename: Give new names to what means something else here.
+        format_: What it is; None if it is to be recognised.
+        wishes: What is wanted of another tracker's records.
+        source: What `own_source` gave for the path, if it was asked.
+    """
     target = Path(path).expanduser().absolute()
     chosen = _recognised(target) if format_ is None else format_
     if chosen is None or chosen not in FOREIGN:
         _check_ours(chosen, wishes)
-        source = open_export(target, chosen)
+        opened = source or open_export(target, chosen)
         ours = format_of(target, chosen)
-        return report_of(move(source, session, rename=rename), ours)
+        return report_of(move(opened, session, rename=rename), ours)
     if not target.exists():
         message = f"nothing at {target}: give the file or folder to import"
         raise NotFoundError(message)

@@ -17,9 +17,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 import os
-from collections.abc import Sequence
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -29,7 +32,7 @@ import orjson
 from aletheia_like.errors import AlreadyExistsError, IntegrityError, InvalidValueError
 from aletheia_like.model import jsontext
 from aletheia_like.model.names import from_id, to_id
-from aletheia_like.model.rows import moment
+from aletheia_like.model.rows import Columns, moment
 from aletheia_like.transfer import mentions
 from aletheia_like.transfer.bar import counting_bar
 from aletheia_like.transfer.blobfolder import BlobFolder, NamedBlob
@@ -38,12 +41,18 @@ from aletheia_like.transfer.locking import locked
 from aletheia_like.transfer.report import Tally
 from aletheia_like.transfer.source import Blob, Entry, Source, is_run, with_rows
 from aletheia_like.transfer.storedrows import WriterRows, cells_of, read_writers
+from aletheia_like.transfer.times import iso_times
 
 DATA = "data.jsonl"
 FORMAT = 1
 
 _BATCH_BYTES = 1 << 20
-_ROW = b'{"kind":"row",'
+_HEAD = re.compile(
+    rb'\{"kind":"row",(?:"(?:experiment|run_id|writer)":"(?:[^"\\]|\\.)*",){3}"sequence":'
+)
+_BLOCK_ROWS = 2_000
+_NUMBERS = frozenset({float, int, bool})
+_PLAIN = frozenset({float, int, bool, str})
 
 Key = tuple[str, str]
 """Path of a run, and the name of a writer."""
@@ -139,21 +148,16 @@ def read_written(folder: Path) -> Written:
         return Written()
     written = Written()
     with data.open("rb") as stream:
-        prefix, key = b"\n", ("", "")
-        for line in stream:
-            if not line.endswith(b"\n"):
+        for prefix, lines in groups(stream):
+            if not lines[-1].endswith(b"\n"):
                 break
-            if line.startswith(prefix):
-                end = line.index(b",", len(prefix))
-                written.rows[key] = max(written.rows.get(key, 0), int(line[len(prefix) : end]))
+            if prefix and written.lines:
+                _note_rows(written, prefix, lines, data)
             else:
-                found = parsed(line, written.lines + 1, data)
-                _note(written, found, line, data)
-                if found.get("kind") == "row":
-                    prefix, key = _prefix(line), run_key(found)
-            written.ended = line.startswith(b'{"kind":"end"')
-            written.lines += 1
-            written.size += len(line)
+                _note(written, parsed(lines[0], written.lines + 1, data), lines[0], data)
+            written.ended = lines[-1].startswith(b'{"kind":"end"')
+            written.lines += len(lines)
+            written.size += sum(map(len, lines))
     if written.project is None and data.stat().st_size:
         message = f"{data} is no export of ours: choose an empty folder"
         raise AlreadyExistsError(message)
@@ -198,8 +202,40 @@ def _run_path(experiment: str, run: str) -> str:
     return f"experiments/{to_id(experiment, 'experiment')}/runs/{to_id(run, 'run')}"
 
 
-def _prefix(line: bytes) -> bytes:
-    return line[: line.index(b'"sequence":') + len(b'"sequence":')]
+def groups(stream: IO[bytes]) -> Iterator[tuple[bytes, list[bytes]]]:
+    """Yield lines, those of one writer's rows together if they follow each other.
+
+    Yields:
+        What rows of this writer begin with, up to their number, and their lines; or nothing, and
+        another line. Only the last of all may lack its end.
+    """
+    while lines := stream.readlines(_BATCH_BYTES):
+        start = 0
+        while start < len(lines):
+            found = _HEAD.match(lines[start])
+            prefix = found.group() if found is not None else b""
+            end = start + 1
+            while prefix and end < len(lines) and lines[end].startswith(prefix):
+                end += 1
+            if not lines[end - 1].endswith(b"\n") and end - start > 1:
+                end -= 1
+            yield prefix, lines[start:end]
+            start = end
+
+
+def _note_rows(written: Written, prefix: bytes, lines: Sequence[bytes], path: Path) -> None:
+    """Take in rows of one writer; of all but the first only the number is read."""
+    first, *rest = lines
+    found = parsed(first, written.lines + 1, path)
+    _note(written, found, first, path)
+    skipped = len(prefix)
+    try:
+        numbers = [int(line[skipped : line.index(b",", skipped)]) for line in rest]
+    except ValueError as error:
+        message = f"a row after line {written.lines + 1} of {path} has no number: restore the file"
+        raise IntegrityError(message) from error
+    key = run_key(found)
+    written.rows[key] = max([written.rows[key], *numbers])
 
 
 def _note(written: Written, found: dict[str, Any], line: bytes, path: Path) -> None:
@@ -241,6 +277,7 @@ class _Writer:
         self._written = written
         self._blobs = blobs
         self._waiting: list[bytes] = []
+        self._waiting_lines = 0
         self._size = 0
         self._names: mentions.Names = {}
         self._tally = Tally()
@@ -293,30 +330,29 @@ class _Writer:
         self._written.forget(path)
 
     def _rows(self, run_path: str, chunks: Sequence[Entry]) -> None:
+        grown: set[str] = set()
         for chunk in chunks:
-            key = (run_path, str(chunk.fields.get("writer")))
-            if int(chunk.fields.get("last", 0)) > self._written.rows.get(key, 0):
+            writer = str(chunk.fields.get("writer"))
+            if int(chunk.fields.get("last", 0)) > self._written.rows.get((run_path, writer), 0):
+                grown.add(writer)
                 columns, count = chunk.fields.get("columns"), chunk.fields.get("count")
                 if isinstance(columns, str) and isinstance(count, int):
                     self._mention(mentions.of_rows(columns, count))
-        for rows in read_writers(chunks):
+        wanted = [one for one in chunks if str(one.fields.get("writer")) in grown]
+        for rows in read_writers(wanted):
             known = self._written.rows.get((run_path, rows.writer), 0)
             if rows.sequences and rows.sequences[-1] > known:
-                lines = _row_lines(run_path, rows, known)
-                self._tally.rows += len(lines)
-                self._waiting += lines
-                self._size += sum(map(len, lines))
-                self._flush_if_much()
+                for lines, count in _row_blocks(run_path, rows, known):
+                    self._tally.rows += count
+                    self._add(lines, count)
 
     def _mention(self, names: mentions.Names) -> None:
         mentions.merge(self._names, names.items())
 
-    def _add(self, line: bytes) -> None:
-        self._waiting.append(line)
-        self._size += len(line)
-        self._flush_if_much()
-
-    def _flush_if_much(self) -> None:
+    def _add(self, lines: bytes, count: int = 1) -> None:
+        self._waiting.append(lines)
+        self._waiting_lines += count
+        self._size += len(lines)
         if self._size > _BATCH_BYTES:
             self._flush()
 
@@ -326,10 +362,9 @@ class _Writer:
         self._tally.blobs += len(added)
         self._tally.bytes += sum(one.blob.size for one in added)
         lines = [_dumped(_file(one)) for one in sorted(added, key=lambda one: one.blob.digest)]
-        lines += self._waiting
-        self._stream.writelines(lines)
-        self._lines += len(lines)
-        self._waiting, self._names, self._size = [], {}, 0
+        self._stream.writelines(lines + self._waiting)
+        self._lines += len(lines) + self._waiting_lines
+        self._waiting, self._waiting_lines, self._names, self._size = [], 0, {}, 0
 
 
 def _file(one: NamedBlob) -> dict[str, Any]:
@@ -343,25 +378,66 @@ def _file(one: NamedBlob) -> dict[str, Any]:
     }
 
 
-def _row_lines(run_path: str, rows: WriterRows, known: int) -> list[bytes]:
-    """Return the lines of the rows after one."""
+def _row_blocks(run_path: str, rows: WriterRows, known: int) -> Iterator[tuple[bytes, int]]:
+    """Yield the lines of the rows after one, many at a time, with how many they are."""
     _, experiment, _, run = run_path.split("/")
     head = {"kind": "row", "experiment": from_id(experiment), "run_id": from_id(run)}
     start = _dumped(head | {"writer": rows.writer})[:-2] + b',"sequence":'
-    moments = map(moment, rows.columns.timestamps)
-    numbered = zip(rows.sequences, moments, cells_of(rows.columns), strict=True)
-    dumps = orjson.dumps
-    lines = []
-    for sequence, at, cells in numbered:
-        if sequence > known:
-            data = dumps({"timestamp": at, "data": cells})
-            if b"null" in data:
-                # NaN and infinity come out as null: whoever has one takes the slower way.
-                row = {"timestamp": at.isoformat(), "data": cells}
-                data = jsontext.to_text(row).encode()
-            lines.append(b"%b%d,%b\n" % (start, sequence, data[1:]))
-    return lines
+    begin, count = bisect_right(rows.sequences, known), len(rows)
+    for place in range(begin, count, _BLOCK_ROWS):
+        part = slice(place, min(place + _BLOCK_ROWS, count))
+        cells = {name: column[part] for name, column in rows.columns.cells.items()}
+        columns = Columns(rows.columns.timestamps[part], cells)
+        numbers = rows.sequences[part]
+        lines = _even_lines(start, numbers, columns)
+        if lines is None:
+            lines = b"".join(_lines(start, numbers, columns))
+        yield lines, len(numbers)
 
 
-def _dumped(value: dict[str, Any]) -> bytes:
+def _even_lines(start: bytes, numbers: Sequence[int], columns: Columns) -> bytes | None:
+    """Return the lines of rows that have all columns, of plain cells; None if they are others."""
+    pieces: list[Iterable[str]] = [
+        map(str, numbers),
+        itertools.repeat(',"timestamp":"'),
+        iso_times(columns.timestamps),
+    ]
+    before = '","data":{'
+    for name, column in columns.cells.items():
+        texts = _texts(column)
+        if texts is None:
+            return None
+        pieces += [itertools.repeat(f"{before}{_dumped(name)[:-1].decode()}:"), texts]
+        before = ","
+    if not columns.cells:
+        return None
+    between = "}}\n" + start.decode()
+    pieces.append(itertools.repeat(between))
+    # Piece by piece is three times as fast as an object for each row.
+    joined = "".join(itertools.chain.from_iterable(zip(*pieces, strict=False)))
+    return start + joined[: len("}}\n") - len(between)].encode()
+
+
+def _texts(column: Sequence[Any]) -> list[str] | None:
+    """Return plain cells as JSON; None if some are no such cells, or are NaN or infinity."""
+    types = set(map(type, column))
+    if types <= _NUMBERS:
+        data = orjson.dumps(column)
+        return None if b"null" in data else data[1:-1].decode().split(",")
+    return [orjson.dumps(one).decode() for one in column] if types <= _PLAIN else None
+
+
+def _lines(start: bytes, numbers: Sequence[int], columns: Columns) -> Iterator[bytes]:
+    for number, at, cells in zip(
+        numbers, map(moment, columns.timestamps), cells_of(columns), strict=True
+    ):
+        data = orjson.dumps({"timestamp": at, "data": cells})
+        if b"null" in data:
+            # NaN and infinity come out as null: whoever has one takes the slower way.
+            row = {"timestamp": at.isoformat(), "data": cells}
+            data = jsontext.to_text(row).encode()
+        yield b"%b%d,%b\n" % (start, number, data[1:])
+
+
+def _dumped(value: dict[str, Any] | str) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

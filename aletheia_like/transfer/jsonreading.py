@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,10 @@ from aletheia_like.errors import (
     NotFoundError,
 )
 from aletheia_like.model import jsontext
-from aletheia_like.model.rows import Line
 from aletheia_like.transfer.blobfolder import BlobFolder
-from aletheia_like.transfer.filesource import FileSource, SizedLines
-from aletheia_like.transfer.jsonlines import DATA, parsed, project_of, run_key
+from aletheia_like.transfer.filesource import FileSource
+from aletheia_like.transfer.jsonlines import DATA, groups, parsed, project_of, run_key
+from aletheia_like.transfer.packing import FileRows
 from aletheia_like.transfer.source import Blob, Extent
 
 Span = tuple[int, int]
@@ -41,6 +43,23 @@ class _Content:
     blobs: dict[str, Blob] = field(default_factory=dict)
     rows: dict[str, list[Span]] = field(default_factory=dict)
     counts: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
+
+    def count(self, path: str, writer: str, sequences: Sequence[int]) -> None:
+        """Rows of a writer stand here."""
+        counts = self.counts.setdefault(path, {})
+        count, last = counts.get(writer, (0, 0))
+        for sequence in sequences:
+            if sequence > last:
+                count, last = count + 1, sequence
+        counts[writer] = (count, last)
+
+    def place(self, path: str, span: Span) -> None:
+        """Rows of a run stand there."""
+        spans = self.rows.setdefault(path, [])
+        if spans and spans[-1][1] == span[0]:
+            spans[-1] = (spans[-1][0], span[1])
+        else:
+            spans.append(span)
 
     def forget(self, path: str) -> None:
         below = f"{path}/"
@@ -82,16 +101,26 @@ class JsonSource(FileSource):
         super().__init__(folder, content.project, content.documents, content.blobs)
         self.check_blobs()
 
-    def rows(self, run_path: str) -> SizedLines:
-        found: dict[str, list[tuple[Line, int]]] = {}
+    def rows(self, run_path: str) -> Mapping[str, FileRows]:
+        found: dict[str, FileRows] = {}
         with self._data.open("rb") as stream:
             for begin, end in self._spans.get(run_path, ()):
                 stream.seek(begin)
-                for line in stream.read(end - begin).splitlines():
-                    row = _loads(line)
-                    cells = Line(row["sequence"], _seconds(row["timestamp"]), row["data"])
-                    found.setdefault(row["writer"], []).append((cells, len(line)))
+                for prefix, lines in groups(io.BytesIO(stream.read(end - begin))):
+                    for writer, rows in self._read_rows(prefix, lines):
+                        known = found.setdefault(writer, rows)
+                        if known is not rows:
+                            known.extend(rows)
         return found
+
+    def _read_rows(self, prefix: bytes, lines: Sequence[bytes]) -> Iterator[tuple[str, FileRows]]:
+        if prefix:
+            yield str(orjson.loads(prefix + b"0}")["writer"]), _of_lines(prefix, lines)
+            return
+        for line in lines:
+            row = _loads(line)
+            at = _seconds(row["timestamp"])
+            yield row["writer"], FileRows([row["sequence"]], [at], [row["data"]], [len(line)])
 
     def extent(self, run_path: str) -> Extent | None:
         return self._counts.get(run_path, {})
@@ -102,33 +131,62 @@ class JsonSource(FileSource):
 
 def _read(path: Path) -> _Content:
     content = _Content()
-    position = 0
+    position, number = 0, 0
     with path.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
+        for prefix, lines in groups(stream):
             content.ended = False
-            if not line.endswith(b"\n"):
+            if not lines[-1].endswith(b"\n"):
                 content.project = content.project or ""
                 break
-            try:
-                found = _loads(line)
-                if number == 1:
-                    content.project = _project(found, path)
-                _take(content, found, (position, position + len(line)))
-                wrong_end = content.ended and found["lines"] != number - 1
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                if isinstance(error, AletheiaError):
-                    raise
-                parsed(line, number, path)
-                message = f"line {number} of {path} lacks something: {error!r}"
-                raise IntegrityError(message) from error
-            if wrong_end:
-                message = (
-                    f"line {number} of {path} ends {found['lines']:,} lines, not {number - 1:,}: "
-                    "lines were added or removed; restore the file"
-                )
-                raise IntegrityError(message)
-            position += len(line)
+            size = sum(map(len, lines))
+            span = (position, position + size)
+            if prefix and number and _take_rows(content, prefix, lines, span):
+                position, number = position + size, number + len(lines)
+                continue
+            for line in lines:
+                number += 1
+                _take_line(content, line, number, position, path)
+                position += len(line)
     return content
+
+
+def _take_line(content: _Content, line: bytes, number: int, position: int, path: Path) -> None:
+    """Take in one line.
+
+    Raises:
+        IntegrityError: It is damaged.
+    """
+    content.ended = False
+    try:
+        found = _loads(line)
+        if number == 1:
+            content.project = _project(found, path)
+        _take(content, found, (position, position + len(line)))
+        wrong_end = content.ended and found["lines"] != number - 1
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, AletheiaError):
+            raise
+        parsed(line, number, path)
+        message = f"line {number} of {path} lacks something: {error!r}"
+        raise IntegrityError(message) from error
+    if wrong_end:
+        message = (
+            f"line {number} of {path} ends {found['lines']:,} lines, not {number - 1:,}: "
+            "lines were added or removed; restore the file"
+        )
+        raise IntegrityError(message)
+
+
+def _take_rows(content: _Content, prefix: bytes, lines: Sequence[bytes], span: Span) -> bool:
+    """Take in rows of one writer; False, and nothing done, if one of them is damaged."""
+    try:
+        path, writer = run_key(orjson.loads(prefix + b"0}"))
+        rows = _of_lines(prefix, lines)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
+    content.count(path, writer, rows.sequences)
+    content.place(path, span)
+    return True
 
 
 def _project(head: Any, path: Path) -> str:
@@ -147,15 +205,8 @@ def _take(content: _Content, found: dict[str, Any], span: Span) -> None:
             if not isinstance(found["sequence"], int) or not isinstance(found["data"], dict):
                 message = "a row has a number and data"
                 raise TypeError(message)
-            counts = content.counts.setdefault(path, {})
-            count, last = counts.get(writer, (0, 0))
-            if found["sequence"] > last:
-                counts[writer] = (count + 1, found["sequence"])
-            spans = content.rows.setdefault(path, [])
-            if spans and spans[-1][1] == span[0]:
-                spans[-1] = (spans[-1][0], span[1])
-            else:
-                spans.append(span)
+            content.count(path, writer, [found["sequence"]])
+            content.place(path, span)
         case "document":
             content.documents[found["path"]] = dict(found["fields"])
         case "file":
@@ -165,6 +216,32 @@ def _take(content: _Content, found: dict[str, Any], span: Span) -> None:
             content.forget(found["path"])
         case "end":
             content.ended = True
+
+
+def _of_lines(prefix: bytes, lines: Sequence[bytes]) -> FileRows:
+    """Return the rows of one writer; see `groups`.
+
+    Raises:
+        ValueError: A line is damaged, or more than one row.
+        KeyError: It lacks something.
+        TypeError: It has something of another kind.
+    """
+    # To read many lines at once is faster. A line cannot hide that it is none or two: whatever
+    # it leaves open is wrong where the next begins.
+    rest = b"".join(lines)[len(prefix) :].replace(b"\n" + prefix, b'],[{"sequence":')
+    text = b'[[{"sequence":%b]]' % rest
+    if b'{"__' in rest:
+        rows = [row for (row,) in jsontext.from_text(f'{{"v":{text.decode()}}}')["v"]]
+    else:
+        rows = [row for (row,) in orjson.loads(text)]
+    sequences = [row["sequence"] for row in rows]
+    cells = [row["data"] for row in rows]
+    if set(map(type, sequences)) != {int} or set(map(type, cells)) != {dict}:
+        message = "a row has a number and data"
+        raise TypeError(message)
+    moments = map(dt.datetime.fromisoformat, [row["timestamp"] for row in rows])
+    times = [moment.timestamp() for moment in moments]
+    return FileRows(sequences, times, cells, list(map(len, lines)))
 
 
 def _loads(line: bytes) -> Any:

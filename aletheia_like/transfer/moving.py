@@ -6,10 +6,15 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.metastore import OpenMetastore
 from aletheia_like.transfer.report import ImportReport, Tally
+
+if TYPE_CHECKING:
+    from aletheia_like.transfer.foreign.records import Wishes
+    from aletheia_like.transfer.source import Source
 
 
 class MovingMetastore(OpenMetastore):
@@ -87,12 +92,23 @@ class MovingMetastore(OpenMetastore):
                 changed.
             MissingExtraError: A package that reads it is not installed.
         """
-        from aletheia_like.transfer.foreign.records import Wishes
+        wishes = wishes_of(experiment, artifacts, run_column, time_column)
+        return self._import(path, rename, format, wishes)
+
+    def _import(
+        self,
+        path: str | Path,
+        rename: bool,
+        format_: str | None,
+        wishes: Wishes,
+        source: Source | None = None,
+    ) -> ImportReport:
+        """Bring what lies at a path, or its opened export if there is one."""
         from aletheia_like.transfer.importing import import_project
 
-        folder = None if artifacts is None else Path(artifacts).expanduser().absolute()
-        wishes = Wishes(experiment, folder, run_column, time_column)
-        return import_project(self._session, path, rename=rename, format_=format, wishes=wishes)
+        return import_project(
+            self._session, path, rename=rename, format_=format_, wishes=wishes, source=source
+        )
 
     def push(
         self,
@@ -143,6 +159,19 @@ class MovingMetastore(OpenMetastore):
     @abstractmethod
     def _open_other(self, url: str) -> OpenMetastore:
         """Open this project in another store."""
+
+
+def wishes_of(
+    experiment: str | None,
+    artifacts: str | Path | None,
+    run_column: str | None,
+    time_column: str | None,
+) -> Wishes:
+    """Return what is wanted of another tracker's records."""
+    from aletheia_like.transfer.foreign.records import Wishes
+
+    folder = None if artifacts is None else Path(artifacts).expanduser().absolute()
+    return Wishes(experiment, folder, run_column, time_column)
 
 
 def copy_project(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,9 @@ from aletheia_like.errors import IntegrityError, InvalidValueError
 from aletheia_like.extras import import_extra
 from aletheia_like.model import jsontext
 from aletheia_like.model.names import from_id
-from aletheia_like.model.rows import Line
 from aletheia_like.transfer.blobfolder import BlobFolder
-from aletheia_like.transfer.cells import cells_of_row, read_json
-from aletheia_like.transfer.filesource import FileSource, SizedLines
+from aletheia_like.transfer.filesource import FileSource
+from aletheia_like.transfer.packing import FileRows
 from aletheia_like.transfer.parquet import (
     BLOBS,
     DOCUMENTS,
@@ -26,9 +26,9 @@ from aletheia_like.transfer.parquet import (
     read_mark,
 )
 from aletheia_like.transfer.source import Blob, Extent
+from aletheia_like.transfer.tablerows import TableRows
 
 _MICROSECONDS = 1_000_000
-_KIND_BYTES = 24
 
 
 class ParquetSource(FileSource):
@@ -73,17 +73,18 @@ class ParquetSource(FileSource):
         super().__init__(folder, mark["project"], documents, blobs)
         self.check_blobs()
 
-    def rows(self, run_path: str) -> SizedLines:
+    def rows(self, run_path: str) -> Mapping[str, FileRows]:
         _, experiment, _, run_id = map(from_id, run_path.split("/"))
-        found: dict[str, list[tuple[Line, int]]] = {}
         name = self._files[experiment]
         table = self._of_run(f"{ROWS}/{name}.parquet", run_id)
-        if table is not None:
-            _add_rows(found, table)
+        found = TableRows((), ()) if table is None else _own_rows(table)
         others = self._of_run(f"{OTHERS}/{name}.parquet", run_id)
         if others is not None:
-            _add_others(found, others)
-        return found
+            times = others["timestamp"].cast("int64").to_pylist()
+            rows = others.drop_columns(["timestamp"]).to_pylist()
+            for at, row in zip(times, rows, strict=True):
+                found.add_other(at / _MICROSECONDS, row["writer"], row["sequence"], row["data"])
+        return found.by_writer
 
     def extent(self, run_path: str) -> Extent | None:
         _, experiment, _, run_id = map(from_id, run_path.split("/"))
@@ -137,30 +138,19 @@ def _count_rows(found: dict[str, tuple[int, int]], table: Any, writer: str, sequ
         )
 
 
-def _add_rows(found: dict[str, list[tuple[Line, int]]], table: Any) -> None:
+def _own_rows(table: Any) -> TableRows:
     fields = [one for one in table.schema if NAME_KEY in (one.metadata or {})]
-    stored = [one.metadata[NAME_KEY].decode() for one in fields]
-    kinds = [one.metadata[KIND_KEY].decode() for one in fields]
-    values = [table[one.name].to_pylist() for one in fields]
-    times = table["timestamp"].cast("int64").to_pylist()
-    rows = zip(*values, strict=True) if values else iter([()] * len(times))
-    size = _KIND_BYTES * (len(fields) + 1)
-    for moment, writer, sequence, exact, row in zip(
-        times,
-        table["_writer"].to_pylist(),
-        table["_sequence"].to_pylist(),
-        table["_exact"].to_pylist(),
-        rows,
-        strict=True,
-    ):
-        cells = cells_of_row(stored, kinds, row, exact)
-        long = sum(len(cell) for cell in row if type(cell) is str or type(cell) is bytes)
-        line = Line(sequence, moment / _MICROSECONDS, cells)
-        found.setdefault(writer, []).append((line, size + long + len(exact or "")))
-
-
-def _add_others(found: dict[str, list[tuple[Line, int]]], table: Any) -> None:
-    times = table["timestamp"].cast("int64").to_pylist()
-    for moment, row in zip(times, table.drop_columns(["timestamp"]).to_pylist(), strict=True):
-        line = Line(row["sequence"], moment / _MICROSECONDS, read_json(row["data"]))
-        found.setdefault(row["writer"], []).append((line, len(row["data"])))
+    found = TableRows(
+        [one.metadata[NAME_KEY].decode() for one in fields],
+        [one.metadata[KIND_KEY].decode() for one in fields],
+    )
+    if len(table):
+        times = table["timestamp"].cast("int64").to_pylist()
+        found.add(
+            [moment / _MICROSECONDS for moment in times],
+            table["_writer"].to_pylist(),
+            table["_sequence"].to_pylist(),
+            table["_exact"].to_pylist(),
+            [table[one.name].to_pylist() for one in fields],
+        )
+    return found

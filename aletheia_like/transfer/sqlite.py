@@ -16,7 +16,7 @@ The file is written under another name and put in its place by one rename.
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
+import itertools
 import os
 import secrets
 import sqlite3
@@ -35,6 +35,7 @@ from aletheia_like.transfer.gathering import Gathered, RunRows, gather
 from aletheia_like.transfer.mentions import Names, inside, merge, safe_name
 from aletheia_like.transfer.report import Tally
 from aletheia_like.transfer.source import Source
+from aletheia_like.transfer.times import shown_time, shown_times
 
 APPLICATION_ID: Final = 0x416C6574
 FORMAT: Final = 1
@@ -42,6 +43,9 @@ EVENTS: Final = "events"
 OWN_COLUMNS: Final = ("experiment", "run_id", "timestamp", "_writer", "_sequence", "_exact")
 
 _MAX_COLUMNS = 1_900
+_ROWS_AT_ONCE = 16
+_VALUES_AT_ONCE = 900
+_LONG = 2_000
 _MAX_BLOB_BYTES = 900_000_000
 _TYPES: Mapping[Kind, str] = {
     "float": "DOUBLE",
@@ -168,11 +172,10 @@ class _Writer:
             "INSERT INTO _columns VALUES (?, ?, ?, ?)",
             ((place, *column) for place, column in enumerate(columns)),
         )
-        insert = f"INSERT INTO {EVENTS} VALUES ({', '.join('?' * (len(columns) + 6))})"  # noqa: S608
         first = 1
         with counting_bar("writing rows", self._gathered.rows, show=show) as done:
             for run in self._runs():
-                self._connection.executemany(insert, self._rows_of(run))
+                insert_columns(self._connection, EVENTS, self._columns_of(run), len(run))
                 last = first + len(run) - 1
                 self._connection.execute(
                     "INSERT INTO _spans VALUES (?, ?, ?, ?)",
@@ -186,7 +189,7 @@ class _Writer:
         for experiment in self._gathered.kinds:
             yield from self._gathered.runs(experiment)
 
-    def _rows_of(self, run: RunRows) -> Iterator[tuple[Any, ...]]:
+    def _columns_of(self, run: RunRows) -> list[Sequence[Any]]:
         count = len(run)
         found = typed(run.columns.cells, self._kinds, count, before=run.before, has_nan=False)
         nothing = [None] * count
@@ -194,16 +197,15 @@ class _Writer:
             _plain(found.columns[name], kind) if name in found.columns else nothing
             for name, kind in self._kinds.items()
         ]
-        return zip(
+        return [
             [run.experiment] * count,
             [run.run_id] * count,
-            _shown_times(run.columns.timestamps),
+            shown_times(run.columns.timestamps),
             *columns,
             run.writers,
             run.sequences,
             found.exact,
-            strict=True,
-        )
+        ]
 
     def _others(self, run: RunRows) -> None:
         self._connection.executemany(
@@ -231,8 +233,7 @@ class _Writer:
         count = len(next(iter(cells.values())))
         found = typed(listed, kinds, count)
         columns = [_plain(found.columns[name], kind) for name, kind in kinds.items()]
-        insert = f"INSERT INTO {quoted(table)} VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
-        self._connection.executemany(insert, zip(*columns, strict=True))
+        insert_columns(self._connection, quoted(table), columns, count)
 
     def _assets(self) -> None:
         done: set[str] = set()
@@ -280,21 +281,41 @@ def _plain(column: list[Any], kind: Kind) -> list[Any]:
     )
 
 
-def shown_time(at: dt.datetime) -> str:
-    """Return a moment in UTC as SQLite and DuckDB read it."""
-    return at.isoformat(" ")[: -len("+00:00")]
+def insert_columns(
+    connection: sqlite3.Connection, table: str, columns: Sequence[Sequence[Any]], count: int
+) -> None:
+    """Append rows that are given by column to a table.
+
+    What a column holds in every row stands in the statement, and a statement takes many rows:
+    giving SQLite a value and letting it step cost most of the time.
+    """
+    fixed = [_literal(column) for column in columns]
+    varying = [column for column, text in zip(columns, fixed, strict=True) if text is None]
+    row = f"({', '.join(text or '?' for text in fixed)})"
+    rows = zip(*varying, strict=True) if varying else iter([()] * count)
+    together = max(1, min(_ROWS_AT_ONCE, _VALUES_AT_ONCE // (len(varying) + 1)))
+    whole = count // together
+    values = itertools.chain.from_iterable(itertools.islice(rows, whole * together))
+    for number, rows_each, given in (
+        (whole, together, zip(*[values] * (len(varying) * together), strict=True)),
+        (count - whole * together, 1, rows),
+    ):
+        if number:
+            insert = f"INSERT INTO {table} VALUES {', '.join([row] * rows_each)}"  # noqa: S608
+            connection.executemany(insert, given if varying else [()] * number)
 
 
-def _shown_times(timestamps: Sequence[float]) -> list[str]:
-    """Return timestamps as `shown_time` shows moments; rows of one second share most of it."""
-    texts = []
-    second, start = None, ""
-    for timestamp in timestamps:
-        whole, rest = divmod(round(timestamp * 1_000_000), 1_000_000)
-        if whole != second:
-            second, start = whole, shown_time(moment(whole))[: len("2026-01-31 12:00:00")]
-        texts.append(f"{start}.{rest:06d}")
-    return texts
+def _literal(column: Sequence[Any]) -> str | None:
+    """Return as SQL what all cells of a column are; None if they differ, or are no plain text."""
+    first = column[0] if column else ""
+    if first is not None and (type(first) is not str or "\x00" in first or len(first) > _LONG):
+        return None
+    if column.count(first) != len(column):
+        return None
+    if first is None:
+        return "NULL"
+    escaped = first.replace("'", "''")
+    return f"'{escaped}'"
 
 
 def _sync(path: Path) -> None:

@@ -6,21 +6,17 @@ import contextlib
 import datetime as dt
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from aletheia_like.errors import IntegrityError, InvalidValueError, NotFoundError
 from aletheia_like.model import jsontext
 from aletheia_like.model.names import from_id
-from aletheia_like.model.rows import Line
-from aletheia_like.transfer.cells import cells_of_row, read_json
-from aletheia_like.transfer.filesource import FileSource, SizedLines
+from aletheia_like.transfer.filesource import FileSource
+from aletheia_like.transfer.packing import FileRows
 from aletheia_like.transfer.source import Blob, Extent
 from aletheia_like.transfer.sqlite import EVENTS, FORMAT, quoted, whose
-
-_LEFT = 3
-"""Columns of `events` before those that were logged."""
+from aletheia_like.transfer.tablerows import TableRows
 
 
 class SqliteSource(FileSource):
@@ -67,17 +63,17 @@ class SqliteSource(FileSource):
         self._kinds = [kind for _, _, kind in columns]
         super().__init__(path, project, documents, blobs)
 
-    def rows(self, run_path: str) -> SizedLines:
+    def rows(self, run_path: str) -> Mapping[str, FileRows]:
         _, experiment, _, run_id = map(from_id, run_path.split("/"))
-        found: dict[str, list[tuple[Line, int]]] = {}
+        found = TableRows(self._stored, self._kinds)
         try:
             with self._open() as connection:
-                for line, writer, size in self._all_rows(connection, experiment, run_id):
-                    found.setdefault(writer, []).append((line, size))
+                self._read_events(connection, found, self._spans.get((experiment, run_id), (1, 0)))
+                self._read_others(connection, found, experiment, run_id)
         except (sqlite3.DatabaseError, ValueError, TypeError) as error:
             message = f"the rows of {experiment}/{run_id} in {self._file} are damaged: {error}"
             raise IntegrityError(message) from error
-        return found
+        return found.by_writer
 
     def extent(self, run_path: str) -> Extent | None:
         _, experiment, _, run_id = map(from_id, run_path.split("/"))
@@ -107,30 +103,31 @@ class SqliteSource(FileSource):
     def _blob_path(self, digest: str) -> Path | None:
         return self._file if digest in self._blobs else None
 
-    def _all_rows(
-        self, connection: sqlite3.Connection, experiment: str, run_id: str
-    ) -> Iterator[tuple[Line, str, int]]:
-        first, last = self._spans.get((experiment, run_id), (1, 0))
-        columns = ", ".join(
-            ["timestamp", "_writer", "_sequence", "_exact", *map(quoted, self._names)]
-        )
-        query = f"SELECT {columns} FROM {EVENTS} WHERE rowid BETWEEN ? AND ?"  # noqa: S608
-        for timestamp, writer, sequence, exact, *values in connection.execute(
-            query, (first, last)
-        ):
-            read = (
-                _moment(value) if kind == "time" and value is not None else value
-                for kind, value in zip(self._kinds, values, strict=True)
-            )
-            cells = cells_of_row(self._stored, self._kinds, read, exact)
-            yield Line(sequence, _moment(timestamp).timestamp(), cells), writer, _size(cells)
+    def _read_events(
+        self, connection: sqlite3.Connection, found: TableRows, span: tuple[int, int]
+    ) -> None:
+        own = ["timestamp", "_writer", "_sequence", "_exact"]
+        selected = ", ".join([*own, *map(quoted, self._names)])
+        query = f"SELECT {selected} FROM {EVENTS} WHERE rowid BETWEEN ? AND ?"  # noqa: S608
+        rows = connection.execute(query, span).fetchall()
+        if not rows:
+            return
+        times, writers, sequences, exact, *columns = zip(*rows, strict=True)
+        values = [
+            [None if one is None else _moment(one) for one in column] if kind == "time" else column
+            for kind, column in zip(self._kinds, columns, strict=True)
+        ]
+        found.add(list(map(_seconds, times)), writers, sequences, exact, values)
+
+    def _read_others(
+        self, connection: sqlite3.Connection, found: TableRows, experiment: str, run_id: str
+    ) -> None:
         query = (
             "SELECT timestamp, writer, sequence, data FROM _others "
             "WHERE experiment = ? AND run_id = ?"
         )
-        for timestamp, writer, sequence, data in connection.execute(query, (experiment, run_id)):
-            cells = read_json(data)
-            yield Line(sequence, _moment(timestamp).timestamp(), cells), writer, len(data)
+        for at, writer, sequence, data in connection.execute(query, (experiment, run_id)):
+            found.add_other(_seconds(at), writer, sequence, data)
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -154,5 +151,5 @@ def _moment(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
 
 
-def _size(cells: dict[str, Any]) -> int:
-    return sum(len(name) + len(repr(cell)) + 4 for name, cell in cells.items())
+def _seconds(text: str) -> float:
+    return dt.datetime.fromisoformat(f"{text}+00:00").timestamp()

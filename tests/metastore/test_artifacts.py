@@ -135,11 +135,15 @@ def test_a_missing_path_fails_before_anything_is_written(ms, run, tmp_path, opti
 
 
 def test_the_kind_must_be_as_asked(run, tmp_path):
-    (tmp_path / "file").write_text("x")
+    # A folder of its own: the store lies in the other, and is written to meanwhile.
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "file").write_text("x")
+
     with pytest.raises(al.InvalidValueError, match="is a file"):
-        run.add_artifact("a", tmp_path / "file", is_dir=True)
+        run.add_artifact("a", folder / "file", is_dir=True)
     with pytest.raises(al.InvalidValueError, match="is a directory"):
-        run.add_artifact("a", tmp_path, is_dir=False)
+        run.add_artifact("a", folder, is_dir=False)
 
 
 def test_an_object_is_refused_with_advice(run):

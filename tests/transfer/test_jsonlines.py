@@ -163,6 +163,16 @@ def test_lines_that_were_changed_are_found(filled, opened, tmp_path):
         "is damaged": [*lines[:row], b"not json\n", *lines[row + 1 :]],
         "lacks something": [*lines[:row], b'{"kind":"row"}\n', *lines[row + 1 :]],
         "were added or removed": [*lines[:row], *lines[row + 1 :]],
+        f"line {row + 2} .*is damaged": [
+            *lines[: row + 1],
+            lines[row + 1].replace(b'"data":{', b'"data":[{"x":1},{'),
+            *lines[row + 2 :],
+        ],
+        f"line {row + 3} .*lacks something": [
+            *lines[: row + 2],
+            lines[row + 2].replace(b'"data"', b'"date"'),
+            *lines[row + 3 :],
+        ],
     }
     copy = opened("copy")
 
@@ -217,3 +227,43 @@ def test_cells_that_look_like_rows_are_written_as_they_are(opened, tmp_path):
     assert [one["x"] for one in found[:2]] == [one["x"] for one in odd[:2]]
     assert found[0]["y"] == '},{"timestamp":"'
     assert found[2]["x"] == {"__float__": "nan"}
+
+
+@pytest.mark.parametrize("count", [2_500, 40])
+def test_rows_by_the_thousand_are_the_same_lines_one_by_one(opened, tmp_path, count):
+    ms, copy = opened(), opened("copy")
+    rows = [
+        {"step": step, "x": step / 7, "t": f'"{step},', "b": not step} for step in range(count)
+    ]
+    with ms.exper("e").start_run() as run:
+        run.log_batch(rows)
+
+    ms.export(tmp_path / "out.jsonl")
+    copy.import_(tmp_path / "out.jsonl")
+
+    lines = (tmp_path / "out.jsonl" / "data.jsonl").read_text().splitlines()
+    found = [line for line in lines if line.startswith('{"kind":"row"')]
+    read = list(map(json.loads, found))
+    assert [one["data"] for one in read] == rows
+    assert [one["sequence"] for one in read] == list(range(1, count + 1))
+    assert found == [json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in read]
+    assert copy.exper("e").run(1).rows().to_dicts() == ms.exper("e").run(1).rows().to_dicts()
+
+
+def test_rows_of_writers_that_are_mixed_up_are_imported_in_order(opened, tmp_path):
+    ms, copy, folder = opened(), opened("copy"), tmp_path / "out.jsonl"
+    with ms.exper("e").start_run() as run:
+        run.log_batch([{"step": step} for step in range(20)])
+    ms.export(folder)
+    lines = (folder / "data.jsonl").read_bytes().splitlines(keepends=True)
+    places = [place for place, one in enumerate(lines) if one.startswith(b'{"kind":"row"')]
+    mixed = [lines[place] for place in reversed(places)]
+    (folder / "data.jsonl").write_bytes(
+        b"".join([*lines[: places[0]], *mixed, *lines[places[-1] + 1 :]])
+    )
+
+    copy.import_(folder)
+    again = ms.export(folder)
+
+    assert [row["step"] for row in copy.exper("e").run(1).rows()] == list(range(20))
+    assert again.rows == 0

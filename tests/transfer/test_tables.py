@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from aletheia_like.transfer.sqlite import quoted
+from aletheia_like.transfer.sqlite import insert_columns, quoted
 from tests.transfer.conftest import fill
 
 
@@ -175,3 +175,25 @@ def test_a_later_export_replaces_tables_as_a_whole(opened, tmp_path, files):
         assert copy.experiment("new").runs().ids == ["1"]
 
     assert [path.name for path in (tmp_path / "x.parquet" / "rows").iterdir()] == ["new.parquet"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 50])
+def test_columns_are_inserted_as_rows(count):
+    numbers = list(range(count))
+    columns = [
+        ["it's"] * count,
+        ["with \x00 inside"] * count,
+        [None] * count,
+        [f"'{number}'" for number in numbers],
+        [b"bytes"] * count,
+        [0.1] * count,
+        [None if number % 2 else number for number in numbers],
+    ]
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE t (a, b, c, d, e, f, g)")
+
+    insert_columns(connection, "t", columns, count)
+    insert_columns(connection, "t", [["x"] * count] * 7, count)
+
+    found = connection.execute("SELECT * FROM t ORDER BY rowid").fetchall()
+    assert found == [*zip(*columns, strict=True), *[("x",) * 7] * count]

@@ -22,7 +22,6 @@ from aletheia_like.model.names import check_name, to_id
 from aletheia_like.model.records import ENDED, ExperimentRecord, RunRecord
 from aletheia_like.model.sizes import document_size
 from aletheia_like.model.values import MAX_DOCUMENT_BYTES, Value
-from aletheia_like.transfer.filesource import SizedLines
 from aletheia_like.transfer.foreign.artifacts import ArtifactBuilder, BlobKeeper, KeptSource
 from aletheia_like.transfer.foreign.entries import (
     digest_of,
@@ -32,6 +31,7 @@ from aletheia_like.transfer.foreign.entries import (
     writer_of,
 )
 from aletheia_like.transfer.foreign.records import Entry, Foreign, ForeignRun, moment_of
+from aletheia_like.transfer.packing import FileRows
 from aletheia_like.transfer.report import Left
 from aletheia_like.transfer.source import Extent, Source
 
@@ -96,7 +96,7 @@ class ForeignSource(KeptSource):
             _check(path, fields, foreign)
         super().__init__(foreign.path, project, documents, self._keeper)
 
-    def rows(self, run_path: str) -> SizedLines:
+    def rows(self, run_path: str) -> Mapping[str, FileRows]:
         run, rows = self._runs[run_path]
         return lines_of(run.entries(), rows.ends, self._keeper.keep, joins=run.joins)
 
@@ -247,7 +247,7 @@ class ForeignSource(KeptSource):
         ends = (*(() if before is None else before.ends), len(entries))
         found = lines_of(entries, ends, self._keeper.keep, joins=run.joins)
         counts = tuple(len(found.get(writer_of(number), ())) for number in range(len(ends)))
-        summary = summarised([line for sized in found.values() for line, _ in sized])
+        summary = summarised([line for rows in found.values() for line in rows.lines()])
         return _Rows(ends, counts, digest_of(entries), summary)
 
 

@@ -11,10 +11,10 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from aletheia_like.model.rows import STEP, STREAM, Line, cell_text, check_columns, encode_cells
+from aletheia_like.model.rows import STEP, STREAM, cell_text, check_columns, encode_cells
 from aletheia_like.model.values import Value
-from aletheia_like.transfer.filesource import SizedLines
 from aletheia_like.transfer.foreign.records import Entry
+from aletheia_like.transfer.packing import FileRows
 
 JOINING_SECONDS = 1.0
 _MAX_CELL_BYTES = 16_384
@@ -72,7 +72,7 @@ def digest_of(entries: Sequence[Entry]) -> str:
 
 def lines_of(
     entries: Sequence[Entry], ends: Sequence[int], keep: Keep, *, joins: bool
-) -> SizedLines:
+) -> dict[str, FileRows]:
     """Return entries as rows, those of each import by a writer of its own.
 
     Args:
@@ -81,13 +81,17 @@ def lines_of(
         keep: Takes the bytes of long cells.
         joins: Whether entries of one step become one row.
     """
-    found: dict[str, list[tuple[Line, int]]] = {}
+    found: dict[str, FileRows] = {}
     for number, (begin, end) in enumerate(itertools.pairwise([0, *ends])):
         part = joined(entries[begin:end]) if joins else entries[begin:end]
         if part:
-            found[writer_of(number)] = [
-                _line(place, one, keep) for place, one in enumerate(part, 1)
-            ]
+            rows = [_cells(one, keep) for one in part]
+            found[writer_of(number)] = FileRows(
+                list(range(1, len(part) + 1)),
+                [one.at for one in part],
+                [cells for cells, _ in rows],
+                [size for _, size in rows],
+            )
     return found
 
 
@@ -96,13 +100,13 @@ def writer_of(number: int) -> str:
     return f"import-{number + 1:04d}"
 
 
-def _line(sequence: int, entry: Entry, keep: Keep) -> tuple[Line, int]:
+def _cells(entry: Entry, keep: Keep) -> tuple[dict[str, Value], int]:
     cells: dict[str, Value] = {} if entry.stream is None else {STREAM: entry.stream}
     size = 0
     for name, value in encode_cells(check_columns(entry.cells)).items():
         cells[name] = shortened(value, keep)
         size += len(name) + _size(cells[name])
-    return Line(sequence, entry.at, cells), size
+    return cells, size
 
 
 def _size(value: Value) -> int:
