@@ -182,7 +182,8 @@ def _templates(static: Static) -> Environment:
     )
     environment.filters.update(shown=shown, bytes=shown_bytes, seconds=shown_seconds)
     environment.globals.update(link=link, static=static.link, plain_row=plain_row)
-    environment.globals.update(sheet=static.text("page.css"), theme=static.text("theme.js"))
+    inside = {"sheet": "page.css", "theme": "theme.js", "icon": "icon.svg"}
+    environment.globals.update({name: static.text(file) for name, file in inside.items()})
     return environment
 
 
