@@ -89,6 +89,15 @@ def queries_have_indexes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connect, "CountingDocumentStore", CheckedDocumentStore)
 
 
+@pytest.fixture(scope="module")
+def s3_endpoint() -> Iterator[str]:
+    """The address of a real S3 server of moto's."""
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    yield "http://127.0.0.1:{1}".format(*server.get_host_and_port())
+    server.stop()
+
+
 @pytest.fixture
 def mounted() -> Callable[..., AbstractContextManager[None]]:
     """Mount something on a folder while a block runs; skip the test where that is forbidden."""

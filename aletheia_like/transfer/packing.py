@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from aletheia_like.metastore.chunks import FULL_BYTES, MAX_TEXT_BYTES, chunk_fields
-from aletheia_like.model.rows import Columns, Line, pack_columns, pack_rows
+from aletheia_like.model.rows import ABSENT, Columns, Line, pack_columns, pack_rows
 from aletheia_like.model.values import Value
 
 T = TypeVar("T")
@@ -36,9 +36,14 @@ class FileRows:
         return len(self.sequences)
 
     def lines(self) -> list[Line]:
-        """Return the rows as they travel; they are given row by row."""
-        cells = self.cells if isinstance(self.cells, list) else []
-        return list(map(Line, self.sequences, self.timestamps, cells))
+        """Return the rows as they travel."""
+        return list(map(Line, self.sequences, self.timestamps, self.by_row()))
+
+    def by_row(self) -> list[dict[str, Any]]:
+        """Return the cells of each row, which are kept so from now on."""
+        if not isinstance(self.cells, list):
+            self.cells = _by_row(self.cells, len(self))
+        return self.cells
 
     def taken(self, places: Sequence[int] | slice) -> FileRows:
         """Return the rows at these places."""
@@ -54,12 +59,12 @@ class FileRows:
         )
 
     def extend(self, more: FileRows) -> None:
-        """Add rows; both are given row by row."""
+        """Add rows."""
+        cells = self.by_row()
+        cells += more.by_row()
         self.sequences += more.sequences
         self.timestamps += more.timestamps
         self.sizes += more.sizes
-        if isinstance(self.cells, list) and isinstance(more.cells, list):
-            self.cells += more.cells
 
     def text(self) -> str:
         """Return the rows as a chunk holds them."""
@@ -99,6 +104,15 @@ def _chunks(writer: str, rows: FileRows) -> Iterator[dict[str, Value]]:
         return
     yield from _chunks(writer, rows.taken(slice(0, count // 2)))
     yield from _chunks(writer, rows.taken(slice(count // 2, count)))
+
+
+def _by_row(columns: dict[str, list[Any]], count: int) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = [{} for _ in range(count)]
+    for name, column in columns.items():
+        for row, cell in zip(rows, column, strict=True):
+            if cell is not ABSENT:
+                row[name] = cell
+    return rows
 
 
 def _taken(values: list[T], places: Sequence[int] | slice) -> list[T]:

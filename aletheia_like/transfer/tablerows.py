@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aletheia_like.model.rows import ABSENT
 from aletheia_like.transfer.cells import Kind, cells_of_row, read_json, stored_columns
 from aletheia_like.transfer.packing import FileRows
 
@@ -66,13 +65,10 @@ class TableRows:
     def _append(
         self, at: float, writer: str, sequence: int, cells: dict[str, Any], size: int
     ) -> None:
-        rows = self.by_writer.setdefault(writer, FileRows())
-        if not isinstance(rows.cells, list):
-            rows.cells = _as_rows(rows.cells, len(rows.sequences))
-        rows.sequences.append(sequence)
-        rows.timestamps.append(at)
-        rows.cells.append(cells)
-        rows.sizes.append(size)
+        more = FileRows([sequence], [at], [cells], [size])
+        known = self.by_writer.setdefault(writer, more)
+        if known is not more:
+            known.extend(more)
 
     def _sizes(self, exact: Sequence[str | None], columns: Sequence[Sequence[Any]]) -> list[int]:
         sizes = [_KIND_BYTES * (len(columns) + 1)] * len(exact)
@@ -83,12 +79,3 @@ class TableRows:
                     for size, cell in zip(sizes, column, strict=True)
                 ]
         return sizes
-
-
-def _as_rows(columns: dict[str, list[Any]], count: int) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = [{} for _ in range(count)]
-    for name, column in columns.items():
-        for row, cell in zip(rows, column, strict=True):
-            if cell is not ABSENT:
-                row[name] = cell
-    return rows

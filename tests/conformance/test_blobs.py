@@ -118,17 +118,6 @@ class TestFsspecLocal(OverFsspec):
         return FsspecBlobStore(f"file://{tmp_path}/blobs", auto_mkdir=True)
 
 
-@pytest.fixture(scope="module")
-def s3_endpoint():
-    """A real S3 server of moto's."""
-    moto_server = pytest.importorskip("moto.server")
-    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    _, port = server.get_host_and_port()
-    yield f"http://127.0.0.1:{port}"
-    server.stop()
-
-
 class TestS3(OverFsspec):
     @pytest.fixture
     def store(self, s3_endpoint):

@@ -15,17 +15,9 @@ from aletheia_like.model.digests import digest_bytes
 from tests.faults.faulty import Faulty
 
 
-@pytest.fixture(scope="module")
-def s3_server():
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    yield "http://127.0.0.1:{1}".format(*server.get_host_and_port())
-    server.stop()
-
-
 @pytest.fixture
-def line(s3_server):
-    with Faulty(s3_server) as line:
+def line(s3_endpoint):
+    with Faulty(s3_endpoint) as line:
         yield line
 
 

@@ -61,14 +61,6 @@ def web(tmp_path):
     server.server_close()
 
 
-@pytest.fixture(scope="module")
-def s3_endpoint():
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    yield "http://127.0.0.1:{1}".format(*server.get_host_and_port())
-    server.stop()
-
-
 @pytest.fixture
 def s3(s3_endpoint, monkeypatch):
     s3fs = pytest.importorskip("s3fs")
