@@ -136,7 +136,7 @@ def test_a_logged_page_is_kept_in_a_sandbox(ask, site, tmp_path):  # U8, U11
     assert "nosniff" in head
 
 
-def test_numbers_that_json_has_not_are_null(ask, site):  # U10
+def test_numbers_that_json_has_not_are_null(ask, site):  # U10, K24
     import json
 
     with site.ms.exper("e").start_run() as run:

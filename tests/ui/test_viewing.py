@@ -186,7 +186,7 @@ def test_rows_of_a_running_run_appear_without_a_reload(store, serving, page):  #
         assert page.get_by_role("heading", name="loss").is_visible()
 
 
-def test_any_value_of_an_index_has_a_page_of_its_own(store, serving, page):  # U3, U11
+def test_any_value_of_an_index_has_a_page_of_its_own(store, serving, page):  # U3, U11, K21
     odd = [".", "..", "", "//evil.example", "a?b#c%2F", "x/../y"]
     with store.exper("e").start_run() as run:
         run.log_batch([{"case": one, "other": "one", "score": one * 2} for one in odd])
