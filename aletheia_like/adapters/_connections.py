@@ -13,19 +13,22 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 from aletheia_like.adapters import _sqlitefile as file
+from aletheia_like.adapters._remembered import RememberedRows, Row, Stamp
 from aletheia_like.errors import AletheiaError, UnavailableError
 from aletheia_like.forking import watch_forks
 
 T = TypeVar("T")
 
 Action = Callable[[sqlite3.Connection], T]
+_Reading = Callable[[sqlite3.Connection, Stamp | None], T]
+"""Gets the stamp of a file that nobody has open."""
 
 _PROBE: Final = "SELECT 1 FROM documents LIMIT 1"
 _MAX_IDLE: Final = 8
@@ -52,6 +55,7 @@ class _Shared:
     may_write: bool = False
     forking: bool = False
     cut_off: bool = False
+    remembered: RememberedRows = field(default_factory=RememberedRows)
 
 
 class Connections:
@@ -79,9 +83,45 @@ class Connections:
             AletheiaError: See `_sqlitefile.translate`.
         """
         with self._translated():
-            return self._read(action, nothing)
+            return self._read(lambda connection, _: action(connection), nothing)
 
-    def _read(self, action: Action[T], nothing: T) -> T:
+    def search(
+        self,
+        collection: str,
+        rows_in: Action[Iterable[Row]],
+        action: Callable[[Iterable[Row]], T],
+        nothing: T,
+    ) -> T:
+        """Return what `action` finds in the rows of a collection; see `read`.
+
+        Args:
+            collection: Its path.
+            rows_in: Reads them; not asked if they are remembered and nobody wrote since.
+            action: May be done again from the start.
+            nothing: The answer of a store that does not exist yet.
+        """
+        remembered = self._shared.remembered
+
+        def known(stamp: Stamp) -> tuple[T] | None:
+            rows = remembered.find(collection, stamp)
+            return None if rows is None else (action(rows),)
+
+        def look(connection: sqlite3.Connection, stamp: Stamp | None) -> T:
+            stamp = stamp or _stamp(connection)
+            found = known(stamp)
+            if found is not None:
+                return found[0]
+            return action(remembered.noted(collection, stamp, rows_in(connection)))
+
+        with self._translated():
+            return self._read(look, nothing, known)
+
+    def _read(
+        self,
+        action: _Reading[T],
+        nothing: T,
+        known: Callable[[Stamp], tuple[T] | None] | None = None,
+    ) -> T:
         if file.identity(self._path) is None:
             return nothing
         if not self._shared.may_write:
@@ -91,13 +131,14 @@ class Connections:
                     return nothing
                 if state == "in use":
                     break
-                answer = self._read_resting(action, nothing, state)
+                answer = known(state) if known else None
+                answer = answer or self._read_resting(action, nothing, state)
                 if answer is not None:
                     return answer[0]
         with self._lend("write" if self._shared.may_write else "read") as connection:
             # A database that is being created is still empty to those who only read.
-            known = self._shared.may_write or file.is_ours(connection, self._path)
-            return action(connection) if known else nothing
+            ours = self._shared.may_write or file.is_ours(connection, self._path)
+            return action(connection, None) if ours else nothing
 
     def write(self, action: Action[T]) -> T:
         """Return `action`'s outcome; all it does happens, or nothing if it raises.
@@ -125,14 +166,14 @@ class Connections:
             self._shared.may_write = False
             self._close_idle()
 
-    def _read_resting(self, action: Action[T], nothing: T, state: file.State) -> tuple[T] | None:
+    def _read_resting(self, action: _Reading[T], nothing: T, state: Stamp) -> tuple[T] | None:
         """Return the answer in a tuple; None if the file changed while it was read."""
         with self._counted():
             try:
                 connection = file.open_immutable(self._path)
                 try:
-                    known = file.is_ours(connection, self._path)
-                    answer = (action(connection) if known else nothing,)
+                    ours = file.is_ours(connection, self._path)
+                    answer = (action(connection, state) if ours else nothing,)
                 finally:
                     connection.close()
             except (sqlite3.Error, AletheiaError):
@@ -233,6 +274,13 @@ class Connections:
 
     def _after_fork_in_child(self) -> None:
         self._shared = _Shared(cut_off=self._shared.lent > 0)
+
+
+def _stamp(connection: sqlite3.Connection) -> Stamp:
+    """Return what is the same in this connection until anybody changes the database."""
+    (version,) = connection.execute("PRAGMA data_version").fetchone()
+    # Its id would be another's after it was closed.
+    return connection, version, connection.total_changes
 
 
 def _committed(connection: sqlite3.Connection, action: Action[T]) -> T:

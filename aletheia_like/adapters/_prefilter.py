@@ -10,9 +10,10 @@ import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from aletheia_like.model.jsontext import key_text, member_text
+from aletheia_like.model.values import Value
 from aletheia_like.ports.documents import Filter
 
 TextTest = Callable[[str], bool]
@@ -45,7 +46,7 @@ def _text_test(one: Filter) -> TextTest | None:
         return _has_member(one) if one.operator == "==" else None
     if isinstance(value, dict | list) and one.operator in _COMPARISONS:
         return _has_opening(one)
-    if isinstance(value, int | float) and one.operator in _COMPARISONS and not math.isnan(value):
+    if is_number(value) and one.operator in _COMPARISONS:
         return _has_number(one)
     return None
 
@@ -66,12 +67,26 @@ def _has_number(one: Filter) -> TextTest:
     find = re.compile(re.escape(key) + r"(-?\d[\d.eE+-]*)").findall
     # Infinity stands in a map of its own.
     other = f"{key}{{"
-    compare, value = _COMPARISONS[one.operator], one.value
+    within = number_test([one])
 
     def test(text: str) -> bool:
-        return other in text or any(compare(number(found), value) for found in find(text))
+        return other in text or any(within(number(found)) for found in find(text))
 
     return test
+
+
+def is_number(value: Value) -> bool:
+    """Whether a value is a number that others are above or below."""
+    return type(value) in (int, float) and not math.isnan(cast("float", value))
+
+
+def number_test(filters: Sequence[Filter]) -> Callable[[int | float], bool]:
+    """Return whether a number passes filters that compare with numbers."""
+    pairs = [(_COMPARISONS[one.operator], one.value) for one in filters]
+    if len(pairs) == 1:
+        ((compare, value),) = pairs
+        return lambda found: compare(found, value)
+    return lambda found: all(compare(found, value) for compare, value in pairs)
 
 
 def number(text: str) -> int | float:

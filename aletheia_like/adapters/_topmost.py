@@ -9,12 +9,12 @@ from __future__ import annotations
 import bisect
 import datetime as dt
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from aletheia_like.adapters._prefilter import number
+from aletheia_like.adapters._prefilter import is_number, number, number_test
 from aletheia_like.model.jsontext import key_text
-from aletheia_like.ports.documents import RANGE_OPERATORS, Query
+from aletheia_like.ports.documents import RANGE_OPERATORS, Filter, Query
 
 T = TypeVar("T")
 
@@ -33,13 +33,11 @@ def possible_keys(query: Query) -> PossibleKeys | None:
     if query.limit is None or len(query.order_by) != 1:
         return None
     path = query.order_by[0].path
-    bounds = [
-        one.value for one in query.filters if one.path == path and one.operator in RANGE_OPERATORS
-    ]
-    if bounds and isinstance(bounds[0], dt.datetime):
+    bounds = [one for one in query.filters if one.path == path and one.operator in RANGE_OPERATORS]
+    if bounds and isinstance(bounds[0].value, dt.datetime):
         return _moments(key_text(path[-1]))
-    if bounds and type(bounds[0]) in (int, float):
-        return _numbers(key_text(path[-1]))
+    if bounds and all(is_number(one.value) for one in bounds):
+        return _numbers(key_text(path[-1]), bounds)
     return None
 
 
@@ -75,11 +73,13 @@ def first_of(
             bisect.insort(found, key)
 
 
-def _numbers(key: str) -> PossibleKeys:
+def _numbers(key: str, bounds: Sequence[Filter]) -> PossibleKeys:
     find = re.compile(rf'{re.escape(key)}(?:(-?\d[\d.eE+-]*)|\{{"__float__":"(-?inf)"\}})').findall
+    within = number_test(bounds)
 
     def keys(text: str) -> list[Any]:
-        return [number(plain) if plain else float(odd) for plain, odd in find(text)]
+        found = [number(plain) if plain else float(odd) for plain, odd in find(text)]
+        return [key for key in found if within(key)]
 
     return keys
 

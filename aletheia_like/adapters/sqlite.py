@@ -9,6 +9,7 @@ Firestore.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import itertools
 import json
 import secrets
@@ -18,7 +19,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, cast
+from typing import IO, TYPE_CHECKING, Final, TypeVar, cast
 
 from aletheia_like.adapters._connections import Connections
 from aletheia_like.adapters._matching import (
@@ -29,6 +30,7 @@ from aletheia_like.adapters._matching import (
     ordered,
 )
 from aletheia_like.adapters._prefilter import text_test
+from aletheia_like.adapters._remembered import Row
 from aletheia_like.adapters._topmost import PossibleKeys, first_of, possible_keys
 from aletheia_like.errors import IntegrityError
 from aletheia_like.model.checking import check_fields
@@ -48,10 +50,9 @@ from aletheia_like.ports.documents import (
     check_writes,
 )
 
-_Row = tuple[str, str, str, str]
-"""Id, revision, time of the last change, fields."""
+T = TypeVar("T")
 
-_Found = tuple[_Row, dict[str, Value] | None]
+_Found = tuple[Row, dict[str, Value] | None]
 """A row and its fields, if they were needed already."""
 
 _CREATE: Final = "INSERT INTO documents VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
@@ -98,11 +99,11 @@ class SqliteDocumentStore:
     def get_many(self, paths: Sequence[str]) -> list[Document | None]:
         places = [_place(check_path(path)) for path in paths]
 
-        def read(connection: sqlite3.Connection) -> list[_Row | None]:
+        def read(connection: sqlite3.Connection) -> list[Row | None]:
             with _one_moment(connection):
                 return [_row_at(connection, place) for place in places]
 
-        nowhere: list[_Row | None] = [None] * len(places)
+        nowhere: list[Row | None] = [None] * len(places)
         rows = self._connections.read(read, nowhere)
         read_at = self._clock()
         return [
@@ -119,9 +120,7 @@ class SqliteDocumentStore:
             yield from self._ordered(query)
             return
         nothing: Iterator[_Found] = iter(())
-        found = self._connections.read(
-            lambda connection: _kept(self._matching(connection, query)), nothing
-        )
+        found = self._look(query, lambda rows: _kept(self._matching(rows, query)), nothing)
         read_at = self._clock()
         for row, fields in found:
             yield self._document(query.collection, row, read_at, fields)
@@ -185,50 +184,54 @@ class SqliteDocumentStore:
                 return None
 
     def _ordered(self, query: Query) -> list[Document]:
-        def read(connection: sqlite3.Connection) -> list[Document]:
-            found = list(self._matching(connection, query))
+        def read(rows: Iterable[Row]) -> list[Document]:
+            found = list(self._matching(rows, query))
             read_at = self._clock()
             return [
                 self._document(query.collection, row, read_at, fields) for row, fields in found
             ]
 
-        return ordered(self._connections.read(read, []), query.order_by)[: query.limit]
+        return ordered(self._look(query, read, []), query.order_by)[: query.limit]
 
-    def _matching(self, connection: sqlite3.Connection, query: Query) -> Iterator[_Found]:
-        """Yield what matches by id; no more than the limit, unless it has yet to be sorted."""
-        limit = None if query.order_by else query.limit
-        stored = connection.execute(
-            f"SELECT {_COLUMNS} FROM documents WHERE collection = ? ORDER BY id LIMIT ?",  # noqa: S608
-            (query.collection, -1 if query.filters or limit is None else limit),
-        )
-        rows: Iterator[_Row] = map(_unpacked, stored)
-        test = text_test(query.filters)
-        if test is not None:
-            rows = (row for row in rows if test(row[3]))
+    def _look(self, query: Query, action: Callable[[Iterable[Row]], T], nothing: T) -> T:
+        """Return what `action` makes of the rows of a collection, by id."""
+        if query.filters:
+            every = functools.partial(_rows_in, query.collection, None)
+            return self._connections.search(query.collection, every, action, nothing)
+        some = functools.partial(_rows_in, query.collection, _limit(query))
+        return self._connections.read(lambda connection: action(some(connection)), nothing)
+
+    def _matching(self, rows: Iterable[Row], query: Query) -> Iterator[_Found]:
+        """Yield what matches; no more than the limit, unless it has yet to be sorted."""
         keys_in = possible_keys(query)
         if keys_in is not None:
             return iter(self._first(rows, query, keys_in))
+        test = text_test(query.filters)
+        if test is not None:
+            rows = (row for row in rows if test(row[3]))
         found = self._filtered(rows, query) if query.filters else ((row, None) for row in rows)
-        return itertools.islice(found, limit)
+        return itertools.islice(found, _limit(query))
 
-    def _first(self, rows: Iterable[_Row], query: Query, keys_in: PossibleKeys) -> list[_Found]:
+    def _first(self, rows: Iterable[Row], query: Query, keys_in: PossibleKeys) -> list[_Found]:
         """Return what matches and may be among the first of the order."""
         matches = compiled(query.filters)
         order = query.order_by[0]
+        # What it is sorted by is read from every text anyway, and compared.
+        test = text_test([one for one in query.filters if one.path != order.path])
         found: list[_Found] = []
 
-        def decoded(row: _Row) -> Value:
+        def decoded(row: Row) -> Value:
             fields = self._fields(f"{query.collection}/{row[0]}", row[3])
             if not matches(fields):
                 return None
             found.append((row, fields))
             return field_at(fields, order.path)
 
-        texts = ((row[3], row) for row in rows)
+        texts = ((row[3], row) for row in rows if test is None or test(row[3]))
         first_of(texts, keys_in, decoded, query.limit or 0, descending=order.descending)
         return found
 
-    def _filtered(self, rows: Iterable[_Row], query: Query) -> Iterator[_Found]:
+    def _filtered(self, rows: Iterable[Row], query: Query) -> Iterator[_Found]:
         matches = compiled(query.filters)
         for row in rows:
             fields = self._fields(f"{query.collection}/{row[0]}", row[3])
@@ -238,7 +241,7 @@ class SqliteDocumentStore:
     def _document(
         self,
         collection: str,
-        row: _Row,
+        row: Row,
         read_at: dt.datetime,
         fields: dict[str, Value] | None = None,
     ) -> Document:
@@ -264,7 +267,20 @@ def _place(path: str) -> tuple[str, str]:
     return collection, id_
 
 
-def _row_at(connection: sqlite3.Connection, place: tuple[str, str]) -> _Row | None:
+def _limit(query: Query) -> int | None:
+    """Return how many rows are enough, if they are in order already."""
+    return None if query.order_by else query.limit
+
+
+def _rows_in(collection: str, limit: int | None, connection: sqlite3.Connection) -> Iterator[Row]:
+    stored = connection.execute(
+        f"SELECT {_COLUMNS} FROM documents WHERE collection = ? ORDER BY id LIMIT ?",  # noqa: S608
+        (collection, -1 if limit is None else limit),
+    )
+    return map(_unpacked, stored)
+
+
+def _row_at(connection: sqlite3.Connection, place: tuple[str, str]) -> Row | None:
     row = connection.execute(
         f"SELECT {_COLUMNS} FROM documents WHERE collection = ? AND id = ?",  # noqa: S608
         place,
@@ -276,10 +292,10 @@ def _packed(text: str) -> str | bytes:
     return text if len(text) <= _PLAIN_CHARACTERS else zlib.compress(text.encode(), level=1)
 
 
-def _unpacked(row: tuple[str, str, str, str | bytes]) -> _Row:
+def _unpacked(row: tuple[str, str, str, str | bytes]) -> Row:
     id_, revision, updated_at, stored = row
     if isinstance(stored, str):
-        return cast("_Row", row)
+        return cast("Row", row)
     try:
         return id_, revision, updated_at, zlib.decompress(stored).decode()
     except (zlib.error, UnicodeDecodeError):

@@ -601,17 +601,21 @@ SORTED_BY = st.one_of(
 @given(
     values=st.lists(st.tuples(SORTED_BY, SORTED_BY), max_size=8),
     least=st.sampled_from([-math.inf, -1, 0.5, dt.datetime(1, 1, 1, tzinfo=dt.UTC)]),
+    most=st.sampled_from([None, 2, 2**53, math.inf]),
     descending=st.booleans(),
     limit=st.integers(1, 4),
 )
-def test_the_first_of_an_order_are_those_of_the_whole(values, least, descending, limit):
+def test_the_first_of_an_order_are_those_of_the_whole(values, least, most, descending, limit):
     writes = [
         # The same key stands elsewhere too, and in a text.
         Create(f"c/{id_}", {"m": {"a": value}, "a": other, "text": '"a":99'})
         for id_, (value, other) in enumerate(values)
     ]
     path = ("m", "a")
-    query = Query("c", (Filter(path, ">=", least),), (Order(path, descending),), limit)
+    bounds = [Filter(path, ">=", least)]
+    if most is not None and not isinstance(least, dt.datetime):
+        bounds.append(Filter(path, "<=", most))
+    query = Query("c", tuple(bounds), (Order(path, descending),), limit)
     memory = MemoryDocumentStore()
     memory.apply(writes)
     wanted = [one.id for one in memory.query(query)]
