@@ -1,7 +1,8 @@
 """Blobs as files named by their digest, `{root}/{digest[:2]}/{digest}`, read-only.
 
-Anyone can check them with `sha256sum`. A blob appears under its name by one rename, complete.
-Small files are not forced to disk one by one: a power cut may lose them, and any read notices.
+Anyone can check them with `sha256sum`. A blob appears under its name by one rename, complete to
+every reader. Large files are forced to disk behind the back of whoever stores them, small ones are
+left to the system: a power cut may lose what is younger, and any read notices.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from aletheia_like.adapters._forcing import Forcing
 from aletheia_like.adapters._verified import (
     check_file,
     chunks,
@@ -41,8 +43,8 @@ from aletheia_like.ports.blobs import (
 
 _MODE = 0o444
 _STALE_SECONDS = 24 * 3600.0
-_SYNCED_BYTES = 1 << 20
-"""A larger file is forced to disk before it gets its name; of a smaller one a read tells."""
+_FORCED_BYTES = 1 << 20
+"""A larger file is forced to disk."""
 
 
 class DirectoryBlobStore:
@@ -55,6 +57,7 @@ class DirectoryBlobStore:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._folders: set[str] = set()
+        self._forcing = Forcing()
 
     def exists(self, digest: str) -> bool:
         return self._path(digest).is_file()
@@ -86,6 +89,8 @@ class DirectoryBlobStore:
                 self._folders.discard(folder)
                 self._make_folder(folder)
                 size = _copy_verified(path, target, digest, state)
+        if size > _FORCED_BYTES:
+            self._forcing.add(target)
         if progress is not None:
             progress(size)
         return True
@@ -113,7 +118,8 @@ class DirectoryBlobStore:
                 yield StoredBlob(digest, found.st_size, moment)
 
     def close(self) -> None:
-        """Do nothing: no file stays open."""
+        """Return when the disk has what was stored; no file stays open."""
+        self._forcing.wait()
 
     def _path(self, digest: str) -> Path:
         return self._root / check_digest(digest)[:2] / digest
@@ -142,7 +148,7 @@ def _copy_verified(source: Path, target: str, digest: str, state: FileState | No
     temporary = f"{folder}.{digest}.{secrets.token_hex(8)}.part"
     try:
         size = source.stat().st_size if state is None else state[0]
-        if size <= _SYNCED_BYTES:
+        if size <= _FORCED_BYTES:
             size = _copy_small(source, temporary, digest, state)
         elif state is None or not _copy_hashed(source, temporary, state):
             check_file(source)
@@ -188,7 +194,7 @@ def _read_small(source: Path, digest: str, state: FileState | None) -> bytes:
         if not stat.S_ISREG(before.st_mode):
             check_file(source)
         data = os.read(descriptor, before.st_size + 1)
-        while len(data) != before.st_size and (more := os.read(descriptor, _SYNCED_BYTES)):
+        while len(data) != before.st_size and (more := os.read(descriptor, _FORCED_BYTES)):
             data += more
         is_known = state == file_state(before) and len(data) == before.st_size
         if is_known and state == file_state(os.fstat(descriptor)):
@@ -204,7 +210,7 @@ def _copy_large(source: Path, temporary: str, digest: str) -> None:
     """Hash while the kernel copies, and make sure that both saw the same."""
     before = source.stat()
     with ThreadPoolExecutor(1, thread_name_prefix="aletheia-copy") as pool:
-        copying = pool.submit(_copy_durably, source, temporary)
+        copying = pool.submit(_copy, source, temporary)
         with source.open("rb", buffering=0) as stream:
             found = digest_stream(stream)
         copied = copying.result()
@@ -219,23 +225,18 @@ def _copy_hashed(source: Path, temporary: str, state: FileState) -> bool:
     """Let the kernel copy what was hashed; whether it was in that very state before and after."""
     if file_state(source.stat()) != state:
         return False
-    copied = _copy_durably(source, temporary)
+    copied = _copy(source, temporary)
     if (file_state(source.stat()), copied) == (state, state[0]):
         return True
     os.unlink(temporary)  # noqa: PTH108
     return False
 
 
-def _copy_durably(source: Path, temporary: str) -> int:
-    """Copy, and return how many bytes are safely there."""
+def _copy(source: Path, temporary: str) -> int:
+    """Copy, and return how many bytes are there."""
     shutil.copyfile(source, temporary)
-    descriptor = os.open(temporary, os.O_RDONLY)
-    try:
-        os.fchmod(descriptor, _MODE)
-        os.fsync(descriptor)
-        return os.fstat(descriptor).st_size
-    finally:
-        os.close(descriptor)
+    os.chmod(temporary, _MODE)  # noqa: PTH101
+    return os.stat(temporary).st_size  # noqa: PTH116
 
 
 def _remove_leftovers(folder: Path) -> None:

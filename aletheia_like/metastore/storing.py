@@ -47,6 +47,8 @@ _log = logging.getLogger("aletheia")
 _REMOTE_UPLOADS = (16, 1)
 _LOCAL_UPLOADS = (2, 64)
 """Threads, and files that one of them takes at once: a disk is faster than handing over."""
+_SMALL_BYTES = 1 << 16
+"""Files of about this size are copied one after the other: threads only wait for each other."""
 _LARGE_BYTES = 1 << 20
 """Files of about this size are waited for, until the disk has them: best side by side."""
 
@@ -175,9 +177,11 @@ def _upload(session: Session, files: Sequence[LocalFile], transfer: Transfer) ->
 
     near = is_near(session.blobs_url)
     threads, portion = _LOCAL_UPLOADS if near else _REMOTE_UPLOADS
-    if sum(file.size for file in files) >= _LARGE_BYTES * len(files):
+    size = sum(file.size for file in files)
+    if size >= _LARGE_BYTES * len(files):
         portion = 1
-    if len(files) <= portion or _is_ending():
+    is_small = near and size <= _SMALL_BYTES * len(files)
+    if is_small or len(files) <= portion or _is_ending():
         return upload(files)
     portions = [files[start : start + portion] for start in range(0, len(files), portion)]
     with ThreadPoolExecutor(threads, thread_name_prefix="aletheia-upload") as pool:

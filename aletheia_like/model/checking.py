@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import Any
 
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.model.values import (
@@ -22,6 +23,8 @@ from aletheia_like.model.values import (
 )
 
 _PLAIN = frozenset({float, bool, type(None)})
+_SMALL_KEYS = 100
+_SMALL_TEXT = 1_000
 
 
 def check_fields(fields: Fields) -> int:
@@ -39,6 +42,27 @@ def check_fields(fields: Fields) -> int:
     return entries
 
 
+def small_size(fields: Fields) -> int | None:
+    """Return the bytes of fields that plainly break no limit, in one look; None of all others.
+
+    Most documents are such: few keys, and short values without others in them.
+    """
+    if len(fields) > _SMALL_KEYS:
+        return None
+    size = 0
+    for key, value in fields.items():
+        kind = type(value)
+        if kind is str:
+            inside = len(value) + 1 if len(value) <= _SMALL_TEXT and value.isascii() else None
+        else:
+            inside = _eight_or_one(kind, value)
+        named = type(key) is str and len(key) <= _SMALL_TEXT and key.isascii()
+        if inside is None or not named or not key[:1].isalpha():
+            return None
+        size += inside + len(key) + 1
+    return size or None
+
+
 def check_entries(entries: int) -> None:
     """Refuse more index entries than a document may have.
 
@@ -51,6 +75,14 @@ def check_entries(entries: int) -> None:
             "store long lists as one text or as a file"
         )
         raise InvalidValueError(message)
+
+
+def _eight_or_one(kind: type, value: Any) -> int | None:
+    if kind is float or (kind is int and value in INT64):
+        return 8
+    if kind is dt.datetime and value.tzinfo is dt.UTC:
+        return 8
+    return 1 if value is None or kind is bool else None
 
 
 def _check_map(fields: object, where: FieldPath, depth: int) -> int:

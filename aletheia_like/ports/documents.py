@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from aletheia_like.errors import InvalidValueError
-from aletheia_like.model.checking import check_fields
+from aletheia_like.model.checking import check_fields, small_size
 from aletheia_like.model.sizes import name_size, value_size
 from aletheia_like.model.values import (
     MAX_DOCUMENT_BYTES,
@@ -394,6 +394,9 @@ def _is_id(part: str) -> bool:
 def _check_content(write: Write) -> int:
     match write:
         case Create(path, fields):
+            size = small_size(fields)
+            if size is not None:
+                return size
             check_fields(fields)
             return check_size(path, fields)
         case Update(path, changes):

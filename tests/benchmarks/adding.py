@@ -18,6 +18,7 @@ COLUMNS = {
 PROGRAMS = (
     System("cp -r", "raw_copy.py", "cp"),
     System("sha256sum", "raw_copy.py", "sha256sum"),
+    System("limit: hashed, copied under its hash", "raw_addressed.py", ""),
 )
 _OTHERS = {one.name for one in LIMITS}
 _WITHOUT = ("W&B offline", "xetrack", "xetrack, batches of 100", "MLflow SQLite")
