@@ -316,11 +316,13 @@ def run_add(driver: Driver, mebibytes: int, files: int) -> dict:
     for number in range(files):
         (many / f"{number:05}").write_bytes(os.urandom(10_240))
     # Nobody adds a file in the very moment in which it is written; some trust it less then.
+    os.sync()
     time.sleep(2.5)
     driver.load()
     driver.open("adding", make_params(1))
     found = {}
-    for path, what in ((large, "large"), (many, "many")):
+    # The small files first: who forces the large one to disk keeps the disk busy after that.
+    for path, what in ((many, "many"), (large, "large")):
         for turn in ("first", "again"):
             started, worked = time.perf_counter(), _worked()
             driver.add(path, what)
