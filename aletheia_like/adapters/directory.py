@@ -76,7 +76,8 @@ class DirectoryBlobStore:
         # As text: of a small file, making a path takes as long as what is done with it.
         folder = f"{self._root}/{check_digest(digest)[:2]}"
         target = f"{folder}/{digest}"
-        if os.path.isfile(target):  # noqa: PTH113
+        # Raises nothing inside when it is not there, as `isfile` does.
+        if os.access(target, os.F_OK) and os.path.isfile(target):  # noqa: PTH113
             return False
         if state is None:
             check_file(path)

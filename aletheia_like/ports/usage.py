@@ -99,9 +99,9 @@ class Usage:
         """Count operations by the names of `UsageRecord`."""
         path = _MEANT_FOR.get()
         with self._lock:
-            self._counts.update(counts)
+            _count(self._counts, counts)
             if path is not None:
-                self._of_runs.setdefault(path, Counter()).update(counts)
+                _count(self._of_runs.setdefault(path, Counter()), counts)
 
     def _after_fork(self) -> None:
         """Forget that a thread of the parent may have been counting."""
@@ -116,3 +116,9 @@ class Usage:
         """Return what was counted so far."""
         with self._lock:
             return UsageRecord(**self._counts)
+
+
+def _count(total: Counter[str], counts: Mapping[str, int]) -> None:
+    # A quarter of the time of `Counter.update`, which counts any iterable.
+    for name, count in counts.items():
+        total[name] += count
