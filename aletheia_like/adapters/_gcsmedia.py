@@ -14,6 +14,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,11 @@ from aletheia_like.errors import AletheiaError, IntegrityError, UnavailableError
 from aletheia_like.ports.blobs import Progress
 
 PART_BYTES = 8 << 20
-SENT_BYTES = 16 << 20
+_SENT_BYTES = 64 << 20
+"""A server has a part when it has all of it; some copy what they have for each part."""
+
+_LEAST_SENT_BYTES = 1 << 20
+
 _WORKERS = 4
 _DOWNLOADS_AT_ONCE = 2
 _UPLOADS_AT_ONCE = 4
@@ -55,7 +60,7 @@ class GcsMedia:
         self._timeout = timeout
         self._refuse = refuse
         self._direct = DirectRequests(timeout)
-        self._sessions: dict[str, tuple[str, int]] = {}
+        self._sessions: dict[str, _Session] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -171,21 +176,22 @@ class GcsMedia:
     def _send_large(self, client: Any, name: str, path: Path, reader: HashingReader) -> None:
         with path.open("rb", buffering=0) as stream:
             checksum = crc32c(chunks(stream))
-        session, reached = self._sessions.get(name) or (self._begun(client, name, checksum), 0)
+        session = self._sessions.get(name) or self._begun(client, name, checksum)
+        reached, size = session.reached, session.part_bytes
         _skip(reader, reached)
         while reached < reader.size:
-            # Where the answer was lost the server may have come further: it skips what it has.
-            self._sessions[name] = (session, reached)
-            size = min(SENT_BYTES, reader.size - reached)
-            # The last part is read, and with it the whole is verified, before it is sent.
-            data = _read(reader, size)
-            extent = f"bytes {reached}-{reached + size - 1}/{reader.size}"
-            response = self._put(client, session, data, extent)
+            # Should this part break off, the next attempt begins there, and with a smaller one.
+            # Where only the answer was lost the server skips what it has.
+            smaller = max(_LEAST_SENT_BYTES, size // 2)
+            self._sessions[name] = _Session(session.url, reached, smaller)
+            part = _Part(reader, reached, min(size, reader.size - reached))
+            response = self._put(client, session.url, part, reader.size)
             if response.status_code in (_OK, _CREATED):
                 self._sessions.pop(name, None)
                 self._check_stored(client, response.json(), name, reader.size, checksum)
                 return
-            reached = self._advance(response, name, reached, size, reader)
+            reached = self._advance(response, name, reached, len(part), reader)
+            size = min(_SENT_BYTES, size * 2)
 
     def _advance(
         self, response: Any, name: str, reached: int, size: int, reader: HashingReader
@@ -205,7 +211,7 @@ class GcsMedia:
         reader.seek(end)
         return end
 
-    def _begun(self, client: Any, name: str, checksum: str) -> str:
+    def _begun(self, client: Any, name: str, checksum: str) -> _Session:
         told = json.dumps({"name": name, "crc32c": checksum}).encode()
         headers = {
             "Content-Type": "application/json; charset=UTF-8",
@@ -222,13 +228,14 @@ class GcsMedia:
         self._check(response)
         if len(self._sessions) >= _MOST_SESSIONS:
             self._sessions.pop(next(iter(self._sessions)), None)
-        return str(response.headers["Location"])
+        return _Session(str(response.headers["Location"]), 0, _SENT_BYTES)
 
-    def _put(self, client: Any, session: str, data: bytes | bytearray, extent: str) -> Any:
+    def _put(self, client: Any, url: str, part: _Part, total: int) -> Any:
+        extent = f"bytes {part.start}-{part.start + len(part) - 1}/{total}"
         return client._http.request(  # noqa: SLF001
             "PUT",
-            session,
-            data=data,
+            url,
+            data=part,
             headers={"Content-Range": extent},
             timeout=self._timeout,
             allow_redirects=False,
@@ -260,6 +267,49 @@ class GcsMedia:
     def _check(self, response: Any) -> None:
         if not response.ok:
             self._refuse(response)
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """An upload that the server keeps.
+
+    Attributes:
+        url: Where its bytes are sent.
+        reached: How many the server has.
+        part_bytes: How many to send next.
+    """
+
+    url: str
+    reached: int
+    part_bytes: int
+
+
+class _Part:
+    """Some bytes of a file that are read, hashed and sent piece by piece.
+
+    The last bytes of the file are read, and with them the whole is verified, before they are sent.
+
+    Args:
+        reader: The file.
+        start: Where the part begins.
+        size: How many bytes it has.
+    """
+
+    def __init__(self, reader: HashingReader, start: int, size: int) -> None:
+        self.start = start
+        self._reader = reader
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[bytearray]:
+        self._reader.seek(self.start)
+        left = self._size
+        while left:
+            piece = _read(self._reader, min(CHUNK_BYTES, left))
+            yield piece
+            left -= len(piece)
 
 
 class _Checksum:
