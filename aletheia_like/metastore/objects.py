@@ -219,6 +219,10 @@ def _dumped(
         # Some formats hold the name of their file: equal objects make equal bytes.
         path = folder / f"value{suffix}"
         load_options = handler.dump(value, path, **options) or {}
+        if not path.is_file():
+            made = "a folder" if path.is_dir() else "nothing"
+            message = f"it wrote {made} where its file should be"
+            raise InvalidValueError(message)
         target = path.rename(folder / _filename(name, suffix))
         plugin = [found.distribution] if found.distribution else []
         libraries = versions_of([*handler.libraries(value), *plugin])
