@@ -132,7 +132,7 @@ class HoldsVersions:
         found = self.artifact(name, version).record
         return lineage_of_version(self._session, found, self._place.name)
 
-    def snapshot(self, date: str | dt.datetime) -> Snapshot:
+    def snapshot(self, date: str | dt.date) -> Snapshot:
         """Return the artifacts as they were at a moment, for reading.
 
         Artifacts that had no version then, or only such as have expired, are left out.

@@ -83,7 +83,7 @@ class Repository(HoldsVersions):
         *,
         is_local: bool = True,
         aliases: Sequence[str] = (),
-        expires_at: str | dt.datetime | None = None,
+        expires_at: str | dt.date | None = None,
         **options: Any,
     ) -> None:
         """Stage the next version of an artifact: it is read and hashed now, published by `save`.
@@ -225,7 +225,7 @@ class Repository(HoldsVersions):
         labels.move_alias(self._session, self._place, name, alias, None, ...)
 
     def set_expiry(
-        self, name: str, version: Version = None, expires_at: str | dt.datetime | None = None
+        self, name: str, version: Version = None, expires_at: str | dt.date | None = None
     ) -> None:
         """Let a version expire: then it is neither the newest nor found as of a date.
 

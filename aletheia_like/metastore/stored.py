@@ -243,8 +243,9 @@ class StoredVersion:
         return f"{self.name}@{version}"
 
     def __repr__(self) -> str:
-        digest = (self.digest or "no digest")[:12]
-        return f"<{type(self).__name__} {self} {digest} {self.size} bytes>"
+        if self.digest is None:
+            return f"<{type(self).__name__} {self} of {self._record.location}>"
+        return f"<{type(self).__name__} {self} {self.digest[:12]} {self.size} bytes>"
 
 
 def file_name(record: VersionRecord) -> str:

@@ -221,6 +221,25 @@ def test_each_wrong_version_has_an_error_of_its_own(ms):  # V12
     assert len({str(error) for error in errors.values()}) == len(errors)
 
 
+def test_a_day_is_its_midnight(ms):  # V12
+    repository = ms.repository("models")
+    log(repository, [1], expires_at=dt.date(2030, 1, 1))
+    tomorrow = NOON.date() + dt.timedelta(days=1)
+
+    assert repository.load_artifact("features", tomorrow, match="asof") == [1]
+    assert list(repository.snapshot(tomorrow)) == ["features"]
+    for call in (repository.snapshot, lambda date: repository.set_expiry("features", 0, date)):
+        with pytest.raises(al.InvalidValueError, match="not int: 5"):
+            call(5)
+
+
+def test_a_number_as_text_is_told_apart(ms):  # V12
+    log(ms.repository("models"), [1])
+
+    with pytest.raises(al.InvalidValueError, match="the version of this number is 0"):
+        ms.repository("models").load_artifact("features", "0")
+
+
 def test_a_date_in_whole_seconds_finds_the_version_of_that_second(ms):  # V12
     repository = ms.repository("models")
     later(ms, dt.timedelta(microseconds=250_000))
