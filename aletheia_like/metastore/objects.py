@@ -175,6 +175,9 @@ def _path(
     name: str, value: str | Path, handler: str | None, options: Mapping[str, Any]
 ) -> Content:
     _refuse_options(name, options, "a path")
+    if value == "":
+        message = f"the path of the artifact {name!r} is empty: '.' is the current folder"
+        raise InvalidValueError(message)
     path = normalised(value)
     if isinstance(value, str) and not os.path.lexists(path):
         message = (

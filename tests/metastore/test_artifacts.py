@@ -124,14 +124,38 @@ def test_a_uri_may_be_referenced(run):  # A13, V1
 
 
 @pytest.mark.parametrize("options", [{}, {"is_dir": True}, {"upload_file": False}])
-def test_a_missing_path_fails_before_anything_is_written(ms, run, tmp_path, options):  # A13, V1
+def test_a_missing_path_fails_before_anything_is_written(ms, tmp_path, options):  # A13, V1
+    # Not of a run, whose beginning may still be written.
+    exper = ms.exper("e")
     before = ms.usage
     with pytest.raises(al.NotFoundError, match="nothing at"):
-        run.add_artifact("a", tmp_path / "none", **options)
+        exper.add_artifact("a", tmp_path / "none", **options)
 
     used = ms.usage - before
     assert used.document_writes == 0
     assert used.blob_writes == 0
+
+
+def test_no_path_is_not_the_current_folder(ms):  # V1
+    with pytest.raises(al.InvalidValueError, match="is empty"):
+        ms.exper("e").add_artifact("a", "")
+
+
+def test_a_tilde_may_begin_a_name(ms, tmp_path, monkeypatch):  # V1
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "~nobody-at-all").write_text("a")
+
+    assert ms.exper("e").add_artifact("a", "~nobody-at-all").open().read() == b"a"
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\\b", "a\udcff"])
+def test_a_file_that_not_every_system_can_name_is_refused(ms, tmp_path, name):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    (folder / name).write_text("a")
+
+    with pytest.raises(al.InvalidValueError, match="rename the file"):
+        ms.exper("e").add_artifact("a", folder)
 
 
 def test_the_kind_must_be_as_asked(run, tmp_path):
