@@ -113,8 +113,9 @@ def check_options(grace: dt.timedelta, keep: dt.timedelta, *, exclusive: bool) -
         raise InvalidValueError(message)
     if grace < LEAST_GRACE and not exclusive:
         message = (
-            f"a grace of {grace} is too short while others may write: give {LEAST_GRACE} or "
-            "more, or exclusive=True (--exclusive) if nothing else uses the store"
+            f"a grace of {grace} is too short while others may write: give "
+            f"{LEAST_GRACE.days * 24} hours or more, or exclusive=True (--exclusive) if nothing "
+            "else uses the store"
         )
         raise InvalidValueError(message)
 

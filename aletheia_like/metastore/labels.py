@@ -6,7 +6,7 @@ Each change is one `apply` with its entry in the audit trail.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import EllipsisType
 from typing import Any
@@ -100,6 +100,15 @@ def check_alias(alias: str) -> str:
         message = f"{alias!r} cannot be an alias: it reads as the number or date of a version"
         raise InvalidValueError(message)
     return alias
+
+
+def given_aliases(aliases: str | Iterable[str]) -> tuple[str, ...]:
+    """Return what can be aliases; a text is one.
+
+    Raises:
+        InvalidValueError: One cannot be an alias.
+    """
+    return tuple(map(check_alias, (aliases,) if isinstance(aliases, str) else aliases))
 
 
 def _is_date(text: str) -> bool:

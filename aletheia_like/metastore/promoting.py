@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from aletheia_like.errors import AlreadyExistsError, InvalidValueError, NotFoundError
 from aletheia_like.metastore.artifacts import ArtifactVersion
 from aletheia_like.metastore.keeping import USED, KeepsArtifacts, use_key
-from aletheia_like.metastore.labels import check_alias
+from aletheia_like.metastore.labels import given_aliases
 from aletheia_like.metastore.saving import ORIGIN, Staged, not_newer
 from aletheia_like.metastore.session import new_token
 from aletheia_like.metastore.versions import newest_of
@@ -87,7 +87,7 @@ class Promoting(KeepsArtifacts):
         run = cast("Run", self)
         _check_same_store(run, repository)
         record = _made(run, name, version)
-        promoted = _promoted(run, record, tuple(map(check_alias, aliases)))
+        promoted = _promoted(run, record, given_aliases(aliases))
         staged = Staged(promoted, allow_older=allow_older)
         if not allow_older:
             _check_newer(repository, promoted)

@@ -103,7 +103,7 @@ class Repository(HoldsVersions):
             InvalidValueError: The name or value cannot be stored, or too much is staged.
         """
         self._check_writable()
-        checked = tuple(labels.check_alias(alias) for alias in aliases)
+        checked = labels.given_aliases(aliases)
         staged = stage(
             self._session,
             self._scratch(),

@@ -136,6 +136,15 @@ def test_a_missing_path_fails_before_anything_is_written(ms, tmp_path, options):
     assert used.blob_writes == 0
 
 
+def test_a_text_is_one_alias_and_no_number_is_one(ms):
+    exper = ms.exper("e")
+
+    assert exper.add_artifact("a", [1], aliases="best").aliases == ("best",)
+    for alias in ("0", "2026-01-01"):
+        with pytest.raises(al.InvalidValueError, match="cannot be an alias"):
+            exper.add_artifact("a", [2], aliases=[alias])
+
+
 def test_no_path_is_not_the_current_folder(ms):  # V1
     with pytest.raises(al.InvalidValueError, match="is empty"):
         ms.exper("e").add_artifact("a", "")
