@@ -202,7 +202,7 @@ def not_newer(place: Place, newest: VersionRecord | None, promoted: VersionRecor
     if made is not None and newest_made is not None and made < newest_made:
         return (
             f"{where} is newer, of {newest_made.isoformat()}: set an alias to go back to an older "
-            "version, or give allow_older=True"
+            "version, or give allow_older=True (--allow-older)"
         )
     return None
 
