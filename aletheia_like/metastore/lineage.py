@@ -12,7 +12,7 @@ from aletheia_like.metastore.derivation import parents_of
 from aletheia_like.metastore.finding import with_aliases
 from aletheia_like.metastore.keeping import USED, use_key
 from aletheia_like.metastore.marks import kept
-from aletheia_like.metastore.saving import ORIGIN, generation_of
+from aletheia_like.metastore.saving import INPUTS, ORIGIN, generation_of
 from aletheia_like.metastore.session import Session
 from aletheia_like.model import paths
 from aletheia_like.model.codec import run_record, version_record
@@ -143,9 +143,18 @@ def _of_version(session: Session, record: VersionRecord) -> tuple[Node, ...]:
     document = session.documents.get(paths.run(experiment, record.run))
     if document is None:
         details = {"commit": record.commit, "status": "deleted"}
-        return (Node("run", f"{record.experiment}/{record.run}", details),)
+        up = tuple(_noted_inputs(session, record.project, record))
+        return (Node("run", f"{record.experiment}/{record.run}", details, up),)
     run = _record(document)
     return (_run_node(run, up=_of_run(session, run)),)
+
+
+def _noted_inputs(session: Session, project: str, record: VersionRecord) -> Iterator[Node]:
+    """Yield the data sets that a promoted version remembers of a run that is gone."""
+    noted = record.extra.get(INPUTS)
+    for one in noted.values() if isinstance(noted, Mapping) else ():
+        if isinstance(one, Mapping) and "name" in one:
+            yield _dataset_node(session, project, _use({**one, "dataset": one["name"]}))
 
 
 def _of_run(

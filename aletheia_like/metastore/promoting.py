@@ -10,7 +10,7 @@ from aletheia_like.errors import AlreadyExistsError, InvalidValueError, NotFound
 from aletheia_like.metastore.artifacts import ArtifactVersion
 from aletheia_like.metastore.keeping import USED, KeepsArtifacts, use_key
 from aletheia_like.metastore.labels import given_aliases
-from aletheia_like.metastore.saving import ORIGIN, Staged, not_newer
+from aletheia_like.metastore.saving import INPUTS, ORIGIN, Staged, not_newer
 from aletheia_like.metastore.session import new_token
 from aletheia_like.metastore.versions import newest_of
 from aletheia_like.model.names import check_name
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from aletheia_like.metastore.lineage import Node
     from aletheia_like.metastore.repository import Repository
     from aletheia_like.metastore.run import Run
-
-INPUTS = "inputs"
-"""Field of a promoted version: the data sets that its run used, by name."""
 
 
 class Promoting(KeepsArtifacts):

@@ -30,6 +30,9 @@ GENERATION = "generation"
 ORIGIN = "promoted_from"
 """Field of a promoted version: the artifact's name, version, and moment of creation."""
 
+INPUTS = "inputs"
+"""Field of a promoted version: the data sets that its run read, as its document told them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

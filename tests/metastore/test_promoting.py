@@ -212,14 +212,15 @@ def test_the_lineage_of_a_version_goes_up_to_sources(ms, run):
     ]
 
 
-def test_the_lineage_of_a_version_outlives_its_run(ms, run):
+def test_the_lineage_of_a_version_outlives_its_run(ms, run):  # V16
     models = ms.repository("models")
     run.promote_artifact(models, "weights")
-    ms.exper("which one").delete_run(run.id)
+    ms.exper("which one").delete_run(run.id, forever=True)
 
     made = models.lineage("weights").up[0].up[0]
 
     assert (made.name, made.details["status"]) == (f"which one/{run.id}", "deleted")
+    assert [(one.name, one.up[0].name) for one in made.up] == [("table@0", "a survey")]
 
 
 def test_lineage_goes_up_through_the_runs_whose_artifacts_were_used(ms, run):  # V16
