@@ -168,25 +168,25 @@ def _of_run(
         depth: How many runs came from it on the way here.
         drawn: Runs whose own origins are told elsewhere already; they are not told twice.
     """
-    drawn = {f"{run.experiment}/{run.id}"} if drawn is None else drawn
+    experiment = paths.experiment(paths.project(run.project), run.experiment)
+    drawn = {paths.run(experiment, run.id)} if drawn is None else drawn
     used = tuple(_dataset_node(session, run.project, use) for use in run.datasets.values())
     used += tuple(_used_artifacts(session, run, depth, drawn))
     used += tuple(_dependency_nodes(run))
     if run.parent is None:
         return used
-    return (*used, _ancestor(session, run.project, (run.experiment, run.parent), depth, drawn))
+    who = (run.project, run.experiment, run.parent)
+    return (*used, _ancestor(session, who, depth, drawn))
 
 
-def _ancestor(
-    session: Session, project: str, who: tuple[str, str], depth: int, drawn: set[str]
-) -> Node:
+def _ancestor(session: Session, who: tuple[str, str, str], depth: int, drawn: set[str]) -> Node:
     """Return a run that another came from, with what it came from itself."""
-    experiment, id_ = who
+    project, experiment, id_ = who
     name = f"{experiment}/{id_}"
-    if name in drawn or depth == _MOST_ANCESTORS:
-        return Node("run", name)
-    drawn.add(name)
     path = paths.run(paths.experiment(paths.project(project), experiment), id_)
+    if path in drawn or depth == _MOST_ANCESTORS:
+        return Node("run", name)
+    drawn.add(path)
     document = session.documents.get(path)
     if document is None:
         return Node("run", name, {"status": "deleted"})
@@ -202,8 +202,9 @@ def _used_artifacts(
     for use in noted.values() if isinstance(noted, Mapping) else ():
         if isinstance(use, Mapping):
             maker, place = use.get("run"), use.get("repository")
-            who = str(use.get("experiment") or run.experiment), str(maker)
-            up = () if maker is None else (_ancestor(session, run.project, who, depth, drawn),)
+            project = use.get("project") or run.project
+            who = str(project), str(use.get("experiment") or run.experiment), str(maker)
+            up = () if maker is None else (_ancestor(session, who, depth, drawn),)
             name = f"{use.get('name')}@{use.get('version')}"
             kind: Kind = "artifact" if place is None else "repository version"
             shown = name if place is None else f"{place}/{name}"

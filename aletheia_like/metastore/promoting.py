@@ -48,6 +48,8 @@ class Promoting(KeepsArtifacts):
             if not is_own:
                 told |= {"repository": version.repository, "experiment": record.experiment}
             told |= {"run": record.run}
+            if record.project != run.record.project:
+                told |= {"project": record.project}
             self._change({(USED, key): told})
 
     def promote_artifact(
@@ -100,6 +102,11 @@ class Promoting(KeepsArtifacts):
 
 
 def _check_same_store(run: Run, repository: Repository) -> None:
+    if not hasattr(repository, "place"):
+        message = (
+            f"a repository is wanted, such as ms.repository('models'), not {repository!r:.80}"
+        )
+        raise InvalidValueError(message)
     mine, its = run.session, repository.session
     if (mine.settings.url, mine.blobs_url) != (its.settings.url, its.blobs_url):
         message = (

@@ -247,6 +247,24 @@ def test_lineage_goes_up_through_the_runs_whose_artifacts_were_used(ms, run):  #
     ]
 
 
+def test_what_is_from_another_project_is_followed_there(ms, run):  # V16
+    with al.Metastore("q", url=ms.url, git="off") as other:
+        shelf = other.repository("shared")
+        run.promote_artifact(shelf, "weights")
+        with other.exper("uses").start_run() as user:
+            user.use_artifact(shelf.artifact("weights"))
+
+        maker = user.lineage().up[0].up[0]
+
+    assert (maker.name, maker.details["status"]) == (f"which one/{run.id}", "finished")
+    assert [one.name for one in maker.up] == ["table@0"]
+
+
+def test_a_name_is_no_repository(run):  # V17
+    with pytest.raises(al.InvalidValueError, match="a repository is wanted"):
+        run.promote_artifact("models", "weights")
+
+
 def test_runs_that_used_each_other_have_a_lineage_that_ends(ms):
     exper = ms.exper("e")
     one, other = exper.start_run(), exper.start_run()
