@@ -363,6 +363,20 @@ def test_a_snapshot_has_one_version_of_each_name(ms):  # V22
         then["other"]
 
 
+def test_a_snapshot_of_chosen_versions_has_exactly_these(ms):  # V22
+    repository = ms.repository("models")
+    log(repository, [1], aliases=["best"])
+    log(repository, [2])
+    log(repository, ["new"], name="other")
+    log(repository, ["none"], name="third")
+
+    chosen = repository.snapshot({"features": "best", "other": None})
+
+    assert {name: one.version for name, one in chosen.items()} == {"features": 0, "other": 0}
+    with pytest.raises(al.NotFoundError, match="no version 7"):
+        repository.snapshot({"features": 7})
+
+
 def test_a_release_keeps_the_versions_of_its_day(ms):  # V23
     repository = ms.repository("models")
     log(repository, [1])
