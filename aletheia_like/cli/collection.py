@@ -20,9 +20,7 @@ _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 @click.command()
 @click.option("--grace", default="7d", show_default=True, help="Blobs as young as this stay.")
 @click.option("--keep", default="30d", show_default=True, help="So long one can restore.")
-@click.option(
-    "--exclusive", is_flag=True, help="Nothing else uses store or bucket."
-)
+@click.option("--exclusive", is_flag=True, help="Nothing else uses store or bucket.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted: the default.")
 @click.option("-y", "--yes", is_flag=True, help="Delete it.")
 @store_options

@@ -145,6 +145,18 @@ def test_a_text_is_one_alias_and_no_number_is_one(ms):
             exper.add_artifact("a", [2], aliases=[alias])
 
 
+def test_a_download_to_what_is_no_folder_is_refused(ms, tmp_path):  # V1
+    version = ms.exper("e").add_artifact("a", [1])
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to("nowhere")
+
+    for name in ("file", "link", "file/below"):
+        with pytest.raises(al.AlreadyExistsError, match="is no folder"):
+            version.download(tmp_path / name)
+    with pytest.raises(al.UnavailableError, match="cannot be written"):
+        version.download("/proc/nowhere")
+
+
 def test_no_path_is_not_the_current_folder(ms):  # V1
     with pytest.raises(al.InvalidValueError, match="is empty"):
         ms.exper("e").add_artifact("a", "")
