@@ -48,8 +48,8 @@ def delete_object(
     if not exclusive and age_of(document) < LEAST_GRACE.total_seconds():
         message = (
             f"{digest[:12]} was stored or used less than {LEAST_GRACE.days * 24} hours ago, so "
-            "somebody may be about to refer to it: wait, or give exclusive=True if nothing else "
-            "uses the store"
+            "somebody may be about to refer to it: wait, or give exclusive=True (--exclusive) if "
+            "nothing else uses the store"
         )
         raise RunStateError(message)
     cleared = _free(session, digest, clear=clear, dry_run=dry_run)

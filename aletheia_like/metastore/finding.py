@@ -50,7 +50,7 @@ def find_version(
         document = session.documents.get(paths.version(owner_path, number))
         if document is not None:
             name = from_id(owner.id)
-            check_kept(document, f"version {number} of {name!r}", restoring(name, number))
+            check_kept(document, f"version {number} of {name!r}", restoring(owner, number))
             return with_aliases(version_record(document.path, document.fields), owner)
     candidates = read_candidates(session, owner)
     return with_aliases(choose(candidates, version, match, session.clock()), owner)
@@ -86,7 +86,7 @@ def known_owner(session: Session, owner_path: str, where: str) -> Document:
     if owner is not None and (number := next_number(owner)):
         message = (
             f"every version of artifact {name!r} in {where} was deleted: "
-            f"{restoring(name, number - 1)} brings the last one back"
+            f"{restoring(owner, number - 1)} brings the last one back"
         )
         raise NotFoundError(message)
     names = [one.name for one in list_newest(session, owner_path.rpartition("/")[0])][:10]
@@ -95,9 +95,11 @@ def known_owner(session: Session, owner_path: str, where: str) -> Document:
     raise NotFoundError(message)
 
 
-def restoring(name: str, number: int) -> str:
-    """Return the call that brings a version back, for messages."""
-    return f"restore_artifact({name!r}, {number})"
+def restoring(owner: Document, number: int) -> str:
+    """Return the call that brings a version of a name back, for messages."""
+    collection = owner.path.split("/")[-2]
+    call = "restore_artifact" if collection == "artifacts" else "ms.restore_dataset"
+    return f"{call}({from_id(owner.id)!r}, {number})"
 
 
 def read_candidates(session: Session, owner: Document) -> Candidates:

@@ -104,7 +104,7 @@ class StoredVersion:
 
         Raises:
             NotFoundError: Only its path and hash were recorded, or the blob is gone.
-            AlreadyExistsError: There is something else of its name in `dest`, or that is no folder.
+            AlreadyExistsError: Something else has its name in `dest`, or that is no folder.
             IntegrityError: What is stored is wrong, or would lie outside of `dest`.
             UnavailableError: This machine refuses to write it, or has no room.
         """

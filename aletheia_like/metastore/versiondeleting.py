@@ -55,8 +55,7 @@ def delete_version(
 
     def attempt() -> None:
         owner, version = _read(session, owner_path, number, where)
-        name = from_id(owner.id)
-        check_kept(version, f"version {number} of {where}", restoring(name, number))
+        check_kept(version, f"version {number} of {where}", restoring(owner, number))
         given = [alias for alias, one in aliases_of(owner).items() if one == number]
         if given:
             message = f"version {number} of {where} has the alias {given[0]!r}: move that first"
