@@ -18,6 +18,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.linear_model import LinearRegression
+from sklearn.preprocessing import FunctionTransformer
 
 import aletheia_like as al
 
@@ -224,6 +225,11 @@ REFUSED = {
         pd.DataFrame({"a": [1], "b": [2]}),
         {"partition_cols": ["b"]},
         "wrote a folder where its file should be",
+    ),
+    "a model with a function that has no name": (
+        FunctionTransformer(lambda value: value),
+        {},
+        "cloudpickle takes it",
     ),
     "a mixed column": (pd.DataFrame({"a": [1, "x"]}), {}, "cannot write a DataFrame"),
     "an unknown format": (Image.new("L", (2, 2)), {"format": "eps"}, "png, jpeg"),
