@@ -12,7 +12,14 @@ from aletheia_like.cli import completing
 from aletheia_like.cli.deletion import delete_artifact, restore_artifact
 from aletheia_like.cli.lineage import print_lineage
 from aletheia_like.cli.naming import named_run
-from aletheia_like.cli.output import counted, print_json, print_table, say, store_options
+from aletheia_like.cli.output import (
+    counted,
+    harmless,
+    print_json,
+    print_table,
+    say,
+    store_options,
+)
 from aletheia_like.cli.shelves import (
     asked_version,
     chosen,
@@ -40,6 +47,8 @@ _COLUMNS = {
 }
 _VERDICT = {"verdict": "verdict", "problems": "what is wrong"}
 _FAILED = 6
+_TITLES = 2
+"""Lines of a difference that name its two versions."""
 
 
 @click.group()
@@ -389,8 +398,7 @@ def _told(row: dict[str, Any]) -> str:
 def _print_diff(text: str) -> None:
     """Print a difference, coloured where that is seen."""
     colours = {"+": "green", "-": "red", "@": "cyan"}
-    for line in text.splitlines():
-        is_title = line.startswith(("--- ", "+++ "))
-        click.echo(
-            click.style(line, fg=None if is_title else colours.get(line[:1]), bold=is_title)
-        )
+    for at, line in enumerate(text.split("\n")):
+        is_title = at < _TITLES
+        colour = None if is_title else colours.get(line[:1])
+        click.echo(click.style(harmless(line), fg=colour, bold=is_title))

@@ -20,7 +20,7 @@ _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 @click.command()
 @click.option("--grace", default="7d", show_default=True, help="Blobs as young as this stay.")
 @click.option("--keep", default="30d", show_default=True, help="So long one can restore.")
-@click.option("--exclusive", is_flag=True, help="Nothing else uses the store: short --grace.")
+@click.option("--exclusive", is_flag=True, help="Nothing else uses store or bucket.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted: the default.")
 @click.option("-y", "--yes", is_flag=True, help="Delete it.")
 @store_options
@@ -77,6 +77,10 @@ def _tell(done: Collected) -> None:
         say(f"{done.renewed:,} wanted again meanwhile, {done.postponed:,} left for the next time")
     for digest in done.broken:
         say(f"a list of files or a long value is missing or damaged: {digest}")
+    if done.strangers:
+        many = f"{counted(done.strangers, 'blob')}, {shown_bytes(done.strangers_size)}"
+        say(f"{many} left alone: this store never knew them, so another may keep its bytes there")
+        say("--exclusive takes them, too, if nothing else does")
     if done.stopped:
         say(f"no blob was deleted: {done.stopped}")
     elif done.dry_run and (done.swept or done.purged):

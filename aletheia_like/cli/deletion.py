@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 import click
@@ -164,11 +165,15 @@ def delete_artifact(
     """
     with Metastore(project, url=url, git="off") as ms:
         shelf = _shelf(ms, repo, experiment, name)
-        shelf.artifact(name, version)
+        shelf.delete_artifact(name, version, dry_run=True)
         if not dry_run:
             confirm(f"Delete {name}@{version}?", yes=yes)
             shelf.delete_artifact(name, version)
     _tell_deleted(name, version, dry_run=dry_run, as_json=as_json)
+    if not (dry_run or as_json):
+        where = f"--repo {quote(repo)}" if repo else f"--experiment {quote(str(experiment))}"
+        back = f"aletheia artifact restore {quote(name)} --version {version} {where}"
+        say(f"{back} brings it back")
 
 
 @click.command("restore")

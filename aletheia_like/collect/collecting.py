@@ -34,6 +34,9 @@ GRACE = dt.timedelta(days=7)
 LEAST_GRACE = dt.timedelta(seconds=4 * RENEW_SECONDS)
 """With less, a writer that takes long between storing and mentioning a blob might lose it."""
 
+_MOST_ORPHANS, _MOST_ORPHANS_OF_ALL = 20, 0.1
+"""More blobs without an index document are no accident: another store keeps its bytes there."""
+
 KEEP = dt.timedelta(days=30)
 """So long what was deleted can be restored, by default."""
 
@@ -48,6 +51,7 @@ class Options:
         dry_run: Say what would be deleted, and write nothing.
         show: Whether to draw bars; None on a terminal.
         also: What else refers to blobs.
+        exclusive: Nothing else uses the store, and no other store its blobs.
     """
 
     grace: dt.timedelta = GRACE
@@ -55,6 +59,7 @@ class Options:
     dry_run: bool = True
     show: bool | None = None
     also: Sequence[Referring] = ()
+    exclusive: bool = False
 
 
 @dataclass(slots=True)
@@ -76,6 +81,8 @@ class Collected:
         swept_size: Their bytes.
         renewed: Those that somebody was about to refer to.
         postponed: Those that the next collection deletes.
+        strangers: Blobs that this store never knew, so many that another store may know them.
+        strangers_size: Their bytes.
         broken: Manifests and long values that are gone or damaged.
         stopped: Why no blob was deleted.
     """
@@ -94,6 +101,8 @@ class Collected:
     swept_size: int = 0
     renewed: int = 0
     postponed: int = 0
+    strangers: int = 0
+    strangers_size: int = 0
     broken: list[str] = field(default_factory=list)
     stopped: str | None = None
 
@@ -113,8 +122,9 @@ def check_options(grace: dt.timedelta, keep: dt.timedelta, *, exclusive: bool) -
         raise InvalidValueError(message)
     if grace < LEAST_GRACE and not exclusive:
         message = (
-            f"a grace of {grace} is too short while others may write: give {LEAST_GRACE} or "
-            "more, or exclusive=True (--exclusive) if nothing else uses the store"
+            f"a grace of {grace} is too short while others may write: give "
+            f"{LEAST_GRACE.days * 24} hours or more, or exclusive=True (--exclusive) if nothing "
+            "else uses the store"
         )
         raise InvalidValueError(message)
 
@@ -129,6 +139,8 @@ def collect(session: Session, options: Options) -> Collected:
     seen = _Seen()
     _list_index(session, options, seen)
     _list_orphans(session, options, seen)
+    if not options.exclusive:
+        _leave_strangers(seen, collected)
     marked = _mark(session, options)
     collected.projects, collected.documents = marked.projects, marked.documents
     collected.deleted_kept, collected.broken = marked.kept, marked.references.broken
@@ -181,6 +193,17 @@ def _list_orphans(session: Session, options: Options, seen: _Seen) -> None:
         seen.sizes[blob.digest] = blob.size
         if blob.stored_at is not None and now is not None and now - blob.stored_at > options.grace:
             seen.old[blob.digest] = Unreferenced(blob.digest, blob.size, None)
+
+
+def _leave_strangers(seen: _Seen, collected: Collected) -> None:
+    """Leave blobs without an index document alone if they are more than killed writers leave."""
+    orphans = [one for one in seen.old.values() if one.revision is None]
+    if len(orphans) > max(_MOST_ORPHANS, _MOST_ORPHANS_OF_ALL * len(seen.sizes)):
+        collected.strangers = len(orphans)
+        collected.strangers_size = sum(one.size for one in orphans)
+        for one in orphans:
+            del seen.old[one.digest]
+            del seen.sizes[one.digest]
 
 
 def _store_time(session: Session) -> dt.datetime | None:

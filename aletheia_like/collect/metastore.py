@@ -70,7 +70,8 @@ class CollectingMetastore(OpenMetastore):
             grace: Blobs that were stored or renewed in this time stay, by the store's clock;
                 7 days by default.
             keep: What was deleted in this time stays, and can be restored; 30 days by default.
-            exclusive: Allow a short grace: nothing else uses the store, on any machine.
+            exclusive: Allow a short grace, and take many blobs that this store never knew: nothing
+                else uses the store, on any machine, and no other store keeps its bytes there.
 
         Raises:
             InvalidValueError: The grace is too short.
@@ -84,6 +85,7 @@ class CollectingMetastore(OpenMetastore):
             dry_run=dry_run,
             show=self._session.settings.progress,
             also=self._referring(),
+            exclusive=exclusive,
         )
         collecting.check_options(options.grace, options.keep, exclusive=exclusive)
         return collecting.collect(self._session, options)

@@ -47,8 +47,9 @@ def delete_object(
         raise NotFoundError(message)
     if not exclusive and age_of(document) < LEAST_GRACE.total_seconds():
         message = (
-            f"{digest[:12]} was stored or used less than {LEAST_GRACE} ago, so somebody may be "
-            "about to refer to it: wait, or give exclusive=True if nothing else uses the store"
+            f"{digest[:12]} was stored or used less than {LEAST_GRACE.days * 24} hours ago, so "
+            "somebody may be about to refer to it: wait, or give exclusive=True (--exclusive) if "
+            "nothing else uses the store"
         )
         raise RunStateError(message)
     cleared = _free(session, digest, clear=clear, dry_run=dry_run)

@@ -9,6 +9,7 @@ from typing import Any
 
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.handlers.handler import Handler, Options, is_a, needed, unwritable
+from aletheia_like.model.names import with_article
 
 _NPY = ".npy"
 
@@ -80,6 +81,9 @@ class Safetensors(Handler):
 
     def dump(self, value: Any, path: Path, metadata: Mapping[str, str] | None = None) -> Options:
         tensors = _named(value)
+        if "__metadata__" in tensors:
+            message = "'__metadata__' cannot name a tensor: it is what the format itself uses"
+            raise InvalidValueError(message)
         if _all(value, "torch", "Tensor"):
             tensors = {name: one.detach().contiguous() for name, one in tensors.items()}
             needed("safetensors.torch").save_file(tensors, path, metadata)
@@ -88,9 +92,10 @@ class Safetensors(Handler):
             message = "safetensors holds a dictionary of arrays of numpy or tensors of torch"
             raise InvalidValueError(message)
         numpy, library = needed("numpy"), needed("safetensors.numpy")
-        tensors = {name: numpy.ascontiguousarray(one) for name, one in tensors.items()}
         for name, one in tensors.items():
             _check_array(one, name)
+        # `ascontiguousarray` would make a list of one number of a number.
+        tensors = {name: numpy.asarray(one, order="C") for name, one in tensors.items()}
         library.save_file(tensors, path, metadata)
         return {"framework": "numpy"}
 
@@ -158,7 +163,11 @@ def _all(value: Any, package: str, name: str) -> bool:
 
 
 def _named(value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        message = f"a {type(value).__name__} is no dictionary of arrays by their names"
+    if not isinstance(value, Mapping):
+        message = f"{with_article(type(value).__name__)} is no dictionary of arrays by their names"
         raise InvalidValueError(message)
+    for key in value:
+        if not isinstance(key, str):
+            message = f"it has the key {key!r:.80}: arrays are named by texts"
+            raise InvalidValueError(message)
     return dict(value)

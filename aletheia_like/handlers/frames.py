@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.handlers.handler import Handler, Options, is_a, needed
+from aletheia_like.model.names import with_article
 
 _PANDAS, _POLARS, _ARROW = "pandas", "polars", "arrow"
 _INSTALL = "'aletheia-like[polars]'"
+
+_ALIKE = ("sep", "encoding", "compression", "decimal", "quotechar", "escapechar", "doublequote")
+_PANDAS_READS = {**{name: name for name in _ALIKE}, "errors": "encoding_errors"}
+_POLARS_READS = {
+    "separator": "separator",
+    "quote_char": "quote_char",
+    "include_header": "has_header",
+    "null_value": "null_values",
+    "decimal_comma": "decimal_comma",
+}
+"""Options of writing CSV that reading needs, and what they are called there."""
 
 
 class Parquet(Handler):
@@ -24,9 +37,16 @@ class Parquet(Handler):
 
     def dump(self, value: Any, path: Path, **options: Any) -> Options:
         kind = _known(value)
+        if kind == _ARROW and len(set(value.column_names)) < value.num_columns:
+            message = (
+                "two of its columns have the same name, and neither could be read: rename one"
+            )
+            raise InvalidValueError(message)
         if kind == _PANDAS:
             needed("pyarrow")
-            value.to_parquet(path, **{"engine": "pyarrow", **options})
+            # Nothing else in the file would tell how many rows there are.
+            counted = {} if len(value.columns) else {"index": True}
+            value.to_parquet(path, **{"engine": "pyarrow", **counted, **options})
         elif kind == _POLARS:
             value.write_parquet(path, **options)
         else:
@@ -55,17 +75,18 @@ class Csv(Handler):
 
     def dump(self, value: Any, path: Path, **options: Any) -> Options:
         kind = _known(value)
+        if not value.shape[1]:
+            message = "it has no columns, and CSV cannot tell its rows: parquet can"
+            raise InvalidValueError(message)
         if kind == _POLARS:
             value.write_csv(path, **options)
-        elif kind == _ARROW:
+            return {"frame": kind, **_renamed(options, _POLARS_READS)}
+        if kind == _ARROW:
             needed("pyarrow.csv").write_csv(value, path, **options)
-        else:
-            levels = _index_levels(value) if options.get("index") is None else 0
-            index = bool(levels) or bool(options.pop("index", False))
-            value.to_csv(path, **{"lineterminator": "\n", "index": index, **options})
-            if levels:
-                return {"frame": kind, "index_col": list(range(levels))}
-        return {"frame": kind}
+            return {"frame": kind}
+        levels = _levels_to_write(value, options)
+        value.to_csv(path, **{"lineterminator": "\n", **options, "index": bool(levels)})
+        return {"frame": kind, **_pandas_reads(value, levels, options)}
 
     def load(self, path: Path, frame: str = _PANDAS, **options: Any) -> Any:
         if _asked(frame) == _PANDAS:
@@ -90,9 +111,8 @@ def _kind(value: Any) -> str | None:
 def _known(value: Any) -> str:
     kind = _kind(value)
     if kind is None:
-        message = (
-            f"a {type(value).__name__} is no DataFrame of pandas or Polars, nor a Table of Arrow"
-        )
+        given = with_article(type(value).__name__)
+        message = f"{given} is no DataFrame of pandas or Polars, nor a Table of Arrow"
         raise InvalidValueError(message)
     return kind
 
@@ -102,6 +122,32 @@ def _asked(frame: str) -> str:
         message = f"frame={frame!r}: it is one of pandas, polars, arrow"
         raise InvalidValueError(message)
     return frame
+
+
+def _renamed(options: Options, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return what reading needs to know of the options of writing, by the names it has there."""
+    return {names[name]: value for name, value in options.items() if name in names}
+
+
+def _pandas_reads(frame: Any, levels: int, options: Options) -> dict[str, Any]:
+    """Return how pandas reads what it wrote: texts such as NA and None are no gaps then."""
+    gaps = list(dict.fromkeys(["", str(options.get("na_rep", ""))]))
+    reads = {"keep_default_na": False, "na_values": gaps, **_renamed(options, _PANDAS_READS)}
+    if levels:
+        reads["index_col"] = list(range(levels))
+    if options.get("header", True) is False:
+        reads["header"] = None
+    elif frame.columns.nlevels > 1:
+        reads["header"] = list(range(frame.columns.nlevels))
+    return reads
+
+
+def _levels_to_write(frame: Any, options: Options) -> int:
+    """Return how many columns the index takes in the file."""
+    index = options.get("index")
+    if index is None and frame.columns.nlevels == 1:
+        return _index_levels(frame)
+    return 0 if index is False else int(frame.index.nlevels)
 
 
 def _index_levels(frame: Any) -> int:

@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from aletheia_like.errors import InvalidValueError
 from aletheia_like.handlers.handler import Handler, Options, is_a, needed, unwritable
 
 _SCHEMA = "schema.json"
@@ -37,6 +38,10 @@ class Skops(Handler):
         library.dump(value, whole, **options)
         _renumber(whole, path)
         whole.unlink()
+        nameless = [one for one in self.risks(path, {}) if "<" in one]
+        if nameless:
+            message = f"it holds {nameless[0]}, which no name leads to: cloudpickle takes it"
+            raise InvalidValueError(message)
 
     def load(self, path: Path) -> Any:
         # Whoever trusts was shown these types.

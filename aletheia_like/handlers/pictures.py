@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.handlers.handler import Handler, Options, is_a, needed
+from aletheia_like.model.names import with_article
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ class Image(Handler):
         if is_a(value, "numpy", "ndarray"):
             value = needed("PIL.Image").fromarray(value)
         if not self.accepts(value):
-            message = f"a {type(value).__name__} is no image of Pillow, nor an array"
+            message = f"{with_article(type(value).__name__)} is no image of Pillow, nor an array"
             raise InvalidValueError(message)
         value.save(path, format=_image_format(options.pop("format", "png")), **options)
 
@@ -77,7 +78,7 @@ class Figure(Handler):
 
     def dump(self, value: Any, path: Path, **options: Any) -> None:
         if not self.accepts(value):
-            message = f"a {type(value).__name__} is no figure of matplotlib"
+            message = f"{with_article(type(value).__name__)} is no figure of matplotlib"
             raise InvalidValueError(message)
         name = str(options.setdefault("format", "png"))
         options["metadata"] = {**_chosen(name, _FIGURES)[1], **options.get("metadata", {})}
@@ -105,7 +106,7 @@ class Plotly(Handler):
 
     def dump(self, value: Any, path: Path, **options: Any) -> None:
         if not self.accepts(value):
-            message = f"a {type(value).__name__} is no figure of plotly"
+            message = f"{with_article(type(value).__name__)} is no figure of plotly"
             raise InvalidValueError(message)
         needed("plotly.io").write_json(value, str(path), **{"engine": "json", **options})
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from aletheia_like.errors import InvalidValueError
-from aletheia_like.handlers.handler import Handler, Options, needed
+from aletheia_like.handlers.handler import Handler, Options, is_a, needed
+from aletheia_like.model.names import with_article
 
 _SCALARS = (str, bool, int, float)
+_NO_NUMBERS = ("datetime64", "timedelta64", "void")
 _BREAKS = frozenset("\x85\u2028\u2029\ufeff")
 
 
@@ -24,7 +26,8 @@ class Json(Handler):
     suffix = ".json"
 
     def accepts(self, value: Any) -> bool:
-        return value is None or isinstance(value, dict | list | tuple | bool | int | float)
+        plain = isinstance(value, dict | list | tuple | bool | int | float)
+        return plain or value is None or is_a(value, "numpy", "number", "bool", "bool_")
 
     def dump(self, value: Any, path: Path, **options: Any) -> None:
         _check(value, _has_json_key, "JSON has only texts for keys: yaml keeps numbers")
@@ -68,7 +71,7 @@ class Text(Handler):
 
     def dump(self, value: Any, path: Path, encoding: str = "utf-8") -> Options:
         if not isinstance(value, str):
-            message = f"a {type(value).__name__} is no text"
+            message = f"{with_article(type(value).__name__)} is no text"
             raise InvalidValueError(message)
         with path.open("w", encoding=encoding, newline="") as stream:
             stream.write(value)
@@ -91,7 +94,7 @@ class Bytes(Handler):
 
     def dump(self, value: Any, path: Path) -> None:
         if not self.accepts(value):
-            message = f"a {type(value).__name__} is no bytes"
+            message = f"{with_article(type(value).__name__)} is no bytes"
             raise InvalidValueError(message)
         path.write_bytes(value)
 
@@ -119,7 +122,19 @@ def _dumper(yaml: Any) -> Any:
         style = '"' if _BREAKS.intersection(value) else None
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
+    def moment(dumper: Any, value: dt.datetime) -> Any:
+        offset = value.utcoffset()
+        if offset is not None and offset.total_seconds() % 60:
+            message = f"the zone of {value.isoformat()} differs from UTC by seconds: YAML has none"
+            raise InvalidValueError(message)
+        return dumper.represent_datetime(value)
+
+    def other(dumper: Any, value: Any) -> Any:
+        return dumper.represent_data(_scalar(value))
+
     Dumper.add_representer(str, text)
+    Dumper.add_representer(dt.datetime, moment)
+    Dumper.add_representer(None, other)
     return Dumper
 
 
@@ -154,7 +169,10 @@ def _refused_key(value: Any, accepts: Callable[[Any], bool]) -> tuple[Any, ...]:
 def _scalar(value: Any) -> Any:
     """Return a number of numpy, torch or jax as Python's."""
     if hasattr(value, "dtype") and getattr(value, "shape", None) == ():
-        return value.item()
+        plain = value.item()
+        # The item of a date of numpy may be a number, too: of its nanoseconds.
+        if isinstance(plain, bool | int | float) and not is_a(value, "numpy", *_NO_NUMBERS):
+            return plain
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
-    message = f"a {kind} inside it is not JSON: convert it, or use another handler"
+    message = f"{kind} is no plain value: convert it, or use another handler"
     raise InvalidValueError(message)

@@ -7,6 +7,7 @@ wait in the spool, so a row with a file returns as fast as this machine's disk t
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -106,7 +107,11 @@ class File:
         """Return it as a pandas DataFrame: Parquet by its suffix, else comma-separated values."""
         pd = import_extra("pandas", "sql")
         path = self.local_path
-        return pd.read_parquet(path) if self.name.endswith(".parquet") else pd.read_csv(path)
+        if self.name.endswith(".parquet"):
+            return pd.read_parquet(path)
+        if isinstance(self, Table):
+            return _csv_frame(pd, path)
+        return pd.read_csv(path)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, File):
@@ -163,10 +168,18 @@ class Table(File):
             elif hasattr(frame, "to_arrow"):
                 frame = frame.to_arrow()
             elif not isinstance(frame, pa.Table):
-                frame = pa.Table.from_pandas(frame)
+                # Without columns nothing else would tell how many rows there are.
+                counted = None if len(frame.columns) else True
+                frame = pa.Table.from_pandas(frame, preserve_index=counted)
             sink = pa.BufferOutputStream()
             parquet.write_table(frame, sink)
-        except (pa.ArrowException, AttributeError, TypeError, ValueError) as error:
+        except (
+            pa.ArrowException,
+            ArithmeticError,
+            AttributeError,
+            TypeError,
+            ValueError,
+        ) as error:
             message = f"al.Table: a {type(self._frame).__name__} cannot be stored: {error}"
             raise InvalidValueError(message) from error
         return bytes(sink.getvalue())
@@ -279,10 +292,7 @@ class AssetWriter:
             kind = {"kind": "table"} if isinstance(file, Table) else {}
             return {FILE: {"name": file.name, "sha256": file.digest, "size": file.size, **kind}}
         path = file.path
-        if not path.is_file():
-            what = "is a folder: log it as al.Folder" if path.is_dir() else "does not exist"
-            message = f"{path} {what}; the row is not logged"
-            raise NotFoundError(message)
+        _check_file(path)
         digest, size = self._session.spool.put_file(path)
         return {FILE: {"name": path.name, "sha256": digest, "size": size}}
 
@@ -292,21 +302,16 @@ class AssetWriter:
         return {FILE: {"name": path.name, "live": str(path)}}
 
     def _folder(self, where: tuple[str, ...], folder: Folder) -> Value:
-        if not folder.path.is_dir():
-            message = f"{folder.path} is no folder; the row is not logged"
-            raise NotFoundError(message)
-        entries = sorted(folder.path.iterdir())
-        return self._cell(
-            where,
-            {one.name: Folder(one) if one.is_dir() else File(one) for one in entries},
-        )
+        return self._cell(where, _tree(folder.path, len(where)))
 
     def _frame(self, where: tuple[str, ...], frame: Any) -> Value:
-        data = (
-            frame.to_csv(index=_has_index(frame))
-            if hasattr(frame, "to_csv")
-            else frame.write_csv()
-        ).encode()
+        try:
+            has_index = hasattr(frame, "to_csv") and _has_index(frame)
+            text = frame.to_csv(index=has_index) if hasattr(frame, "to_csv") else frame.write_csv()
+            data = text.encode()
+        except Exception as error:
+            message = f"{'.'.join(where)}: a data frame that is no CSV: {error}; try al.Table"
+            raise InvalidValueError(message) from error
         name = f"{where[0]}.csv"
         digest = self._session.spool.put_bytes(data, name)
         return {FILE: {"name": name, "sha256": digest, "size": len(data), "kind": "table"}}
@@ -363,8 +368,60 @@ def _stored_file(session: Session, fields: Mapping[str, Any]) -> File:
 
 
 def _is_frame(value: Any) -> bool:
-    kind = type(value)
-    return kind.__name__ == "DataFrame" and kind.__module__.split(".")[0] in ("pandas", "polars")
+    return any(
+        kind.__name__ == "DataFrame" and kind.__module__.split(".")[0] in ("pandas", "polars")
+        for kind in type(value).__mro__
+    )
+
+
+def _csv_frame(pd: Any, path: Path) -> Any:
+    """Return what was a data frame in a row: its texts such as NA are no gaps."""
+    try:
+        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame()
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what is no file, with the reason."""
+    if path.is_file():
+        return
+    if path.is_dir():
+        message = f"{path} is a folder: log it as al.Folder; the row is not logged"
+        raise NotFoundError(message)
+    if path.exists():
+        message = f"{path} is a socket, pipe or device, and no file; the row is not logged"
+        raise InvalidValueError(message)
+    what = "is a link to nothing, or in a circle" if path.is_symlink() else "does not exist"
+    message = f"{path} {what}; the row is not logged"
+    raise NotFoundError(message)
+
+
+def _tree(folder: Path, depth: int, above: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the files of a folder by their names, and those of folders in it.
+
+    Raises:
+        NotFoundError: It is no folder, or a file in it is not there.
+        InvalidValueError: It is too deep or contains itself, or there is no file but a pipe.
+    """
+    if not folder.is_dir():
+        message = f"{folder} is no folder; the row is not logged"
+        raise NotFoundError(message)
+    real = os.path.realpath(folder)
+    if real in above:
+        message = f"{folder} is a link to a folder that contains it; the row is not logged"
+        raise InvalidValueError(message)
+    if depth + len(above) > _MAX_NESTING:
+        message = f"{folder} is too deep for a row, which is not logged: add it as an artifact"
+        raise InvalidValueError(message)
+    found: dict[str, Any] = {}
+    for one in sorted(folder.iterdir()):
+        if one.is_dir():
+            found[one.name] = _tree(one, depth, (*above, real))
+        else:
+            _check_file(one)
+            found[one.name] = File(one)
+    return found
 
 
 def _has_index(frame: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 from aletheia_like.errors import InvalidValueError, NotFoundError
@@ -132,14 +133,22 @@ class HoldsVersions:
         found = self.artifact(name, version).record
         return lineage_of_version(self._session, found, self._place.name)
 
-    def snapshot(self, date: str | dt.datetime) -> Snapshot:
-        """Return the artifacts as they were at a moment, for reading.
+    def snapshot(self, date: str | dt.date | Mapping[str, Version]) -> Snapshot:
+        """Return the artifacts as they were at a moment, or chosen versions, for reading.
 
         Artifacts that had no version then, or only such as have expired, are left out.
 
+        Args:
+            date: As ISO text, date or datetime; or exactly which versions, by the names of their
+                artifacts: numbers, aliases or dates, None for the newest.
+
         Raises:
-            InvalidValueError: It is no date.
+            InvalidValueError: It is no date, or no version.
+            NotFoundError: There is no such artifact or version.
         """
+        if isinstance(date, Mapping):
+            found = {name: self.artifact(name, version) for name, version in date.items()}
+            return Snapshot(f"chosen versions of {self._called}", found)
         return read_snapshot(self._session, self._place, moment_of(date))
 
     def audit(self, name: str | None = None) -> list[labels.AuditEntry]:

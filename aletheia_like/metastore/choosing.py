@@ -12,8 +12,8 @@ from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.model.records import VersionRecord
 
 Match = Literal["exact", "asof"]
-Version = int | str | dt.datetime | None
-"""A number, an alias, a date as ISO text or datetime; None is the newest."""
+Version = int | str | dt.date | None
+"""A number, an alias, a date as ISO text, date or datetime; None is the newest."""
 
 _BEGINS_AS_DATE = re.compile(r"\d")
 _SHOWN = 10
@@ -47,7 +47,7 @@ def check_match(version: Version, match: str) -> None:
     if match not in get_args(Match):
         message = f"match is 'exact' or 'asof', not {match!r}"
         raise InvalidValueError(message)
-    if isinstance(version, bool) or not isinstance(version, int | str | dt.datetime | None):
+    if isinstance(version, bool) or not isinstance(version, int | str | dt.date | None):
         kind = type(version).__name__
         message = f"a version is a number, an alias or a date, not {kind}: {version!r:.80}"
         raise InvalidValueError(message)
@@ -59,11 +59,11 @@ def check_match(version: Version, match: str) -> None:
     moment_of(version)
 
 
-def moment_of(date: str | dt.datetime) -> dt.datetime:
+def moment_of(date: str | dt.date) -> dt.datetime:
     """Return a moment in UTC; without a zone, UTC is meant, and without a time, midnight.
 
     Raises:
-        InvalidValueError: The text is no date in the form of ISO 8601.
+        InvalidValueError: It is no date, or a text that is none in the form of ISO 8601.
     """
     if isinstance(date, str):
         try:
@@ -71,7 +71,27 @@ def moment_of(date: str | dt.datetime) -> dt.datetime:
         except ValueError as error:
             message = f"{date!r} is no date: write it as 2026-01-31T12:30:00"
             raise InvalidValueError(message) from error
+    given: object = date
+    if not isinstance(given, dt.date):
+        message = f"a date is a text, date or datetime, not {type(given).__name__}: {given!r:.80}"
+        raise InvalidValueError(message)
+    if not isinstance(date, dt.datetime):
+        date = dt.datetime.combine(date, dt.time.min)
     return date.replace(tzinfo=dt.UTC) if date.tzinfo is None else date.astimezone(dt.UTC)
+
+
+def check_number(number: int) -> int:
+    """Return the number of a version.
+
+    Raises:
+        InvalidValueError: It is something else.
+    """
+    given: object = number
+    if isinstance(given, bool) or not isinstance(given, int):
+        kind = type(given).__name__
+        message = f"the version is a whole number here, not {kind}: {given!r:.80}"
+        raise InvalidValueError(message)
+    return number
 
 
 def choose(
@@ -99,6 +119,9 @@ def choose(
             return _numbered(candidates, version)
         case str() if version in candidates.aliases:
             return _numbered(candidates, candidates.aliases[version])
+        case str() if version.isdecimal():
+            message = f"{version!r} is a text: the version of this number is {int(version)}"
+            raise InvalidValueError(message)
         case str() if not _BEGINS_AS_DATE.match(version):
             known = ", ".join(map(repr, sorted(candidates.aliases))) or "none"
             message = (
@@ -109,8 +132,8 @@ def choose(
     return _dated(candidates, moment_of(version))
 
 
-def _is_date(version: Version) -> TypeGuard[str | dt.datetime]:
-    return isinstance(version, str | dt.datetime)
+def _is_date(version: Version) -> TypeGuard[str | dt.date]:
+    return isinstance(version, str | dt.date)
 
 
 def is_live(record: VersionRecord, now: dt.datetime) -> bool:

@@ -69,6 +69,9 @@ class Depending:
         Raises:
             InvalidValueError: It is in another store, is this one, or the name is not possible.
         """
+        if not hasattr(other, "path"):
+            message = f"a run or an experiment is wanted, not {other!r:.80}: open it first"
+            raise InvalidValueError(message)
         mine, its = self._session, other._session  # noqa: SLF001 - handles of one kind
         if (mine.settings.url, mine.blobs_url) != (its.settings.url, its.blobs_url):
             message = f"{other!r} is in another store, {its.settings.url}: pull its project first"

@@ -8,7 +8,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Literal, Self
 
@@ -22,6 +22,7 @@ Kind = Literal["text", "json", "table", "directory", "reference"]
 _SHOWN = 200
 _TABLES = {".csv": ",", ".tsv": "\t"}
 _NUL_SEARCHED = 8_000
+_HEADER = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ class ArtifactDiff(str):
         told: dict[str, Any] = {"kind": self.kind, "before": self.before, "after": self.after}
         told["same"] = not self
         if self.kind == "text":
-            return told | {"lines": self.splitlines()}
+            # Not `splitlines`: it breaks at more than ends of lines.
+            return told | {"lines": self.split("\n") if self else []}
         changes = [
             {"where": one.where, "what": one.what, "before": one.before, "after": one.after}
             for one in self.changes
@@ -136,9 +138,26 @@ def _of_files(before: StoredVersion, after: StoredVersion) -> ArtifactDiff:
                 raise
         else:
             return ArtifactDiff(_shown(titles, changes), kind, *titles, changes)
-    lines = [_text(one).splitlines() for one in (before, after)]
-    found = difflib.unified_diff(lines[0], lines[1], *titles, lineterm="")
+    found = _line_changes(_text(before), _text(after), titles)
     return ArtifactDiff("\n".join(found), "text", *titles)
+
+
+def _line_changes(before: str, after: str, titles: tuple[str, str]) -> Iterator[str]:
+    """Yield the lines of a unified difference, as Git shows them.
+
+    A last line without an end is told; a carriage return is `^M` if only some lines have one.
+    """
+    old, new = (list(io.StringIO(text, newline="\n")) for text in (before, after))
+    ends = {line.endswith("\r\n") for line in (*old, *new) if line.endswith("\n")}
+    told = "^M" if len(ends) > 1 else ""
+    for at, line in enumerate(difflib.unified_diff(old, new, *titles, lineterm="")):
+        if at < _HEADER or line.startswith("@@"):
+            yield line
+            continue
+        bare = line.removesuffix("\n")
+        yield bare.removesuffix("\r") + told if bare.endswith("\r") else bare
+        if bare == line:
+            yield "\\ No newline at end of file"
 
 
 def _kind(version: StoredVersion) -> Kind:
@@ -208,6 +227,7 @@ def _part(mapping: dict[str, Any], key: str) -> list[Any]:
 class _Frame:
     columns: Sequence[str]
     rows: Sequence[Mapping[str, Any]]
+    types: Mapping[str, str] = field(default_factory=dict)
 
 
 def _table_changes(before: StoredVersion, after: StoredVersion) -> Sequence[Change]:
@@ -219,6 +239,10 @@ def _table_changes(before: StoredVersion, after: StoredVersion) -> Sequence[Chan
         Change(f"column {one}", "added") for one in right.columns if one not in left.columns
     ]
     both = [one for one in left.columns if one in right.columns]
+    for one in both:
+        was, now = left.types.get(one), right.types.get(one)
+        if was != now:
+            changes.append(Change(f"column {one}", "changed", was, now))
     rows = [[[row.get(one) for one in both] for row in frame.rows] for frame in (left, right)]
     return [*changes, *_row_changes(both, rows[0], rows[1])]
 
@@ -230,7 +254,8 @@ def _frame(version: StoredVersion) -> _Frame:
         from pyarrow import parquet
 
         table = parquet.read_table(io.BytesIO(_bytes(version)))
-        return _Frame(table.column_names, table.to_pylist())
+        types = {one.name: str(one.type) for one in table.schema}
+        return _Frame(table.column_names, table.to_pylist(), types)
     reader = csv.DictReader(io.StringIO(_text(version), newline=""), delimiter=_TABLES[suffix])
     rows = list(reader)
     return _Frame(list(reader.fieldnames or ()), rows)
@@ -285,10 +310,13 @@ def _shown(titles: tuple[str, str], changes: Sequence[Change]) -> str:
         return ""
     lines = [f"--- {titles[0]}", f"+++ {titles[1]}"]
     for one in changes[:_SHOWN]:
+        was, now = _line(one.where, one.before), _line(one.where, one.after)
+        if was == now and one.what == "changed":
+            was, now = f"{one.where}: {one.before!r}", f"{one.where}: {one.after!r}"
         if one.what != "added":
-            lines.append(f"- {_line(one.where, one.before)}")
+            lines.append(f"- {was}")
         if one.what != "removed":
-            lines.append(f"+ {_line(one.where, one.after)}")
+            lines.append(f"+ {now}")
     if len(changes) > _SHOWN:
         lines.append(f"… and {len(changes) - _SHOWN:,} more")
     return "\n".join(lines)

@@ -73,8 +73,13 @@ class HasParts(DocumentHandle):
         self._change({})
         return deleting.restore_run(self._session, self._experiment, str(id))
 
-    def delete_artifact(self, name: str, version: int) -> None:
+    def delete_artifact(self, name: str, version: int, *, dry_run: bool = False) -> None:
         """Delete a version of an artifact; `restore_artifact` brings it back.
+
+        Args:
+            name: Of the artifact.
+            version: Which.
+            dry_run: Only find out whether it can be deleted.
 
         Raises:
             NotFoundError: There is no such version, or it was deleted already.
@@ -82,7 +87,8 @@ class HasParts(DocumentHandle):
         """
         self._change({})
         where = f"artifact {name!r} of {self._what} {self._experiment.name!r}"
-        delete_version(self._session, paths.artifact(self._path, name), version, where)
+        path = paths.artifact(self._path, name)
+        delete_version(self._session, path, version, where, dry_run=dry_run)
 
     def restore_artifact(self, name: str, version: int) -> bool:
         """Bring a deleted version back; return whether it had been deleted.

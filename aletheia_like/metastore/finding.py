@@ -8,7 +8,12 @@ from aletheia_like.errors import NotFoundError
 from aletheia_like.metastore.choosing import Candidates, Version, check_match, choose, is_live
 from aletheia_like.metastore.marks import check_kept
 from aletheia_like.metastore.session import Session
-from aletheia_like.metastore.versions import list_newest, list_versions, newest_of
+from aletheia_like.metastore.versions import (
+    list_newest,
+    list_versions,
+    newest_of,
+    next_number,
+)
 from aletheia_like.model import paths
 from aletheia_like.model.codec import version_record
 from aletheia_like.model.names import from_id
@@ -44,7 +49,8 @@ def find_version(
     if isinstance(number, int) and match == "exact":
         document = session.documents.get(paths.version(owner_path, number))
         if document is not None:
-            check_kept(document, f"version {number} of {from_id(owner.id)!r}", "restoring it")
+            name = from_id(owner.id)
+            check_kept(document, f"version {number} of {name!r}", restoring(owner, number))
             return with_aliases(version_record(document.path, document.fields), owner)
     candidates = read_candidates(session, owner)
     return with_aliases(choose(candidates, version, match, session.clock()), owner)
@@ -77,10 +83,23 @@ def known_owner(session: Session, owner_path: str, where: str) -> Document:
     if owner is not None and newest_of(owner) is not None:
         return owner
     name = from_id(owner_path.rpartition("/")[2])
+    if owner is not None and (number := next_number(owner)):
+        message = (
+            f"every version of artifact {name!r} in {where} was deleted: "
+            f"{restoring(owner, number - 1)} brings the last one back"
+        )
+        raise NotFoundError(message)
     names = [one.name for one in list_newest(session, owner_path.rpartition("/")[0])][:10]
     known = f"there are {', '.join(map(repr, names))}" if names else "there are none yet"
     message = f"no artifact {name!r} in {where}: {known}"
     raise NotFoundError(message)
+
+
+def restoring(owner: Document, number: int) -> str:
+    """Return the call that brings a version of a name back, for messages."""
+    collection = owner.path.split("/")[-2]
+    call = "restore_artifact" if collection == "artifacts" else "ms.restore_dataset"
+    return f"{call}({from_id(owner.id)!r}, {number})"
 
 
 def read_candidates(session: Session, owner: Document) -> Candidates:

@@ -10,6 +10,7 @@ from aletheia_like.metastore.artifacts import Addition, ArtifactVersion
 from aletheia_like.metastore.choosing import Version
 from aletheia_like.metastore.depending import Depending
 from aletheia_like.metastore.finding import find_version
+from aletheia_like.metastore.labels import given_aliases
 from aletheia_like.metastore.objects import as_content
 from aletheia_like.model import paths
 from aletheia_like.model.names import from_id, to_id
@@ -57,7 +58,7 @@ class KeepsArtifacts(Depending):
             is_local: Whether a path is on this machine.
             is_dir: Refuse anything but a directory, or anything but a file.
             upload_file: False stores path, size and hash, not the bytes.
-            aliases: Movable names for this version.
+            aliases: Movable names for this version; no numbers or dates.
             overwrite: False refuses a name that this run, or else the experiment, has already.
                 What was there before stays an older version in any case.
             **options: For the handler, such as `indent=2`; they are recorded.
@@ -75,10 +76,9 @@ class KeepsArtifacts(Depending):
             IntegrityError: The file changed while it was read.
         """
         self._change({})
+        checked = given_aliases(aliases)
         if overwrite is False and self._has_artifact(name):
-            message = (
-                f"{self!r} has an artifact {name!r} already: overwrite=True makes the next version"
-            )
+            message = f"there is an artifact {name!r} already: overwrite=True makes it anew"
             raise AlreadyExistsError(message)
         with as_content(
             self._session,
@@ -90,9 +90,7 @@ class KeepsArtifacts(Depending):
             is_dir=is_dir,
             upload_file=upload_file,
         ) as content:
-            return self._keep(
-                Addition(name, content, is_local, is_dir, upload_file, tuple(aliases))
-            )
+            return self._keep(Addition(name, content, is_local, is_dir, upload_file, checked))
 
     def artifact(
         self, name: str, version: Version = None, match: str = "exact"

@@ -6,7 +6,7 @@ Each change is one `apply` with its entry in the audit trail.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import EllipsisType
 from typing import Any
@@ -20,6 +20,7 @@ from aletheia_like.errors import (
 )
 from aletheia_like.metastore.choosing import is_live
 from aletheia_like.metastore.finding import ALIASES, aliases_of, known_owner, read_candidates
+from aletheia_like.metastore.marks import is_deleted
 from aletheia_like.metastore.saving import (
     Place,
     alias_move,
@@ -101,6 +102,15 @@ def check_alias(alias: str) -> str:
     return alias
 
 
+def given_aliases(aliases: str | Iterable[str]) -> tuple[str, ...]:
+    """Return what can be aliases; a text is one.
+
+    Raises:
+        InvalidValueError: One cannot be an alias.
+    """
+    return tuple(map(check_alias, (aliases,) if isinstance(aliases, str) else aliases))
+
+
 def _is_date(text: str) -> bool:
     try:
         dt.datetime.fromisoformat(text)
@@ -130,6 +140,9 @@ def move_alias(
     def attempt() -> ConflictError | NotFoundError | None:
         # Read anew each time: whoever moved it meanwhile stands in the trail as `from`.
         owner = known_owner(session, path, where)
+        gone = None if number is None else _gone(session, owner, number)
+        if gone is not None:
+            return gone
         old = aliases_of(owner).get(alias)
         if expected is not ... and old != expected:
             return ConflictError(
@@ -149,6 +162,14 @@ def move_alias(
     refusal = session.retry(attempt, AlreadyExistsError)
     if refusal is not None:
         raise refusal
+
+
+def _gone(session: Session, owner: Document, number: int) -> NotFoundError | None:
+    """Return why no alias can lead to a version: it was deleted since somebody chose it."""
+    version = session.documents.get(paths.version(owner.path, number))
+    if version is not None and not is_deleted(version.fields):
+        return None
+    return NotFoundError(f"version {number} of {from_id(owner.id)!r} was deleted meanwhile")
 
 
 def _numbered(number: int | None) -> str:

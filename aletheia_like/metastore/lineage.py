@@ -12,7 +12,7 @@ from aletheia_like.metastore.derivation import parents_of
 from aletheia_like.metastore.finding import with_aliases
 from aletheia_like.metastore.keeping import USED, use_key
 from aletheia_like.metastore.marks import kept
-from aletheia_like.metastore.saving import ORIGIN, generation_of
+from aletheia_like.metastore.saving import INPUTS, ORIGIN, generation_of
 from aletheia_like.metastore.session import Session
 from aletheia_like.model import paths
 from aletheia_like.model.codec import run_record, version_record
@@ -75,8 +75,8 @@ class Node:
 def lineage_of_run(run: Run) -> Node:
     """Return what a run used, and what came of it, as far as to repositories.
 
-    A read for each of its data sets, artifacts and children, for each run of its experiment that
-    used an artifact, and for each artifact of each repository.
+    A read for each of its data sets, artifacts and children, for each run that it came from, for
+    each run of its experiment that used an artifact, and for each artifact of each repository.
     """
     session, experiment = run.session, run.experiment.path
     made = [
@@ -143,34 +143,68 @@ def _of_version(session: Session, record: VersionRecord) -> tuple[Node, ...]:
     document = session.documents.get(paths.run(experiment, record.run))
     if document is None:
         details = {"commit": record.commit, "status": "deleted"}
-        return (Node("run", f"{record.experiment}/{record.run}", details),)
+        up = tuple(_noted_inputs(session, record.project, record))
+        return (Node("run", f"{record.experiment}/{record.run}", details, up),)
     run = _record(document)
     return (_run_node(run, up=_of_run(session, run)),)
 
 
-def _of_run(session: Session, run: RunRecord, depth: int = 0) -> tuple[Node, ...]:
-    """Return what a run came from: data sets, and the run that started it."""
-    used = tuple(_dataset_node(session, run.project, use) for use in run.datasets.values())
-    used += tuple(_used_artifacts(run))
-    used += tuple(_dependency_nodes(run))
-    if run.parent is None or depth == _MOST_ANCESTORS:
-        return used
+def _noted_inputs(session: Session, project: str, record: VersionRecord) -> Iterator[Node]:
+    """Yield the data sets that a promoted version remembers of a run that is gone."""
+    noted = record.extra.get(INPUTS)
+    for one in noted.values() if isinstance(noted, Mapping) else ():
+        if isinstance(one, Mapping) and "name" in one:
+            yield _dataset_node(session, project, _use({**one, "dataset": one["name"]}))
+
+
+def _of_run(
+    session: Session, run: RunRecord, depth: int = 0, drawn: set[str] | None = None
+) -> tuple[Node, ...]:
+    """Return what a run came from: data sets, artifacts, and the run that started it.
+
+    Args:
+        session: The metastore.
+        run: Which.
+        depth: How many runs came from it on the way here.
+        drawn: Runs whose own origins are told elsewhere already; they are not told twice.
+    """
     experiment = paths.experiment(paths.project(run.project), run.experiment)
-    parent = session.documents.get(paths.run(experiment, run.parent))
-    if parent is None:
-        return (*used, Node("run", f"{run.experiment}/{run.parent}", {"status": "deleted"}))
-    record = _record(parent)
-    return (*used, _run_node(record, up=_of_run(session, record, depth + 1)))
+    drawn = {paths.run(experiment, run.id)} if drawn is None else drawn
+    used = tuple(_dataset_node(session, run.project, use) for use in run.datasets.values())
+    used += tuple(_used_artifacts(session, run, depth, drawn))
+    used += tuple(_dependency_nodes(run))
+    if run.parent is None:
+        return used
+    who = (run.project, run.experiment, run.parent)
+    return (*used, _ancestor(session, who, depth, drawn))
 
 
-def _used_artifacts(run: RunRecord) -> Iterator[Node]:
+def _ancestor(session: Session, who: tuple[str, str, str], depth: int, drawn: set[str]) -> Node:
+    """Return a run that another came from, with what it came from itself."""
+    project, experiment, id_ = who
+    name = f"{experiment}/{id_}"
+    path = paths.run(paths.experiment(paths.project(project), experiment), id_)
+    if path in drawn or depth == _MOST_ANCESTORS:
+        return Node("run", name)
+    drawn.add(path)
+    document = session.documents.get(path)
+    if document is None:
+        return Node("run", name, {"status": "deleted"})
+    record = _record(document)
+    return _run_node(record, up=_of_run(session, record, depth + 1, drawn))
+
+
+def _used_artifacts(
+    session: Session, run: RunRecord, depth: int, drawn: set[str]
+) -> Iterator[Node]:
     """Yield the artifacts of other runs, and of repositories, that a run used."""
     noted = run.extra.get(USED)
     for use in noted.values() if isinstance(noted, Mapping) else ():
         if isinstance(use, Mapping):
             maker, place = use.get("run"), use.get("repository")
-            experiment = use.get("experiment") or run.experiment
-            up = () if maker is None else (Node("run", f"{experiment}/{maker}"),)
+            project = use.get("project") or run.project
+            who = str(project), str(use.get("experiment") or run.experiment), str(maker)
+            up = () if maker is None else (_ancestor(session, who, depth, drawn),)
             name = f"{use.get('name')}@{use.get('version')}"
             kind: Kind = "artifact" if place is None else "repository version"
             shown = name if place is None else f"{place}/{name}"

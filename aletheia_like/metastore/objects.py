@@ -175,6 +175,9 @@ def _path(
     name: str, value: str | Path, handler: str | None, options: Mapping[str, Any]
 ) -> Content:
     _refuse_options(name, options, "a path")
+    if value == "":
+        message = f"the path of the artifact {name!r} is empty: '.' is the current folder"
+        raise InvalidValueError(message)
     path = normalised(value)
     if isinstance(value, str) and not os.path.lexists(path):
         message = (
@@ -219,6 +222,10 @@ def _dumped(
         # Some formats hold the name of their file: equal objects make equal bytes.
         path = folder / f"value{suffix}"
         load_options = handler.dump(value, path, **options) or {}
+        if not path.is_file():
+            made = "a folder" if path.is_dir() else "nothing"
+            message = f"it wrote {made} where its file should be"
+            raise InvalidValueError(message)
         target = path.rename(folder / _filename(name, suffix))
         plugin = [found.distribution] if found.distribution else []
         libraries = versions_of([*handler.libraries(value), *plugin])

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 from aletheia_like.errors import AlreadyExistsError, InvalidValueError, NotFoundError
 from aletheia_like.metastore.artifacts import ArtifactVersion
 from aletheia_like.metastore.keeping import USED, KeepsArtifacts, use_key
-from aletheia_like.metastore.labels import check_alias
-from aletheia_like.metastore.saving import ORIGIN, Staged, not_newer
+from aletheia_like.metastore.labels import given_aliases
+from aletheia_like.metastore.saving import INPUTS, ORIGIN, Staged, not_newer
 from aletheia_like.metastore.session import new_token
 from aletheia_like.metastore.versions import newest_of
 from aletheia_like.model.names import check_name
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from aletheia_like.metastore.lineage import Node
     from aletheia_like.metastore.repository import Repository
     from aletheia_like.metastore.run import Run
-
-INPUTS = "inputs"
-"""Field of a promoted version: the data sets that its run used, by name."""
 
 
 class Promoting(KeepsArtifacts):
@@ -51,6 +48,8 @@ class Promoting(KeepsArtifacts):
             if not is_own:
                 told |= {"repository": version.repository, "experiment": record.experiment}
             told |= {"run": record.run}
+            if record.project != run.record.project:
+                told |= {"project": record.project}
             self._change({(USED, key): told})
 
     def promote_artifact(
@@ -87,7 +86,7 @@ class Promoting(KeepsArtifacts):
         run = cast("Run", self)
         _check_same_store(run, repository)
         record = _made(run, name, version)
-        promoted = _promoted(run, record, tuple(map(check_alias, aliases)))
+        promoted = _promoted(run, record, given_aliases(aliases))
         staged = Staged(promoted, allow_older=allow_older)
         if not allow_older:
             _check_newer(repository, promoted)
@@ -103,6 +102,11 @@ class Promoting(KeepsArtifacts):
 
 
 def _check_same_store(run: Run, repository: Repository) -> None:
+    if not hasattr(repository, "place"):
+        message = (
+            f"a repository is wanted, such as ms.repository('models'), not {repository!r:.80}"
+        )
+        raise InvalidValueError(message)
     mine, its = run.session, repository.session
     if (mine.settings.url, mine.blobs_url) != (its.settings.url, its.blobs_url):
         message = (

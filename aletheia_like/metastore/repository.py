@@ -83,7 +83,7 @@ class Repository(HoldsVersions):
         *,
         is_local: bool = True,
         aliases: Sequence[str] = (),
-        expires_at: str | dt.datetime | None = None,
+        expires_at: str | dt.date | None = None,
         **options: Any,
     ) -> None:
         """Stage the next version of an artifact: it is read and hashed now, published by `save`.
@@ -103,7 +103,7 @@ class Repository(HoldsVersions):
             InvalidValueError: The name or value cannot be stored, or too much is staged.
         """
         self._check_writable()
-        checked = tuple(labels.check_alias(alias) for alias in aliases)
+        checked = labels.given_aliases(aliases)
         staged = stage(
             self._session,
             self._scratch(),
@@ -225,7 +225,7 @@ class Repository(HoldsVersions):
         labels.move_alias(self._session, self._place, name, alias, None, ...)
 
     def set_expiry(
-        self, name: str, version: Version = None, expires_at: str | dt.datetime | None = None
+        self, name: str, version: Version = None, expires_at: str | dt.date | None = None
     ) -> None:
         """Let a version expire: then it is neither the newest nor found as of a date.
 
@@ -245,8 +245,13 @@ class Repository(HoldsVersions):
         moment = None if expires_at is None else moment_of(expires_at)
         labels.set_expiry(self._session, self._place, name, number, moment)
 
-    def delete_artifact(self, name: str, version: int) -> None:
+    def delete_artifact(self, name: str, version: int, *, dry_run: bool = False) -> None:
         """Delete a version of an artifact; `restore_artifact` brings it back.
+
+        Args:
+            name: Of the artifact.
+            version: Which.
+            dry_run: Only find out whether it can be deleted.
 
         Raises:
             ReadOnlyError: The repository was opened for reading.
@@ -255,7 +260,7 @@ class Repository(HoldsVersions):
         """
         self._check_writable()
         where, owner = f"artifact {name!r} of {self._called}", self._place.owner(name)
-        delete_version(self._session, owner, version, where, place=self._place)
+        delete_version(self._session, owner, version, where, place=self._place, dry_run=dry_run)
 
     def restore_artifact(self, name: str, version: int) -> bool:
         """Bring a deleted version back; return whether it had been deleted.

@@ -30,6 +30,9 @@ GENERATION = "generation"
 ORIGIN = "promoted_from"
 """Field of a promoted version: the artifact's name, version, and moment of creation."""
 
+INPUTS = "inputs"
+"""Field of a promoted version: the data sets that its run read, as its document told them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -202,7 +205,7 @@ def not_newer(place: Place, newest: VersionRecord | None, promoted: VersionRecor
     if made is not None and newest_made is not None and made < newest_made:
         return (
             f"{where} is newer, of {newest_made.isoformat()}: set an alias to go back to an older "
-            "version, or give allow_older=True"
+            "version, or give allow_older=True (--allow-older)"
         )
     return None
 

@@ -13,6 +13,7 @@ from aletheia_like.errors import (
     IntegrityError,
     InvalidValueError,
     NotFoundError,
+    UnavailableError,
 )
 from aletheia_like.metastore.progress import transferring
 from aletheia_like.metastore.session import Session, new_token
@@ -103,8 +104,9 @@ class StoredVersion:
 
         Raises:
             NotFoundError: Only its path and hash were recorded, or the blob is gone.
-            AlreadyExistsError: There is something else of its name in `dest`.
+            AlreadyExistsError: Something else has its name in `dest`, or that is no folder.
             IntegrityError: What is stored is wrong, or would lie outside of `dest`.
+            UnavailableError: This machine refuses to write it, or has no room.
         """
         if dest is None:
             return self._fetch()
@@ -118,17 +120,14 @@ class StoredVersion:
                 return target
             message = f"{target} exists and differs: remove it, or download to another folder"
             raise AlreadyExistsError(message)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Under another name first: half a copy must not look like the whole.
-        part = target.with_name(f".{new_token()}.part")
         try:
-            if local.is_dir():
-                shutil.copytree(local, part, copy_function=shutil.copyfile)
-            else:
-                shutil.copyfile(local, part)
-            part.rename(target)
-        finally:
-            _remove(part)
+            _copy(local, target)
+        except (FileExistsError, NotADirectoryError) as error:
+            message = f"{target.parent} is no folder: download to another"
+            raise AlreadyExistsError(message) from error
+        except OSError as error:
+            message = f"{target} cannot be written: {error.strerror or error}"
+            raise UnavailableError(message) from error
         return target
 
     def _has_content(self, path: Path) -> bool:
@@ -243,8 +242,9 @@ class StoredVersion:
         return f"{self.name}@{version}"
 
     def __repr__(self) -> str:
-        digest = (self.digest or "no digest")[:12]
-        return f"<{type(self).__name__} {self} {digest} {self.size} bytes>"
+        if self.digest is None:
+            return f"<{type(self).__name__} {self} of {self._record.location}>"
+        return f"<{type(self).__name__} {self} {self.digest[:12]} {self.size} bytes>"
 
 
 def file_name(record: VersionRecord) -> str:
@@ -262,6 +262,21 @@ def file_name(record: VersionRecord) -> str:
         "leads out of its folder: somebody has changed the store"
     )
     raise IntegrityError(message)
+
+
+def _copy(local: Path, target: Path) -> None:
+    """Copy a file or directory, whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Under another name first: half a copy must not look like the whole.
+    part = target.with_name(f".{new_token()}.part")
+    try:
+        if local.is_dir():
+            shutil.copytree(local, part, copy_function=shutil.copyfile)
+        else:
+            shutil.copyfile(local, part)
+        part.rename(target)
+    finally:
+        _remove(part)
 
 
 def _remove(path: Path) -> None:

@@ -7,7 +7,8 @@ an alias or a release leads to is refused: whoever follows these must not meet n
 from __future__ import annotations
 
 from aletheia_like.errors import NotFoundError, RunStateError
-from aletheia_like.metastore.finding import aliases_of
+from aletheia_like.metastore.choosing import check_number
+from aletheia_like.metastore.finding import aliases_of, restoring
 from aletheia_like.metastore.labels import list_releases
 from aletheia_like.metastore.marks import UNMARK, check_kept, check_whole, is_deleted, kept, marks
 from aletheia_like.metastore.saving import (
@@ -20,7 +21,8 @@ from aletheia_like.metastore.session import Session, new_token
 from aletheia_like.metastore.versions import newest_of
 from aletheia_like.model import paths
 from aletheia_like.model.names import from_id
-from aletheia_like.ports.documents import REMOVE, Document, Query, Update, Write
+from aletheia_like.model.values import FieldPath, Value
+from aletheia_like.ports.documents import REMOVE, Document, Query, Removal, Update, Write
 
 
 def delete_version(
@@ -34,6 +36,8 @@ def delete_version(
 ) -> None:
     """Delete a version; its number is not used again.
 
+    The document of the name changes, too, so that no alias can be given to it meanwhile.
+
     Args:
         session: The metastore.
         owner_path: Document of the artifact or data set.
@@ -45,23 +49,26 @@ def delete_version(
     Raises:
         NotFoundError: There is no such version, or it was deleted already.
         RunStateError: An alias or a release leads to it.
+        InvalidValueError: It is no number.
     """
+    check_number(number)
 
     def attempt() -> None:
         owner, version = _read(session, owner_path, number, where)
-        check_kept(version, f"version {number} of {where}", "restoring it")
+        check_kept(version, f"version {number} of {where}", restoring(owner, number))
         given = [alias for alias, one in aliases_of(owner).items() if one == number]
         if given:
             message = f"version {number} of {where} has the alias {given[0]!r}: move that first"
             raise RunStateError(message)
         also = [] if place is None else _in_repository(session, place, owner, number, "delete")
         changes = [Update(version.path, marks(session), version.revision)]
+        changed: dict[FieldPath, Value | Removal] = {("changed_at",): session.clock()}
         newest = newest_of(owner)
         if newest is not None and newest.version == number:
             others = _others(session, owner_path, number)
             latest = max(others, key=lambda one: int(one.id), default=None)
-            repeated = REMOVE if latest is None else latest.fields
-            changes.append(Update(owner_path, {("latest",): repeated}, owner.revision))
+            changed[("latest",)] = REMOVE if latest is None else latest.fields
+        changes.append(Update(owner_path, changed, owner.revision))
         if not dry_run:
             session.documents.apply([*changes, *also])
 
@@ -75,7 +82,9 @@ def restore_version(
 
     Raises:
         NotFoundError: There is no such version: it was deleted for ever, or never was.
+        InvalidValueError: It is no number.
     """
+    check_number(number)
 
     def attempt() -> bool:
         owner, version = _read(session, owner_path, number, where)

@@ -45,7 +45,11 @@ class Draft:
 
 def normalised(location: str | Path) -> Path:
     """Return an absolute path without `..`, which may lead elsewhere after a symbolic link."""
-    path = Path(location).expanduser().absolute()
+    path = Path(location)
+    # A tilde before what is no user is part of a name.
+    with contextlib.suppress(RuntimeError):
+        path = path.expanduser()
+    path = path.absolute()
     return path.resolve() if ".." in path.parts else path
 
 
@@ -199,7 +203,8 @@ def read_version(
     if document is None:
         message = f"no version {version} of {what} {name!r} in project {session.project!r}"
         raise NotFoundError(message)
-    check_kept(document, f"version {version} of {what} {name!r}", "restoring it")
+    restoring = f"ms.restore_{what}({name!r}, {version})"
+    check_kept(document, f"version {version} of {what} {name!r}", restoring)
     return version_record(document.path, document.fields)
 
 

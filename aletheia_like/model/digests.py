@@ -133,7 +133,13 @@ def check_relative(path: str) -> str:
         InvalidValueError: It is absolute, climbs, has empty parts, or is no valid text.
     """
     parts = path.split("/") if isinstance(path, str) else [""]
-    if not _UNSAFE_PARTS.isdisjoint(parts) or "\\" in path or _has_control(path):
+    if isinstance(path, str) and ("\\" in path or _has_control(path)):
+        message = (
+            f"the file name {path!r} has a backslash, control characters or bytes that are no "
+            "UTF-8, which not every system can hold: rename the file"
+        )
+        raise InvalidValueError(message)
+    if not _UNSAFE_PARTS.isdisjoint(parts):
         message = f"a file's path must be relative and stay inside its directory: {path!r}"
         raise InvalidValueError(message)
     return path

@@ -45,6 +45,7 @@ from aletheia_like.reproduce.comparing import (
     verdict_of,
 )
 from aletheia_like.reproduce.executing import Ended, execute
+from aletheia_like.reproduce.lastvalues import last_values
 from aletheia_like.reproduce.packages import (
     OURSELVES,
     Packages,
@@ -333,12 +334,20 @@ class _Attempt:
             self._add(output=ended.tail)
             message = f"the run that did it again is {again.status}{error}"
             raise CannotError(message)
-        outcomes = compare_records(first, again, self._options.tolerance, self._options.ignore)
+        lasts = [last_values(self._session, _path_of(one)) for one in (first, again)]
+        outcomes = compare_records(
+            first, again, self._options.tolerance, self._options.ignore, (lasts[0], lasts[1])
+        )
         verdict = verdict_of(outcomes)
         self._add(outcomes=tuple(outcomes), verdict=verdict)
         if verdict == "cannot":
             message = "it recorded no metrics, rows or artifacts that could be compared"
             raise CannotError(message)
+
+
+def _path_of(record: RunRecord) -> str:
+    experiment = paths.experiment(paths.project(record.project), record.experiment)
+    return paths.run(experiment, record.id)
 
 
 def _read(session: Session, path: str) -> RunRecord:

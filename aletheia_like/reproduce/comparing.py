@@ -73,7 +73,11 @@ def check_bound(bound: Bound, word: str) -> Bound:
 
 
 def compare_records(
-    first: RunRecord, again: RunRecord, tolerance: Tolerance, ignore: Sequence[str] = ()
+    first: RunRecord,
+    again: RunRecord,
+    tolerance: Tolerance,
+    ignore: Sequence[str] = (),
+    lasts: tuple[Mapping[str, Any], Mapping[str, Any]] = ({}, {}),
 ) -> list[Outcome]:
     """Return everything by which one run is told from the other, in the order of importance.
 
@@ -82,8 +86,9 @@ def compare_records(
         again: The run that did it again.
         tolerance: How far metrics and the last values of rows may be apart.
         ignore: Names, with `*`, that do not count.
+        lasts: Of either run the last values of the columns that are no numbers.
     """
-    before, after = dict(_facts(first)), dict(_facts(again))
+    before, after = dict(_facts(first, lasts[0])), dict(_facts(again, lasts[1]))
     names = dict.fromkeys([*before, *after])
     return [_outcome(name, before, after, tolerance, ignore) for name in names]
 
@@ -127,7 +132,7 @@ def _is_alike(first: RunRecord, other: RunRecord) -> bool:
     )
 
 
-def _facts(record: RunRecord) -> Iterator[tuple[str, Any]]:
+def _facts(record: RunRecord, lasts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "status", record.status
     if record.error is not None:
         yield "error", record.error.type
@@ -139,6 +144,8 @@ def _facts(record: RunRecord) -> Iterator[tuple[str, Any]]:
     for name, entry in record.summary.items():
         if isinstance(entry, Mapping) and "last" in entry and name not in _OF_THE_CLOCK:
             yield f"rows.{name}", entry["last"]
+    others = lasts.keys() - record.summary.keys() - _OF_THE_CLOCK
+    yield from flatten({one: lasts[one] for one in lasts if one in others}, "rows.")
     yield from (
         (f"artifacts.{name}", _content(made))
         for name, made in sorted(record.artifacts.items())

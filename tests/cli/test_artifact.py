@@ -118,3 +118,15 @@ def test_what_cannot_be_done_is_explained(run_verb, arguments, code, words):
 
     assert (done.code, done.out) == (code, "")
     assert words in done.err
+
+
+def test_a_difference_cannot_move_the_cursor(stocked, run_verb):
+    repository = stocked.repository("texts")
+    for text in ("a\n", "\x1b]0;title\x07\u202eb\n"):
+        repository.log_artifact("note", text, handler="text")
+    repository.save()
+
+    shown = run_verb("artifact", "diff", "note", "0", "--repo", "texts").out
+
+    assert "+·]0;title··b" in shown
+    assert "\x1b" not in shown

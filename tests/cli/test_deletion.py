@@ -53,7 +53,8 @@ def test_versions_are_deleted_and_restored(recorded):
     artifact, where = ("a", "--version", "1"), ("-p", "p", "-e", "e")
     dry = recorded("artifact", "delete", *artifact, *where, "--dry-run")
     assert (dry.code, dry.err.strip()) == (0, "would delete a@1")
-    assert recorded("artifact", "delete", *artifact, *where, "--yes").code == 0
+    back = "aletheia artifact restore a --version 1 --experiment e brings it back"
+    assert back in recorded("artifact", "delete", *artifact, *where, "--yes").err
     assert recorded("artifact", "get", *artifact, *where).code == NOT_FOUND
     assert recorded("artifact", "restore", *artifact, *where, "--json").json["restored"]
     assert recorded("artifact", "get", *artifact, *where).code == 0

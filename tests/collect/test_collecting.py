@@ -8,6 +8,7 @@ import io
 import pytest
 
 import aletheia_like as al
+from aletheia_like.collect.collecting import Options, collect
 from aletheia_like.errors import InvalidValueError, NotFoundError, UnavailableError
 from aletheia_like.model import paths
 from aletheia_like.model.digests import digest_bytes
@@ -142,6 +143,19 @@ def test_bytes_without_an_index_document_and_the_other_way_round(ms, tmp_path):
     assert collected(ms, grace=dt.timedelta(hours=1)).young == 2
     assert collected(ms).swept == 2
     assert blobs(ms) == index(ms) == set()
+
+
+def test_blobs_of_another_store_in_the_same_place_are_left_alone(ms, tmp_path):
+    ms.exper("e")
+    strange = {digest_bytes(str(number).encode()) for number in range(30)}
+    for number in range(30):
+        (tmp_path / "strange").write_text(str(number))
+        ms.session.blobs.upload(digest_bytes(str(number).encode()), tmp_path / "strange")
+
+    left = collect(ms.session, Options(grace=NONE, keep=NONE, dry_run=False))
+
+    assert (left.swept, left.strangers, blobs(ms)) == (0, 30, strange)
+    assert collected(ms).swept == 30
 
 
 def test_what_waits_on_this_machine_keeps_its_blobs(ms, tmp_path):

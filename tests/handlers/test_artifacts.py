@@ -18,6 +18,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.linear_model import LinearRegression
+from sklearn.preprocessing import FunctionTransformer
 
 import aletheia_like as al
 
@@ -70,6 +71,10 @@ def test_the_type_of_a_value_chooses_its_handler(run, value, handler):
 
     assert version.record.handler == handler
     assert type(version.load()) is type(value)
+
+
+def test_a_number_of_numpy_needs_no_handler_named(run):
+    assert run.add_artifact("a", np.int64(3)).load() == 3
 
 
 def test_equal_values_are_one_version_and_one_upload(ms):  # O2
@@ -205,7 +210,7 @@ REFUSED = {
     "a handler that is not there": (1, {"handler": "jsno"}, r"no handler 'jsno'.*json"),
     "a type without one": (object(), {}, "no handler is for a builtins.object"),
     "keys that are no text": ({"a": {1: 2}}, {}, "key 1.*yaml"),
-    "a set in json": ({"a": {1}}, {}, "builtins.set inside it"),
+    "a set in json": ({"a": {1}}, {}, "builtins.set is no plain value"),
     "a loop": (LOOP, {}, "contains itself"),
     "NaN, if asked": (float("nan"), {"allow_nan": False}, "NaN|Out of range"),
     "an option that is not known": (1, {"handler": "json", "indnet": 2}, "indnet"),
@@ -216,6 +221,16 @@ REFUSED = {
     "a mask": (np.ma.masked_array([1, 2], [True, False]), {}, "mask would be lost"),
     "an array in text": (np.zeros(1), {"handler": "text"}, "is no text"),
     "a list as a table": ([1], {"handler": "parquet"}, "no DataFrame"),
+    "a table of several files": (
+        pd.DataFrame({"a": [1], "b": [2]}),
+        {"partition_cols": ["b"]},
+        "wrote a folder where its file should be",
+    ),
+    "a model with a function that has no name": (
+        FunctionTransformer(lambda value: value),
+        {},
+        "cloudpickle takes it",
+    ),
     "a mixed column": (pd.DataFrame({"a": [1, "x"]}), {}, "cannot write a DataFrame"),
     "an unknown format": (Image.new("L", (2, 2)), {"format": "eps"}, "png, jpeg"),
     "a mode without a form": (Image.new("CMYK", (2, 2)), {}, "CMYK"),

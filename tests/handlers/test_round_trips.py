@@ -77,6 +77,29 @@ def test_json_comes_back_equal(value, options):  # V9
     assert one == other
 
 
+@pytest.mark.parametrize(
+    "value",
+    [np.datetime64("2020-01-01", "ns"), np.timedelta64(5, "ns"), np.longdouble(1) / 3, 1j],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.parametrize("name", ["json", "yaml"])
+def test_what_would_become_another_number_is_refused(name, value):
+    with pytest.raises(al.InvalidValueError, match="is no plain value"):
+        there_and_back(name, [value])
+
+
+@pytest.mark.parametrize("name", ["json", "yaml"])
+def test_numbers_of_numpy_are_written_as_numbers(name):
+    assert there_and_back(name, [np.int64(2), np.float32(0.5), np.True_])[0] == [2, 0.5, True]
+
+
+def test_yaml_refuses_a_zone_that_it_could_not_read():
+    moment = dt.datetime(2020, 1, 1, tzinfo=dt.timezone(dt.timedelta(seconds=30)))
+
+    with pytest.raises(al.InvalidValueError, match="differs from UTC by seconds"):
+        there_and_back("yaml", moment)
+
+
 times = st.datetimes(timezones=st.none() | st.just(dt.UTC)) | st.dates()
 
 
@@ -153,6 +176,20 @@ def test_tensors_come_back_equal(value):
     assert one == other
 
 
+def test_tensors_without_dimensions_come_back_without():
+    assert there_and_back("safetensors", {"step": np.array(3)})[0]["step"].shape == ()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"a": np.ma.array([1, 2], mask=[0, 1])}, {"__metadata__": np.zeros(1)}, {1: np.zeros(1)}],
+    ids=["masked", "metadata", "number"],
+)
+def test_tensors_that_could_not_be_read_are_refused(value):
+    with pytest.raises(al.InvalidValueError):
+        there_and_back("safetensors", value)
+
+
 def test_npz_is_what_numpy_reads(tmp_path):
     find("npz").handler.dump({"a": np.arange(3)}, tmp_path / "x.npz")
 
@@ -180,6 +217,10 @@ FRAMES = {
     "levels": some_frame(pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)])),
     "empty": pd.DataFrame({"a": pd.Series([], dtype="float32")}),
     "numbered columns": pd.DataFrame([[1, 2]], columns=[0, 1]),
+    "no columns": pd.DataFrame(index=pd.Index([0, 1, 2])),
+    "levels of columns": pd.DataFrame(
+        [[1, 2]], columns=pd.MultiIndex.from_tuples([("a", "x"), ("a", "y")])
+    ),
 }
 
 
@@ -211,6 +252,69 @@ def test_a_simple_frame_comes_back_from_csv_with_its_index(index):
     frame = pd.DataFrame({"a": [1, 2], "b": ["x", "ü,\n"], "c": [0.1, None]}, index=index)
 
     pd.testing.assert_frame_equal(there_and_back("csv", frame)[0], frame)
+
+
+def test_rows_are_not_lost_for_want_of_columns():
+    assert len(there_and_back("parquet", pd.DataFrame(index=range(3)))[0]) == 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sep": ";", "decimal": ","},
+        {"encoding": "utf-16"},
+        {"compression": "gzip"},
+        {"quotechar": "'", "na_rep": "-"},
+        {"index": True},
+    ],
+    ids=str,
+)
+def test_what_csv_is_written_with_it_is_read_with(options):  # V9
+    frame = pd.DataFrame({"a": [0.5, None], "b": ["it's", "ü;,"]})
+
+    pd.testing.assert_frame_equal(there_and_back("csv", frame, **options)[0], frame)
+
+
+def test_what_polars_writes_csv_with_it_is_read_with():
+    frame = pl.DataFrame({"a": [1, None], "b": ["x", "y;"]})
+    options = {"separator": ";", "include_header": False, "null_value": "-"}
+
+    loaded, _ = there_and_back("csv", frame, **options)
+
+    assert loaded.rows() == frame.rows()
+
+
+def test_texts_in_csv_that_look_like_gaps_stay_texts():
+    frame = pd.DataFrame({"country": ["NA", "None", "nan", None], "name": ["Null", "a", "b", "c"]})
+
+    pd.testing.assert_frame_equal(there_and_back("csv", frame)[0], frame)
+
+
+def test_csv_without_a_header_loses_no_row():
+    loaded, _ = there_and_back("csv", pd.DataFrame({"a": [1, 2]}), header=False)
+
+    assert loaded.to_numpy().tolist() == [[1], [2]]
+
+
+def test_csv_keeps_the_levels_of_columns_and_index():
+    columns = pd.MultiIndex.from_tuples([("a", "x"), ("a", "y")])
+    frame = pd.DataFrame([[1, 2], [3, 4]], index=["p", "q"], columns=columns)
+
+    pd.testing.assert_frame_equal(there_and_back("csv", frame)[0], frame)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("csv", pd.DataFrame(index=[1, 2])),
+        ("csv", pl.DataFrame()),
+        ("parquet", pa.table([[1], [2]], names=["a", "a"])),
+    ],
+    ids=["no columns", "nothing", "twice the same name"],
+)
+def test_tables_that_could_not_be_read_are_refused(name, value):
+    with pytest.raises(al.InvalidValueError, match="column"):
+        there_and_back(name, value)
 
 
 def test_frames_that_differ_in_a_column_name_differ_in_their_bytes():  # V7

@@ -124,14 +124,59 @@ def test_a_uri_may_be_referenced(run):  # A13, V1
 
 
 @pytest.mark.parametrize("options", [{}, {"is_dir": True}, {"upload_file": False}])
-def test_a_missing_path_fails_before_anything_is_written(ms, run, tmp_path, options):  # A13, V1
+def test_a_missing_path_fails_before_anything_is_written(ms, tmp_path, options):  # A13, V1
+    # Not of a run, whose beginning may still be written.
+    exper = ms.exper("e")
     before = ms.usage
     with pytest.raises(al.NotFoundError, match="nothing at"):
-        run.add_artifact("a", tmp_path / "none", **options)
+        exper.add_artifact("a", tmp_path / "none", **options)
 
     used = ms.usage - before
     assert used.document_writes == 0
     assert used.blob_writes == 0
+
+
+def test_a_text_is_one_alias_and_no_number_is_one(ms):
+    exper = ms.exper("e")
+
+    assert exper.add_artifact("a", [1], aliases="best").aliases == ("best",)
+    for alias in ("0", "2026-01-01"):
+        with pytest.raises(al.InvalidValueError, match="cannot be an alias"):
+            exper.add_artifact("a", [2], aliases=[alias])
+
+
+def test_a_download_to_what_is_no_folder_is_refused(ms, tmp_path):  # V1
+    version = ms.exper("e").add_artifact("a", [1])
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to("nowhere")
+
+    for name in ("file", "link", "file/below"):
+        with pytest.raises(al.AlreadyExistsError, match="is no folder"):
+            version.download(tmp_path / name)
+    with pytest.raises(al.UnavailableError, match="cannot be written"):
+        version.download("/proc/nowhere")
+
+
+def test_no_path_is_not_the_current_folder(ms):  # V1
+    with pytest.raises(al.InvalidValueError, match="is empty"):
+        ms.exper("e").add_artifact("a", "")
+
+
+def test_a_tilde_may_begin_a_name(ms, tmp_path, monkeypatch):  # V1
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "~nobody-at-all").write_text("a")
+
+    assert ms.exper("e").add_artifact("a", "~nobody-at-all").open().read() == b"a"
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\\b", "a\udcff"])
+def test_a_file_that_not_every_system_can_name_is_refused(ms, tmp_path, name):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    (folder / name).write_text("a")
+
+    with pytest.raises(al.InvalidValueError, match="rename the file"):
+        ms.exper("e").add_artifact("a", folder)
 
 
 def test_the_kind_must_be_as_asked(run, tmp_path):

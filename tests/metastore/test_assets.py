@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import threading
 import time
 from typing import NamedTuple
@@ -248,6 +249,26 @@ def test_a_folder_is_a_map_of_names_to_files_and_folders(run, reopened, tmp_path
     assert tree["empty"] == {}
 
 
+@pytest.mark.parametrize(
+    ("odd", "told"),
+    [
+        (lambda path: path.symlink_to(".."), "a folder that contains it"),
+        (lambda path: path.symlink_to("nowhere"), "a link to nothing"),
+        (os.mkfifo, "pipe"),
+        (lambda path: path.joinpath(*["deep"] * 25).mkdir(parents=True), "too deep"),
+    ],
+)
+def test_a_folder_that_cannot_be_a_row_is_refused_whole(run, tmp_path, odd, told):  # V6
+    write(tmp_path / "out" / "deep" / "a.txt", "a")
+    odd(tmp_path / "out" / "deep" / "odd")
+
+    with pytest.raises(al.AletheiaError, match=told):
+        run.log(out=al.Folder(tmp_path / "out"))
+
+    assert len(run.rows()) == 0
+    assert run.session.spool.path(sha256("a")) is None
+
+
 def test_the_latest_of_two_folders_is_both(run, tmp_path):  # K26
     write(tmp_path / "out" / "a.txt", "old")
     write(tmp_path / "out" / "deep" / "b.txt", "b")
@@ -345,6 +366,38 @@ def test_frames_of_equal_values_and_other_names_are_two(run):  # K27, V7
 
     assert first.digest != second.digest
     assert (list(first.as_df()), list(second.as_df())) == (["a"], ["b"])
+
+
+def test_texts_of_a_frame_that_look_like_gaps_stay_texts(run):  # V7
+    frame = pd.DataFrame({"country": ["NA", "None", None]})
+
+    run.log(table=frame)
+
+    pd.testing.assert_frame_equal(run.latest("table").as_df(), frame)
+
+
+def test_a_frame_of_a_class_derived_from_pandas_is_a_table(run):  # V7
+    class Derived(pd.DataFrame):
+        pass
+
+    run.log(table=Derived({"a": [1]}), nothing=pd.DataFrame())
+
+    assert run.latest("table").as_df()["a"].tolist() == [1]
+    assert run.latest("nothing").as_df().empty
+
+
+def test_a_frame_that_no_file_can_hold_is_refused(run):  # V7
+    frame = pd.DataFrame({"a": pd.Series(["\ud800", 2**70], dtype=object)})
+
+    for value in (frame, al.Table(frame)):
+        with pytest.raises(al.InvalidValueError):
+            run.log(table=value)
+
+
+def test_a_table_keeps_its_rows_without_columns(run):  # V7
+    run.log(table=al.Table(pd.DataFrame(index=range(3))))
+
+    assert len(run.latest("table").as_df()) == 3
 
 
 def test_a_frame_keeps_an_index_that_says_something(local_run):  # K27

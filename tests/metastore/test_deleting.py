@@ -6,6 +6,7 @@ import pytest
 
 from aletheia_like.errors import (
     AlreadyExistsError,
+    InvalidValueError,
     NotFoundError,
     ReadOnlyError,
     RunStateError,
@@ -229,6 +230,67 @@ def test_a_version_of_a_data_set_is_refused_as_an_input(ms, tmp_path):
             run.get_dataset("d", version)
     assert (ms.datasets(), ms.restore_dataset("d", 0)) == ([], True)
     assert ms.get_dataset("d").version == 0
+
+
+def test_whether_a_version_could_be_deleted_is_found_out_without_deleting_it(ms, exper):
+    made = exper.add_artifact("fresh", [1], aliases=["best"])
+    repository = ms.repository("models")
+    repository.log_artifact("m", [1])
+    repository.save()
+
+    with pytest.raises(RunStateError, match="alias 'best'"):
+        exper.delete_artifact(made.name, made.version, dry_run=True)
+    repository.delete_artifact("m", 0, dry_run=True)
+
+    assert repository.load_artifact("m") == [1]
+
+
+def test_what_is_deleted_tells_the_call_that_restores_it(ms, exper, tmp_path):
+    (tmp_path / "d.csv").write_text("a")
+    ms.add_dataset("d", tmp_path / "d.csv")
+    exper.add_artifact("a", [1])
+    exper.add_artifact("a", [2])
+    ms.delete_dataset("d", 0)
+    exper.delete_artifact("a", 0)
+
+    with pytest.raises(NotFoundError, match=r"ms\.restore_dataset\('d', 0\) brings it back"):
+        ms.delete_dataset("d", 0)
+    with pytest.raises(NotFoundError, match=r": restore_artifact\('a', 0\) brings it back"):
+        exper.delete_artifact("a", 0)
+
+
+def test_only_a_number_names_a_version_to_delete(exper):
+    exper.add_artifact("a", [1], aliases=["best"])
+
+    for call in (exper.delete_artifact, exper.restore_artifact):
+        with pytest.raises(InvalidValueError, match="a whole number"):
+            call("a", "0")
+    assert exper.load_artifact("a") == [1]
+
+
+def test_a_name_without_versions_tells_how_they_come_back(ms):
+    repository = ms.repository("models")
+    repository.log_artifact("m", [1])
+    repository.save()
+    repository.delete_artifact("m", 0)
+
+    for version in (None, 0):
+        with pytest.raises(NotFoundError, match=r"deleted.*restore_artifact\('m', 0\)"):
+            repository.load_artifact("m", version)
+
+
+def test_no_alias_is_given_to_what_is_deleted_meanwhile(ms, monkeypatch):
+    repository, other = ms.repository("models"), ms.repository("models")
+    for value in (1, 2):
+        repository.log_artifact("m", value)
+    repository.save()
+    found = repository.artifact("m", 0)
+    monkeypatch.setattr(repository, "artifact", lambda *_: found)
+    other.delete_artifact("m", 0)
+
+    with pytest.raises(NotFoundError, match="was deleted meanwhile"):
+        repository.set_alias("m", "best", 0)
+    assert other.aliases("m") == {}
 
 
 def test_a_version_of_a_release_is_not_deleted(ms):

@@ -91,6 +91,11 @@ def test_a_test_keeps_metrics_params_and_artifacts(opened):  # V27
         pass
 
 
+def test_a_name_is_nothing_to_depend_on(opened):  # M21
+    with pytest.raises(InvalidValueError, match="a run or an experiment is wanted"):
+        opened().exper("e").depend_on("other")
+
+
 def test_a_name_that_is_taken_is_refused_where_it_may_not_be_overwritten(opened):  # V21
     exper = opened().exper("e")
     with exper.start_run() as run:

@@ -48,6 +48,24 @@ def test_texts_differ_line_by_line(diff):  # V25
     assert found.to_dict()["lines"][4:6] == ["-two", "+2"]
 
 
+def test_texts_that_differ_only_in_their_end_do_differ(diff):  # V25
+    found = diff(b"one\ntwo", b"one\ntwo\n", "notes.txt")
+
+    assert found.split("\n")[2:] == [
+        "@@ -1,2 +1,2 @@",
+        " one",
+        "-two",
+        "\\ No newline at end of file",
+        "+two",
+    ]
+
+
+def test_texts_that_differ_only_in_their_ends_of_lines_do_differ(diff):  # V25
+    found = diff(b"one\ntwo\n", b"one\r\ntwo\n", "notes.txt")
+
+    assert found.to_dict()["lines"][3:] == ["-one", "+one^M", " two"]
+
+
 def test_equal_versions_do_not_differ(diff):  # V25
     found = diff(b"one\n", b"one\n", "notes.txt")
 
@@ -167,3 +185,16 @@ def test_long_differences_are_cut_for_people_only(diff):
 
     assert found.splitlines()[-1] == "… and 100 more"
     assert len(found.changes) == 300
+
+
+def test_types_of_columns_differ_and_texts_are_told_from_numbers(repository):  # V25
+    for column in ([1], ["1"]):
+        repository.log_artifact("t", pa.table({"n": column}))
+    repository.save()
+
+    assert repository.diff("t", 0, 1).splitlines()[2:] == [
+        "- column n: int64",
+        "+ column n: string",
+        "- row 0, n: 1",
+        "+ row 0, n: '1'",
+    ]

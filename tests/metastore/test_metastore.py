@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import math
 
 import pytest
@@ -147,6 +148,12 @@ def test_the_author_is_stored(ms, monkeypatch):  # M20
     run = ms.exper("e").start_run()
 
     assert run.record.created_by == "ada"
+
+
+def test_the_author_is_the_user_of_the_system_unless_told(ms, monkeypatch):  # M20
+    monkeypatch.delenv("ALETHEIA_AUTHOR", raising=False)
+
+    assert ms.exper("e").start_run().record.created_by == getpass.getuser()
 
 
 def test_repr_says_which_store_and_why(ms, store_url):

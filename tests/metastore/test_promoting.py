@@ -212,14 +212,74 @@ def test_the_lineage_of_a_version_goes_up_to_sources(ms, run):
     ]
 
 
-def test_the_lineage_of_a_version_outlives_its_run(ms, run):
+def test_the_lineage_of_a_version_outlives_its_run(ms, run):  # V16
     models = ms.repository("models")
     run.promote_artifact(models, "weights")
-    ms.exper("which one").delete_run(run.id)
+    ms.exper("which one").delete_run(run.id, forever=True)
 
     made = models.lineage("weights").up[0].up[0]
 
     assert (made.name, made.details["status"]) == (f"which one/{run.id}", "deleted")
+    assert [(one.name, one.up[0].name) for one in made.up] == [("table@0", "a survey")]
+
+
+def test_lineage_goes_up_through_the_runs_whose_artifacts_were_used(ms, run):  # V16
+    exper = ms.experiment("which one")
+    with ms.exper("uses").start_run() as user:
+        user.use_artifact(exper.run(run.id).artifact("weights", 1))
+        user.add_artifact("tuned", [3], handler="json")
+    with ms.exper("uses").start_run() as last:
+        last.use_artifact(ms.experiment("uses").run(user.id).artifact("tuned"))
+
+    names, node = [], last.lineage()
+    while node.up:
+        node = node.up[0]
+        names.append(node.name)
+
+    made = f"which one/{run.id}"
+    assert names == [
+        "tuned@0",
+        f"uses/{user.id}",
+        "weights@1",
+        made,
+        "table@0",
+        "a survey",
+    ]
+
+
+def test_what_is_from_another_project_is_followed_there(ms, run):  # V16
+    with al.Metastore("q", url=ms.url, git="off") as other:
+        shelf = other.repository("shared")
+        run.promote_artifact(shelf, "weights")
+        with other.exper("uses").start_run() as user:
+            user.use_artifact(shelf.artifact("weights"))
+
+        maker = user.lineage().up[0].up[0]
+
+    assert (maker.name, maker.details["status"]) == (f"which one/{run.id}", "finished")
+    assert [one.name for one in maker.up] == ["table@0"]
+
+
+def test_a_name_is_no_repository(run):  # V17
+    with pytest.raises(al.InvalidValueError, match="a repository is wanted"):
+        run.promote_artifact("models", "weights")
+
+
+def test_runs_that_used_each_other_have_a_lineage_that_ends(ms):
+    exper = ms.exper("e")
+    one, other = exper.start_run(), exper.start_run()
+    for run in (one, other):
+        run.add_artifact(f"of {run.id}", [run.id], handler="json")
+    one.load_artifact(f"of {other.id}")
+    other.load_artifact(f"of {one.id}")
+    one.finish()
+    other.finish()
+
+    above = one.lineage().up[0].up[0]
+
+    assert above.name == f"e/{other.id}"
+    assert above.up[0].up[0].name == f"e/{one.id}"
+    assert above.up[0].up[0].up == ()
 
 
 def test_a_child_run_came_from_its_parent(ms, run):

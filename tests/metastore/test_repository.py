@@ -221,6 +221,25 @@ def test_each_wrong_version_has_an_error_of_its_own(ms):  # V12
     assert len({str(error) for error in errors.values()}) == len(errors)
 
 
+def test_a_day_is_its_midnight(ms):  # V12
+    repository = ms.repository("models")
+    log(repository, [1], expires_at=dt.date(2030, 1, 1))
+    tomorrow = NOON.date() + dt.timedelta(days=1)
+
+    assert repository.load_artifact("features", tomorrow, match="asof") == [1]
+    assert list(repository.snapshot(tomorrow)) == ["features"]
+    for call in (repository.snapshot, lambda date: repository.set_expiry("features", 0, date)):
+        with pytest.raises(al.InvalidValueError, match="not int: 5"):
+            call(5)
+
+
+def test_a_number_as_text_is_told_apart(ms):  # V12
+    log(ms.repository("models"), [1])
+
+    with pytest.raises(al.InvalidValueError, match="the version of this number is 0"):
+        ms.repository("models").load_artifact("features", "0")
+
+
 def test_a_date_in_whole_seconds_finds_the_version_of_that_second(ms):  # V12
     repository = ms.repository("models")
     later(ms, dt.timedelta(microseconds=250_000))
@@ -342,6 +361,20 @@ def test_a_snapshot_has_one_version_of_each_name(ms):  # V22
     assert then.load_artifact("features") == [1]
     with pytest.raises(al.NotFoundError, match="other"):
         then["other"]
+
+
+def test_a_snapshot_of_chosen_versions_has_exactly_these(ms):  # V22
+    repository = ms.repository("models")
+    log(repository, [1], aliases=["best"])
+    log(repository, [2])
+    log(repository, ["new"], name="other")
+    log(repository, ["none"], name="third")
+
+    chosen = repository.snapshot({"features": "best", "other": None})
+
+    assert {name: one.version for name, one in chosen.items()} == {"features": 0, "other": 0}
+    with pytest.raises(al.NotFoundError, match="no version 7"):
+        repository.snapshot({"features": 7})
 
 
 def test_a_release_keeps_the_versions_of_its_day(ms):  # V23

@@ -47,6 +47,30 @@ def test_differences_that_were_not_stored_are_refused_unless_told(code):
 
 
 @pytest.mark.parametrize("code", ["embedded", "firestore"], indirect=True)
+def test_what_rows_hold_is_compared_by_content(code):
+    code.commit(
+        """
+import os, pathlib
+with al.Metastore("p").exper("e").start_run() as run:
+    pathlib.Path("out.txt").write_text(os.environ.get("WORD", "same"))
+    pathlib.Path("log.txt").write_text(str(os.getpid()))
+    run.log(loss=0.5, label=os.environ.get("WORD", "cat"), deep={"out": al.File("out.txt")})
+    run.log(log=al.LogFile("log.txt"))
+"""
+    )
+    code.run()
+    for name in ("out.txt", "log.txt"):
+        (code.root / name).unlink()
+
+    with code.open() as ms:
+        alike = ms.reproduce("e/1", repo=code.root)
+        other = ms.reproduce("e/1", repo=code.root, variables={"WORD": "other"})
+
+    assert (alike.verdict, alike.differences) == ("same", ())
+    assert other.verdict == "differs"
+    assert sorted(one.name for one in other.differences) == ["rows.deep.out", "rows.label"]
+
+
 def test_inputs_are_the_versions_that_were_read(code, tmp_path):
     code.commit("""
 with al.Metastore("p") as ms, ms.exper("e").start_run() as run:
