@@ -181,6 +181,32 @@ def test_a_parquet_folder_without_one_of_its_tables_is_refused(filled, opened, t
         opened("copy").import_(tmp_path / "a.parquet")
 
 
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def somebody_elses(path):
+    from pyarrow import parquet, table
+
+    parquet.write_table(table({"x": [1]}), path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"), [(cut_off, "is damaged"), (somebody_elses, "lacks .*sequence")]
+)
+@pytest.mark.parametrize("folder", ["rows", "others"])
+def test_a_damaged_table_of_rows_is_found_before_anything_is_written(
+    filled, opened, tmp_path, spoil, told, folder
+):
+    filled.export(tmp_path / "a.parquet")
+    spoil(next((tmp_path / "a.parquet" / folder).iterdir()))
+    copy = opened("copy")
+
+    with pytest.raises(al.IntegrityError, match=told):
+        copy.import_(tmp_path / "a.parquet")
+    assert copy.projects() == []
+
+
 def test_a_failed_export_leaves_the_earlier_one(filled, opened, tmp_path):
     filled.export(tmp_path / "a.sqlite")
     before = (tmp_path / "a.sqlite").read_bytes()
