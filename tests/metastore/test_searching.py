@@ -419,6 +419,7 @@ def test_runs_of_all_experiments_are_found(ms, exper):
         ("number > 1 or saved_modle = 'x'", "did you mean 'saved_model'?"),
         ("started_at > 'yesterday'", "started_at is a moment"),
         ("ended_at in ('2026-01-31', 'x')", "not 'x'"),
+        ("NUMBER > 1", "no run has 'NUMBER': did you mean 'number'"),
         ("metrics.acc >", "expected a value or the name of a column, found the end"),
     ],
 )
@@ -432,6 +433,34 @@ def test_a_condition_that_cannot_be_meant_is_refused(exper, where, told):
 def test_an_order_by_what_no_run_has_is_refused(exper):
     with pytest.raises(al.InvalidValueError, match=r"did you mean 'metrics\.acc'"):
         exper.runs(order_by="-metrics_acc", limit=2)
+
+
+@pytest.mark.parametrize(
+    "order_by", ["metrics.acc desc", "-metrics.acc,number", "metrics.acc ASC"]
+)
+def test_an_order_in_words_of_sql_is_refused(exper, order_by):
+    with pytest.raises(al.InvalidValueError, match=r"one column, .*'-metrics\.acc'"):
+        exper.runs(order_by=order_by)
+
+
+def test_a_name_that_looks_like_an_order_is_a_name(ms):
+    exper = ms.exper("names")
+    for value in (1, 2):
+        with exper.start_run() as run:
+            run.add_metrics({"acc desc": value, "a,b": -value})
+
+    assert exper.runs(order_by="-metrics.acc desc").ids == ["2", "1"]
+    assert exper.runs(order_by="metrics.a,b").ids == ["2", "1"]
+
+
+def test_a_limit_beyond_what_a_store_takes_is_none(exper):
+    assert exper.runs(limit=10**30).ids == exper.runs().ids
+
+
+@pytest.mark.parametrize("key", [slice(2), 1.5, None, True])
+def test_a_run_is_not_opened_by_what_names_none(exper, key):  # M12
+    with pytest.raises(al.InvalidValueError, match="by its id, its name, or -1"):
+        exper[key]
 
 
 @pytest.mark.parametrize("limit", [0, -1, "3", 1.5, True])
