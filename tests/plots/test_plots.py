@@ -140,6 +140,9 @@ def test_scatter_and_parallel_show_a_run_each(exper):
     assert parallel.axes[1].categories == ("adam", "sgd")
     assert parallel.values[1] == (0, 0, 1)  # noqa: PD011 - no data frame
     assert parallel.colour == 2
+    by_step = exper.plot("metrics.acc", against="step", group=None).data
+    assert by_step.x.title == "step (last)"
+    assert len(by_step.groups[0].xs) == 3
     by_number = exper.plot("metrics.acc", group=None).data
     assert (by_number.x.title, by_number.groups[0].xs) == ("number", (1, 2, 3))
 
