@@ -31,6 +31,8 @@ def test_a_path_without_a_known_suffix_is_refused(filled, tmp_path):
     for path in ("out", "out.csv", "out.txt"):
         with pytest.raises(al.InvalidValueError, match=r"NAME\.parquet"):
             filled.export(tmp_path / path)
+    for path in ("out", "out.txt"):
+        (tmp_path / path).touch()
         with pytest.raises(al.InvalidValueError, match=r"NAME\.parquet"):
             filled.import_(tmp_path / path)
     with pytest.raises(al.InvalidValueError, match="jsonl, parquet, sqlite"):
