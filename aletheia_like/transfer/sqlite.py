@@ -135,7 +135,7 @@ class _Writer:
         self._source = source
         self._gathered = gathered
         self._connection = connection
-        self._tally = Tally(rows=gathered.rows)
+        self._tally = Tally(rows=gathered.rows + gathered.others)
         self._kinds = _kinds(gathered)
 
     def write(self, *, show: bool | None) -> Tally:

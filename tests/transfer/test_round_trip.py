@@ -106,9 +106,10 @@ def sorted_lines(path):
 
 
 def test_importing_again_changes_nothing(filled, opened, tmp_path, suffix):  # Q31
-    filled.export(tmp_path / f"out.{suffix}")
+    told = filled.export(tmp_path / f"out.{suffix}")
     copy = opened("copy")
     first = copy.import_(tmp_path / f"out.{suffix}")
+    assert (told.rows, told.runs, told.blobs) == (first.rows, first.runs, first.blobs)
 
     second = copy.import_(tmp_path / f"out.{suffix}")
 
