@@ -33,7 +33,7 @@ def test_a_path_without_a_known_suffix_is_refused(filled, tmp_path):
             filled.export(tmp_path / path)
     for path in ("out", "out.txt"):
         (tmp_path / path).touch()
-        with pytest.raises(al.InvalidValueError, match=r"NAME\.parquet"):
+        with pytest.raises(al.InvalidValueError, match=r"NAME\.parquet .* or a file .* of MLflow"):
             filled.import_(tmp_path / path)
     with pytest.raises(al.InvalidValueError, match="jsonl, parquet, sqlite"):
         filled.export(tmp_path / "out", format="excel")
