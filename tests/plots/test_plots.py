@@ -170,6 +170,19 @@ def test_a_page_holds_the_data_and_asks_nobody(exper, tmp_path):
     assert "4.5,2.0,0.75" in own.replace(" ", "")
 
 
+def test_the_greatest_numbers_can_be_drawn(ms, tmp_path):  # C8
+    with ms.exper("diverged").start_run() as run:
+        run.log_batch([{"step": 0, "loss": 1e308}, {"step": 1, "loss": -1e308}])
+        run.add_metrics({"acc": 1e308})
+
+    ms.exper("diverged").plot("loss").save(tmp_path / "x.png")
+    ms.exper("diverged").plot("metrics.acc").save(tmp_path / "y.png")
+
+    for name in ("x.png", "y.png"):
+        with Image.open(tmp_path / name) as image:
+            image.load()
+
+
 def test_pictures_of_every_kind_can_be_opened(exper, tmp_path):
     exper.plot("loss", log=True).save(tmp_path / "x.png")
     exper.plot("metrics.acc", against="hyper_params.opt").save(tmp_path / "x.svg")
