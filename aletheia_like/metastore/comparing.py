@@ -16,7 +16,7 @@ from aletheia_like.metastore.storing import local_blob
 from aletheia_like.metastore.texttable import cell_text
 from aletheia_like.model.parameters import flatten
 from aletheia_like.model.records import ArtifactUse, DatasetUse, RunRecord
-from aletheia_like.model.values import equal
+from aletheia_like.model.values import LongText, LongValue, equal
 
 _LEAST = 2
 _DIGITS = 12
@@ -265,6 +265,8 @@ def _exact(value: Any, text: str) -> str:
     """Return a value as a program writes it, by which `0.1` is told from `'0.1'`."""
     if isinstance(value, dt.datetime):
         return cell_text(value, "microseconds")
+    if isinstance(value, LongText | LongValue):
+        return f"{value.size} bytes, {value.digest[:_DIGITS]}"
     return repr(value) if isinstance(value, str | float) else text
 
 

@@ -64,6 +64,7 @@ def test_what_differs_looks_different(ms):
         "digits": (0.123456789, 0.123456788),
         "tail": (list(range(50)), [*range(49), 7]),
         "space": ("a b", "a  b"),
+        "long": ("x" * 20_000, "x" * 20_001),
     }
     for place in range(2):
         with exper.start_run(hyper_params={name: two[place] for name, two in pairs.items()}):
@@ -73,6 +74,7 @@ def test_what_differs_looks_different(ms):
 
     texts = {name.removeprefix("hyper_params."): tuple(rest) for name, *rest in found.to_texts()}
     assert texts.keys() == pairs.keys()
+    assert texts["long"][0].startswith("20000 bytes, ")
     assert texts["kind"] == ("0.1", "'0.1'")
     assert texts["tail"][0].endswith("48, 49")
     assert texts["tail"][1].endswith("48, 7")
