@@ -158,11 +158,18 @@ def contains(left, right):
     return isinstance(left, str) and isinstance(right, str) and right in left
 
 
+def meant(name, sign, literal):
+    """Return a literal's value; the id of a run may be written as a number."""
+    value = LITERALS[literal]
+    is_id = name == "id" and sign in ("=", "==", "!=", "<>") and type(value) is int
+    return str(value) if is_id else value
+
+
 def answer(test, run):
     """What a test means, told anew in the plainest way."""
     match test:
         case ("compare", name, sign, literal):
-            return compares(COLUMNS[name](run), sign, LITERALS[literal])
+            return compares(COLUMNS[name](run), sign, meant(name, sign, literal))
         case ("columns", name, sign, other):
             left, right = COLUMNS[name](run), COLUMNS[other](run)
             return right is not None and compares(left, sign, right)
@@ -170,7 +177,7 @@ def answer(test, run):
             return (COLUMNS[name](run) is None) != bool(negated)
         case ("in", name, negated, literals):
             left = COLUMNS[name](run)
-            found = any(compares(left, "=", LITERALS[one]) for one in literals)
+            found = any(compares(left, "=", meant(name, "=", one)) for one in literals)
             return left is not None and found != bool(negated)
         case ("contains", name, negated, literal):
             left = COLUMNS[name](run)
@@ -473,6 +480,13 @@ def test_a_limit_that_is_no_number_of_runs_is_refused(limit):
 def test_words_that_are_no_text_or_nothing_are_refused(words):
     with pytest.raises(al.InvalidValueError, match=r"text|name of a column|found the end"):
         understood(*words, None, debug=False)
+
+
+def test_an_id_may_be_written_as_a_number(exper):
+    assert exper.runs("id = 3").ids == exper.runs("3 = id").ids == exper.runs("id = '3'").ids
+    assert exper.runs("id in (3, '10', 99)").ids == ["3", "10"]
+    assert "3" not in exper.runs("id != 3").ids
+    assert exper.runs("name = 3").ids == []
 
 
 def test_a_parameter_that_no_run_has_finds_nothing(exper):
