@@ -36,6 +36,9 @@ def export_project(
 ) -> Tally:
     """Write a project into files; see `Metastore.export`."""
     target = Path(path).expanduser().absolute()
+    if target.is_symlink():
+        # What is written aside takes the place of the file, not of the link to it.
+        target = target.resolve()
     chosen = format_of(target, format_)
     session.recorder.flush()
     source = select(StoreSource(session), experiments, runs)

@@ -71,6 +71,27 @@ def test_a_file_where_a_folder_should_be_is_left(filled, tmp_path, name):
     assert (tmp_path / name).read_text() == "words"
 
 
+def test_where_nothing_can_be_written_is_told_at_once(filled, tmp_path):
+    (tmp_path / "file").write_text("words")
+    before = filled.usage
+
+    with pytest.raises(al.AccessDeniedError, match=r"cannot write into .*file: "):
+        filled.export(tmp_path / "file" / "a.db")
+    assert (filled.usage - before).document_reads <= 1
+
+
+def test_a_link_goes_on_to_be_one(filled, opened, tmp_path):
+    filled.export(tmp_path / "a.db")
+    (tmp_path / "link.db").symlink_to(tmp_path / "a.db")
+    with filled.exper("new").start_run():
+        pass
+
+    filled.export(tmp_path / "link.db")
+
+    assert (tmp_path / "link.db").is_symlink()
+    assert opened("copy").import_(tmp_path / "a.db").runs == 4
+
+
 def test_a_folder_where_a_file_should_be_is_left(filled, tmp_path):
     foreign_folder(tmp_path / "a.sqlite")
 
