@@ -170,6 +170,8 @@ def parse_url(url: str) -> MemoryUrl | EmbeddedUrl | FirestoreUrl:
         f"{url!r} is no address of a store: use firestore://GCP-PROJECT/(default)?bucket=BUCKET, "
         "file:///FOLDER or memory://"
     )
+    if not parts.scheme:
+        message += f"; this folder is {Path(url).expanduser().absolute().as_uri()}"
     raise SettingsError(message)
 
 

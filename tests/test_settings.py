@@ -156,6 +156,12 @@ def test_what_is_no_address_of_a_store(url):
         parse_url(url)
 
 
+def test_a_folder_is_told_its_address(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=f"this folder is {(tmp_path / 'a').as_uri()}"):
+        parse_url("./a")
+
+
 def test_addresses_of_places_for_bytes():
     assert parse_blobs_url("gs://b/p/q") == BlobsUrl("gs", "b", "p/q")
     assert parse_blobs_url("s3://b/p") == BlobsUrl("s3", "b", "p")

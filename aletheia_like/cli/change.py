@@ -66,7 +66,8 @@ def set_(
         plan = plan_amendment(ms.session, path, column, value, dict(map(assigned, where)))
         if plan.changed and not dry_run:
             if plan.replaced:
-                confirm(f"{plan.replaced:,} rows lose a value of {column!r}. Go on?", yes=yes)
+                lost = counted(plan.replaced, "row")
+                confirm(f"A value of {column!r} is replaced in {lost}. Go on?", yes=yes)
             amend(ms.session, plan)
     if as_json:
         told = {"matched": plan.matched, "changed": plan.changed, "replaced": plan.replaced}

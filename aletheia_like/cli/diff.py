@@ -41,9 +41,11 @@ def diff(
     if as_json:
         print_json(_told(found, everything=everything))
         return
-    rows = found.to_dicts(everything=everything)
-    if rows:
-        print_table(rows, {"name": "", **{title: title for title in found.titles}})
+    texts = found.to_texts(everything=everything)
+    if texts:
+        headings = {str(place): title for place, title in enumerate(("", *found.titles))}
+        rows = [dict(zip(headings, row, strict=True)) for row in texts]
+        print_table(rows, headings)
     same = len(found.everything) - len(found)
     say(f"{counted(len(found), 'difference')}; {same:,} more do not differ")
 

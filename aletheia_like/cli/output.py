@@ -72,6 +72,25 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -
     console(width=None if _is_terminal() else _WIDE).print(table_of(rows, columns))
 
 
+def print_markdown(rows: Sequence[Sequence[str]], columns: Sequence[str]) -> None:
+    """Print cells as a table of Markdown, which is aligned for people, too.
+
+    Args:
+        rows: Cells on one line each.
+        columns: What stands above them.
+    """
+    from rich.cells import cell_len
+
+    cells = [[harmless(one).replace("|", r"\|") for one in row] for row in (columns, *rows)]
+    widths = [max(3, *map(cell_len, column)) for column in zip(*cells, strict=True)]
+    head, *body = (
+        [one + " " * (width - cell_len(one)) for one, width in zip(row, widths, strict=True)]
+        for row in cells
+    )
+    for row in (head, ["-" * width for width in widths], *body):
+        click.echo(f"| {' | '.join(row)} |")
+
+
 def table_of(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> Table:
     """Return what `print_table` prints."""
     from rich import box

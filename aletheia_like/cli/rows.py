@@ -24,6 +24,7 @@ from aletheia_like.cli.naming import (
 from aletheia_like.cli.output import (
     print_fields,
     print_json,
+    print_markdown,
     print_table,
     say,
     shown,
@@ -170,6 +171,9 @@ def stats(
         check_known([*columns, *([extreme[1]] if extreme else [])], rows)
         if extreme is not None:
             some = _outstanding(rows, *extreme, greatest=top is not None)
+            if not len(some) and not as_json:
+                say(f"{printable(extreme[1])} holds no numbers")
+                return
             _print_rows(list(some), list(columns) or _ordered(some, found.run), as_json=as_json)
             return
         described = [_described(rows, one) for one in columns or _numeric(rows)]
@@ -213,7 +217,11 @@ def _show_some(
     else:
         if records:
             _print_rows(
-                records, wanted or _ordered(some, found.run), fit=not wanted, advice=_BY_OPTION
+                records,
+                wanted or _ordered(some, found.run),
+                fit=not wanted,
+                advice=_BY_OPTION,
+                markdown=True,
             )
         if len(records) < len(rows):
             say(f"{len(records):,} of {len(rows):,} rows")
@@ -234,9 +242,14 @@ def _print_rows(
     as_json: bool = False,
     fit: bool = True,
     advice: str = "name those you want",
+    markdown: bool = False,
 ) -> None:
     if as_json:
         print_json([_plain({key: row.get(key) for key in columns}) for row in records])
+        return
+    if markdown and not is_terminal():
+        lines = [[_cell(row.get(key)) for key in columns] for row in records]
+        print_markdown(lines, list(map(printable, columns)))
         return
     cells = [{key: _cell(row.get(key), cut=is_terminal()) for key in columns} for row in records]
     table = [
@@ -324,10 +337,13 @@ def _numeric(rows: Rows) -> list[str]:
 
 def _described(rows: Rows, name: str) -> dict[str, Any]:
     """Return what pandas says of a column, and its last number."""
+    import numpy as np
     import pandas as pd
 
     numbers = _numbers(rows, name)
-    described = pd.Series([_float(number) for number in numbers], dtype="float64").describe()
+    # Infinity has no spread: that is no fault to warn of.
+    with np.errstate(invalid="ignore"):
+        described = pd.Series([_float(number) for number in numbers], dtype="float64").describe()
     told = {str(key): float(value) for key, value in described.items()}
     return {
         "column": name,

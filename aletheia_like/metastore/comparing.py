@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import html
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from aletheia_like.metastore.storing import local_blob
 from aletheia_like.metastore.texttable import cell_text
 from aletheia_like.model.parameters import flatten
 from aletheia_like.model.records import ArtifactUse, DatasetUse, RunRecord
-from aletheia_like.model.values import equal
+from aletheia_like.model.values import LongText, LongValue, equal
 
 _LEAST = 2
 _DIGITS = 12
@@ -94,7 +95,7 @@ class Comparison:
         return len(self.differences)
 
     def __repr__(self) -> str:
-        rows = [("", *self._titles), *self._texts()]
+        rows = [("", *self._titles), *self.to_texts()]
         widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
         lines = [
             "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
@@ -108,14 +109,22 @@ class Comparison:
         head = "".join(f"<th>{html.escape(title)}</th>" for title in ("", *self._titles))
         body = "".join(
             f"<tr>{''.join(f'<td>{html.escape(text)}</td>' for text in row)}</tr>"
-            for row in self._texts()
+            for row in self.to_texts()
         )
         same = len(self._everything) - len(self)
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         return f"{table}<p>{same} more do not differ</p>"
 
-    def _texts(self) -> list[tuple[str, ...]]:
-        return [(one.name, *(_short(cell_text(value)) for value in one.values)) for one in self]
+    def to_texts(self, *, everything: bool = False) -> list[tuple[str, ...]]:
+        """Return what is printed: a name, and a short text for each run.
+
+        Two values that differ have texts that differ, wherever in a long value that may be.
+
+        Args:
+            everything: Whether what does not differ is among them.
+        """
+        chosen = self._everything if everything else self.differences
+        return [(one.name, *_told_apart(one.values)) for one in chosen]
 
 
 def compare(session: Session, records: Sequence[RunRecord]) -> Comparison:
@@ -233,6 +242,33 @@ def _version(entry: Mapping[str, str]) -> str:
     return f"{entry.get('version', '')} from {origin}" if origin else entry.get("version", "")
 
 
-def _short(text: str) -> str:
-    line = " ".join(text.split())
+def _told_apart(values: Sequence[Any]) -> list[str]:
+    """Return a short line for each value; what differs looks different if room allows."""
+    texts = [" ".join(cell_text(value).split()) for value in values]
+    exact = [_exact(value, text) for value, text in zip(values, texts, strict=True)]
+    if len(set(texts)) < len(set(exact)):
+        texts = exact
+    if len({_short(text) for text in texts}) == len(set(texts)):
+        return [_short(text) for text in texts]
+    long = [text for text in texts if len(text) > _WIDTH]
+    begin = max(0, _common(min(long), max(long)) - _WIDTH // 2) if long else 0
+    return [_short(f"…{text[begin:]}" if begin and len(text) > _WIDTH else text) for text in texts]
+
+
+def _common(left: str, right: str) -> int:
+    """Return how many characters two texts begin with in common."""
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(left), len(right)))
+
+
+def _exact(value: Any, text: str) -> str:
+    """Return a value as a program writes it, by which `0.1` is told from `'0.1'`."""
+    if isinstance(value, dt.datetime):
+        return cell_text(value, "microseconds")
+    if isinstance(value, LongText | LongValue):
+        return f"{value.size} bytes, {value.digest[:_DIGITS]}"
+    return repr(value) if isinstance(value, str | float) else text
+
+
+def _short(line: str) -> str:
     return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"

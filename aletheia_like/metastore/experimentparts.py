@@ -9,6 +9,7 @@ from aletheia_like.metastore import deleting
 from aletheia_like.metastore.handle import DocumentHandle
 from aletheia_like.metastore.marks import check_kept
 from aletheia_like.metastore.run import Run
+from aletheia_like.metastore.searching import find_run
 from aletheia_like.metastore.versiondeleting import delete_version, restore_version
 from aletheia_like.model import paths
 from aletheia_like.model.names import from_id
@@ -34,10 +35,15 @@ class HasParts(DocumentHandle):
         document = self._session.documents.get(paths.run(self._path, str(id)))
         if document is None:
             message = f"no run {str(id)!r} in experiment {name!r} of {self._session.project!r}"
-            raise NotFoundError(message)
+            raise NotFoundError(message + self._named(str(id)))
         if not deleted:
             check_kept(document, f"run {name}/{id}", f"exper.restore_run({str(id)!r})")
         return Run(self._experiment, document)
+
+    def _named(self, name: str) -> str:
+        """Tell which run has a name for which somebody took an id."""
+        found = find_run(self._session, self._path, name)
+        return "" if found is None else f": {found.id!r} is the newest of that name"
 
     def delete_run(
         self,

@@ -14,6 +14,7 @@ from aletheia_like.metastore.tables import Runs, run_row
 from aletheia_like.model import paths
 from aletheia_like.model.names import from_id
 from aletheia_like.model.records import RunRecord
+from aletheia_like.model.rows import STEP
 
 if TYPE_CHECKING:
     from aletheia_like.plots.curves import CurveLook
@@ -208,6 +209,8 @@ def run_point(record: RunRecord) -> RunPoint:
         for name, one in summary.items()
         if isinstance(one, dict) and "last" in one
     }
+    if record.last_step is not None:
+        last.setdefault(STEP, record.last_step)
     return RunPoint(run_label(record), run_row(record), last)
 
 

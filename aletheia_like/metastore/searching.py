@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,9 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
 _STARTED = Column((Part("started_at"),))
 _NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 _SUGGESTIONS = 3
+_MANY = 1_000_000
+"""Of a limit beyond it no store is asked: it is as good as none, and too large for some."""
+_LIKE_SQL = re.compile(r",|\s(?:asc|desc)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,7 @@ def find_runs(session: Session, collections: Sequence[str], asked: Search) -> Ru
             ]
             _check_names(session, collections, asked, found)
             found = reader.ordered(filter(reader.answers, found))
+        _check_order(asked.order, found, reader)
         return Runs(found[: asked.limit])
 
 
@@ -147,12 +152,16 @@ def existing_run(
 
     Raises:
         NotFoundError: There is no such run.
+        InvalidValueError: It is neither a text nor a whole number.
     """
+    if type(key) not in (int, str):
+        message = f"a run is opened by its id, its name, or -1 for the newest, not by {key!r:.80}"
+        raise InvalidValueError(message)
     if isinstance(key, int) and key < 0:
         newest = Search(order=_STARTED, descending=True, limit=-key, debug=debug)
         documents = find_runs(session, [paths.runs(experiment_path)], newest).documents
         found = documents[-1] if len(documents) == -key else None
-        what = f"has no {-key} runs"
+        what = "has no runs" if key == -1 else f"has no {-key} runs"
     else:
         found = find_run(session, experiment_path, str(key))
         what = f"has no run of the id or name {str(key)!r}, or it was deleted"
@@ -263,7 +272,7 @@ def _first(
     session: Session, collections: Sequence[str], asked: Search, reader: _Reader
 ) -> list[Document] | None:
     """Return the first runs of an order without reading all; None if that is not possible."""
-    if asked.limit is None:
+    if asked.limit is None or asked.limit > _MANY:
         return None
     column = asked.order or _STARTED
     found: dict[str, Document] = {}
@@ -292,6 +301,18 @@ def _first(
 def _is_before(key: Any, end: Any, asked: Search) -> bool:
     """Whether nothing that was left out can come before, nor beside."""
     return bool(key > end if asked.descending else key < end)
+
+
+def _check_order(order: Column | None, found: Sequence[Document], reader: _Reader) -> None:
+    """Refuse an order in words of SQL: it would be the name of a column that no run has."""
+    if order is None or not found or not _LIKE_SQL.search(order.name):
+        return
+    if not any(reader.key(one, order) for one in found):
+        message = (
+            f"cannot order by it: no run has {order.name!r}; order_by is the name of one column, "
+            "with a minus before it for the greatest first, such as '-metrics.acc'"
+        )
+        raise InvalidValueError(message)
 
 
 def _check_moments(condition: Condition | None, where: str) -> None:
@@ -357,4 +378,6 @@ def _refuse(session: Session, collections: Sequence[str], asked: Search, column:
 def _similar(column: Column, known: Iterable[str]) -> list[str]:
     last = f".{column.parts[-1].text}"
     same = sorted(name for name in known if name.endswith(last))
-    return same[:_SUGGESTIONS] or difflib.get_close_matches(column.name, known, _SUGGESTIONS)
+    folded = {name.casefold(): name for name in sorted(known)}
+    near = difflib.get_close_matches(column.name.casefold(), folded, _SUGGESTIONS)
+    return same[:_SUGGESTIONS] or [folded[name] for name in near]

@@ -41,6 +41,7 @@ _MISSING = (
     re.compile(r'^(?:Table|Values list) ".*?" does not have a column named "(.*?)"'),
     re.compile(r'^Column "(.*?)" does not exist on (?:left|right) side of join'),
 )
+_NEEDS_CAST = re.compile(r"VARCHAR.*explicit (?:type )?cast|Could not convert string")
 _NO_TABLE = re.compile(r"^Table with name (.*?) does not exist")
 _NO_PREFIX = re.compile(r'^Referenced table "(.*?)" not found')
 _NEAR = 5
@@ -191,7 +192,8 @@ def _told(error: Exception, asked: Asked, tables: Mapping[str, Any]) -> str:
         return f"there is no table {table[1]!r}: there are {', '.join(COLUMNS)}"
     column = _missing_column(error, asked)
     if column is None:
-        return text
+        advice = "; a column that mixes types is text: TRY_CAST(name AS DOUBLE) has its numbers"
+        return text + (advice if _NEEDS_CAST.search(text) else "")
     names = dict.fromkeys(name for table in tables.values() for name in table.column_names)
     folded = {name.lower(): name for name in names}
     wanted = column.lower()

@@ -136,7 +136,10 @@ def _check_statement(connection: Any, query: str) -> None:
     except duckdb.Error as error:
         message = f"this is no SQL that DuckDB understands: {shortened(error)}"
         raise InvalidValueError(message) from error
-    if len(statements) != 1:
+    if not statements:
+        message = "there is no query: begin with SELECT, WITH, FROM, DESCRIBE or EXPLAIN"
+        raise InvalidValueError(message)
+    if len(statements) > 1:
         message = f"one query is asked at a time, not {len(statements)}"
         raise InvalidValueError(message)
     kind = statements[0].type.name

@@ -196,7 +196,8 @@ class _Parser:
             operator: Operator = "!=" if self._took("not") else "="
             return Comparison(left, operator, self._constant())
         if self._took("in"):
-            return Comparison(left, "in", self._members(), negated)
+            members = tuple(_told(left, one) for one in self._members())
+            return Comparison(left, "in", members, negated)
         if self._took("contains"):
             return Comparison(left, "contains", self._operand(), negated)
         if self._took("startswith"):
@@ -219,10 +220,12 @@ class _Parser:
         if (left is None or right is None) and sign not in ("=", "!="):
             self._refuse("`is` or `is not` beside null", place)
         if isinstance(left, Column):
-            return Comparison(left, cast("Operator", sign), right)
+            value = _told(left, right) if sign in ("=", "!=") else right
+            return Comparison(left, cast("Operator", sign), value)
         if not isinstance(right, Column):
             self._refuse("the name of a column beside", place)
-        return Comparison(right, cast("Operator", _FLIPPED[sign]), left)
+        value = _told(right, left) if sign in ("=", "!=") else left
+        return Comparison(right, cast("Operator", _FLIPPED[sign]), value)
 
     def _members(self) -> tuple[Any, ...]:
         closing = ")" if self._took("(") else "]" if self._took("[") else None
@@ -337,6 +340,11 @@ class _Parser:
             f"found {found}\n{pointed(self._text, at)}"
         )
         raise InvalidValueError(message)
+
+
+def _told(column: Column, value: Any) -> Any:
+    """Return a value as it is meant: ids are texts, and people write those of numbers bare."""
+    return str(value) if type(value) is int and column.name == "id" else value
 
 
 def _split(name: str) -> tuple[Part, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ _LEGEND_LETTERS = 36
 _AXIS_LETTERS = 100
 _SIDE_BY_SIDE = 80
 _TEXTS = 12
+_GREATEST = 1e300
 
 
 def draw_picture(figure: Figure, path: Path) -> None:
@@ -85,19 +87,21 @@ def _draw_curves(axes: Any, figure: Curves) -> None:
     for one in figure.curves:
         colour, dash = style(one.colour, one.dash)
         if one.lows:
-            axes.fill_between(one.xs, one.lows, one.highs, color=colour, alpha=BAND, linewidth=0)
+            band = map(_drawable, (one.xs, one.lows, one.highs))
+            axes.fill_between(*band, color=colour, alpha=BAND, linewidth=0)
         shown = sum(not math.isnan(y) for y in one.ys)
         if figure.lines and shown > 1:
             axes.plot(
-                one.xs,
-                one.ys,
+                _drawable(one.xs),
+                _drawable(one.ys),
                 label=_text(one.label),
                 color=colour,
                 linestyle=_DASHES[dash],
                 linewidth=1.6,
             )
         else:
-            axes.plot(one.xs, one.ys, ".", label=_text(one.label), color=colour)
+            points = map(_drawable, (one.xs, one.ys))
+            axes.plot(*points, ".", label=_text(one.label), color=colour)
     _legend(axes, len(figure.curves))
 
 
@@ -105,8 +109,8 @@ def _draw_points(axes: Any, figure: Scatter) -> None:
     for one in figure.groups:
         colour, _ = style(one.colour, 0)
         axes.scatter(
-            one.xs,
-            one.ys,
+            _drawable(one.xs),
+            _drawable(one.ys),
             label=_text(one.label),
             color=colour,
             marker=_MARKS[one.colour % len(_MARKS)],
@@ -207,6 +211,11 @@ def _ticks(axis: Axis, limits: tuple[float, float]) -> list[tuple[float, str]]:
         named = list(enumerate(axis.categories))[::every]
         return [((place - low) / (high - low), name) for place, name in named]
     return [(share, f"{low + share * (high - low):.3g}") for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+
+
+def _drawable(values: Sequence[float]) -> list[float]:
+    """Return numbers with some room to the greatest there is, which matplotlib's ticks need."""
+    return [math.copysign(_GREATEST, one) if abs(one) > _GREATEST else one for one in values]
 
 
 def _text(text: str) -> str:

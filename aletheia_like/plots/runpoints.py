@@ -137,9 +137,12 @@ def check_known(column: str, known: Sequence[str]) -> None:
         return
     last = column.rpartition(".")[2]
     near = [name for name in known if name.rpartition(".")[2] == last]
-    near = near or difflib.get_close_matches(column, known, _NEAR) or sorted(known)[: 2 * _NEAR]
-    message = f"no column {column!r:.80}: there is {', '.join(near[: 2 * _NEAR]) or 'none'}"
-    raise NotFoundError(message)
+    near = near or difflib.get_close_matches(column, known, _NEAR)
+    some = (near or sorted(known))[: 2 * _NEAR]
+    is_all = len(some) == len(near or known)
+    there = f"did you mean {' or '.join(some)}?" if near else f"there are {', '.join(some)}"
+    message = f"no column {column!r:.80}: {there if some else 'there is none'}"
+    raise NotFoundError(message if is_all else f"{message}, …")
 
 
 def _axis(runs: Sequence[RunPoint], name: str, *, log: bool) -> tuple[Axis, list[float | None]]:

@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from aletheia_like.errors import IntegrityError
 from aletheia_like.metastore.renewing import look
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.storing import LocalFile, store_files
+from aletheia_like.transfer.blobfolder import FOLDER
 from aletheia_like.transfer.mentions import MENTIONING, inside, safe_name
 from aletheia_like.transfer.source import Blob, Source
 
@@ -90,7 +92,12 @@ class BlobMover:
                     files = list(pool.map(download, blobs))
             for file in files:
                 self.move(inside(file.path, names[file.digest]))
-            store_files(self._session, files, "what is moved")
+            try:
+                store_files(self._session, files, "what is moved")
+            except IntegrityError as error:
+                # People know the file in their export, not the copy of it that was hashed.
+                message = f"{str(error).replace(folder, FOLDER)}; restore it, or export again"
+                raise IntegrityError(message) from error
         self.moved += len(files)
         self.bytes += sum(file.size for file in files)
 

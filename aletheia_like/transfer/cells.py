@@ -91,7 +91,7 @@ def typed(
         kinds: What each column is to be; one that is left out stays among the exact cells.
         count: How many rows there are.
         before: Cells that were changed later, as they were logged, by row and column.
-        has_nan: Whether what the columns are for tells NaN from nothing.
+        has_nan: Whether what the columns are for tells NaN from nothing, and -0.0 from 0.0.
     """
     exact: dict[int, dict[str, Any]] = {}
     columns = {}
@@ -221,7 +221,9 @@ def _is_exact(column: Sequence[Any], kind: Kind, *, has_nan: bool) -> bool:
     if kind != "float" or has_nan:
         return True
     cells = [cell for cell in column if type(cell) is float] if Absent in types else column
-    return not math.isnan(sum(cells))
+    if math.isnan(sum(cells)):
+        return False
+    return 0.0 not in cells or not any(map(_is_odd, cells))
 
 
 def _converted(
@@ -239,9 +241,14 @@ def _converted(
             continue
         value, is_exact = convert(cell)
         values[row] = value
-        if not is_exact or (kind == "float" and not has_nan and math.isnan(value)):
+        if not is_exact or (kind == "float" and not has_nan and _is_odd(value)):
             exact.setdefault(row, {})[name] = cell
     return values
+
+
+def _is_odd(number: float) -> bool:
+    """Whether SQLite would keep it as something else: NaN as nothing, -0.0 as 0."""
+    return math.isnan(number) or (number == 0 and math.copysign(1, number) < 0)
 
 
 def _noted(cell: Any) -> Any:

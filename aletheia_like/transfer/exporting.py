@@ -23,10 +23,7 @@ _SUFFIXES: dict[str, Format] = {
     ".sqlite3": "sqlite",
     ".db": "sqlite",
 }
-_FORMS = (
-    "NAME.parquet (a folder), NAME.sqlite or NAME.db (one file), NAME.jsonl (a folder); "
-    "or give the format"
-)
+_FORMS = "NAME.parquet (a folder), NAME.sqlite or NAME.db (one file), NAME.jsonl (a folder)"
 
 
 def export_project(
@@ -39,6 +36,9 @@ def export_project(
 ) -> Tally:
     """Write a project into files; see `Metastore.export`."""
     target = Path(path).expanduser().absolute()
+    if target.is_symlink():
+        # What is written aside takes the place of the file, not of the link to it.
+        target = target.resolve()
     chosen = format_of(target, format_)
     session.recorder.flush()
     source = select(StoreSource(session), experiments, runs)
@@ -71,6 +71,12 @@ def open_export(path: str | Path, format_: str | None = None) -> Source:
         InvalidValueError: It is something else, or the suffix tells no format.
     """
     target = Path(path).expanduser().absolute()
+    if format_ is None and not _has_format(target):
+        message = (
+            f"{target} is nothing that is known: give what `export` wrote, {_FORMS}; or a file or "
+            "folder of MLflow, TensorBoard, W&B or CSV; or name the format (--from)"
+        )
+        raise InvalidValueError(message)
     chosen = format_of(target, format_)
     if not target.exists():
         message = f"nothing at {target}: give the path of an export"
@@ -90,6 +96,10 @@ def open_export(path: str | Path, format_: str | None = None) -> Source:
             return SqliteSource(target)
 
 
+def _has_format(path: Path) -> bool:
+    return path.suffix.lower() in _SUFFIXES or (path / "data.jsonl").is_file()
+
+
 def format_of(path: Path, given: str | None = None) -> Format:
     """Return the format that is given, or that a path's suffix means.
 
@@ -106,6 +116,6 @@ def format_of(path: Path, given: str | None = None) -> Format:
     if found is None and (path / "data.jsonl").is_file():
         return "jsonl"
     if found is None:
-        message = f"{path} has no suffix that tells the format: use {_FORMS}"
+        message = f"{path} has no suffix that tells the format: use {_FORMS}; or give it"
         raise InvalidValueError(message)
     return found

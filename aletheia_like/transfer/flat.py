@@ -11,7 +11,7 @@ from aletheia_like.metastore.tables import run_row
 from aletheia_like.model import codec
 from aletheia_like.model.names import from_id, to_id
 from aletheia_like.model.rows import ABSENT, cell_text
-from aletheia_like.model.values import encode
+from aletheia_like.model.values import INT64, LongText, encode
 from aletheia_like.transfer.canonical import sorted_keys
 from aletheia_like.transfer.source import Entry, is_run
 
@@ -85,6 +85,11 @@ def _cell(value: Any) -> Any:
     """Return a value in the form that cells have; a missing one as a cell that is not there."""
     if value is None:
         return ABSENT
+    if type(value) is int and value not in INT64:
+        return str(value)
+    if type(value) is LongText:
+        # The documents beside it refer to the whole.
+        return f"{value.head}…"
     if type(value) in (str, int, float, bool):
         return value
     # NaN inside a list is no JSON, but Python reads it.

@@ -70,12 +70,14 @@ class Gathered:
         kinds: What the cells of each column are, by experiment; in order of first appearance.
         names: Blobs that are mentioned.
         rows: How many rows there are.
+        others: How many there are of streams and changes, which an import counts, too.
     """
 
     documents: list[Entry] = field(default_factory=list)
     kinds: dict[str, dict[str, frozenset[Kind]]] = field(default_factory=dict)
     names: Names = field(default_factory=dict)
     rows: int = 0
+    others: int = 0
     _waiting: IO[bytes] = field(
         default_factory=lambda: tempfile.SpooledTemporaryFile(_MEMORY_BYTES)  # noqa: SIM115
     )
@@ -89,6 +91,7 @@ class Gathered:
         self._places.setdefault(run.experiment, []).append(self._waiting.tell())
         pickle.dump(run, self._waiting, protocol=pickle.HIGHEST_PROTOCOL)
         self.rows += len(run)
+        self.others += len(run.others)
 
     def runs(self, experiment: str) -> Iterator[RunRows]:
         """Yield the rows of an experiment's runs."""

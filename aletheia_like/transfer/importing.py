@@ -45,16 +45,13 @@ def import_project(
         wishes: What is wanted of another tracker's records.
         source: What `own_source` gave for the path, if it was asked.
     """
-    target = Path(path).expanduser().absolute()
+    target = _existing(path)
     chosen = _recognised(target) if format_ is None else format_
     if chosen is None or chosen not in FOREIGN:
         _check_ours(chosen, wishes)
         opened = source or open_export(target, chosen)
         ours = format_of(target, chosen)
         return report_of(move(opened, session, rename=rename), ours)
-    if not target.exists():
-        message = f"nothing at {target}: give the file or folder to import"
-        raise NotFoundError(message)
     foreign = _reader(chosen)(target, wishes)
     there = StoreSource(session)
     records = ForeignSource(foreign, session.project, there, session.clock())
@@ -64,13 +61,21 @@ def import_project(
 
 def own_source(path: str | Path, format_: str | None) -> Source | None:
     """Return what an export of ours holds, checked; None if something else lies at the path."""
-    target = Path(path).expanduser().absolute()
+    target = _existing(path)
     chosen = _recognised(target) if format_ is None else format_
     return (
         None
         if chosen in FOREIGN or chosen not in (None, *FORMATS)
         else open_export(target, chosen)
     )
+
+
+def _existing(path: str | Path) -> Path:
+    target = Path(path).expanduser().absolute()
+    if not target.exists():
+        message = f"nothing at {target}: give the file or folder to import"
+        raise NotFoundError(message)
+    return target
 
 
 def _check_ours(format_: str | None, wishes: Wishes) -> None:

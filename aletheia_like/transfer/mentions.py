@@ -19,7 +19,7 @@ _KNOWN = {
     "@json": "value.json",
     "manifest": MANIFEST,
     "snapshot": "snapshot.tar",
-    "packages": "packages.txt",
+    "packages": "packages.json",
     "console": "console.txt",
 }
 MENTIONING = frozenset({MANIFEST, _KNOWN["@json"]})

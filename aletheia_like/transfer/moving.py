@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aletheia_like.errors import InvalidValueError
+from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.metastore.metastore import OpenMetastore
 from aletheia_like.transfer.report import ImportReport, Tally
 
@@ -87,7 +87,8 @@ class MovingMetastore(OpenMetastore):
         Raises:
             NotFoundError: There is nothing at the path.
             InvalidValueError: It is nothing that can be imported, or may be of several formats.
-            IntegrityError: It is half written or damaged; nothing was changed.
+            IntegrityError: It is half written or damaged. Nothing was changed, unless the damage
+                is in bytes that are only seen on their way: then what came before is whole.
             ConflictError: Other runs of the same ids are here and `rename` is false; nothing was
                 changed.
             MissingExtraError: A package that reads it is not installed.
@@ -130,7 +131,7 @@ class MovingMetastore(OpenMetastore):
         Raises:
             ConflictError: Other runs of the same ids are there and `rename` is false; nothing was
                 changed.
-            NotFoundError: There is no such experiment or run.
+            NotFoundError: There is no such project, experiment or run.
         """
         with self._reached(other) as target:
             return copy_project(self, target, experiments, runs, rename=rename)
@@ -195,4 +196,8 @@ def copy_project(
         message = f"{target!r} is where it comes from: name another store or project"
         raise InvalidValueError(message)
     source.flush()
-    return move(select(StoreSource(mine), experiments, runs), its, rename=rename)
+    chosen = select(StoreSource(mine), experiments, runs)
+    if chosen.get("") is None:
+        message = f"project {mine.project!r} has nothing to copy in {mine.description}"
+        raise NotFoundError(message)
+    return move(chosen, its, rename=rename)

@@ -97,7 +97,7 @@ class _Writer:
         self._folder = folder
         self._new = folder / _NEW
         self._show = show
-        self._tally = Tally(rows=gathered.rows)
+        self._tally = Tally(rows=gathered.rows + gathered.others)
         self._tables: list[str] = []
         self._names = file_names(list(gathered.kinds))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,10 @@ from aletheia_like.transfer.source import Blob, Extent
 from aletheia_like.transfer.tablerows import TableRows
 
 _MICROSECONDS = 1_000_000
+_NEEDED = {
+    ROWS: frozenset({"run_id", "timestamp", "_writer", "_sequence", "_exact"}),
+    OTHERS: frozenset({"run_id", "timestamp", "writer", "sequence", "data"}),
+}
 
 
 class ParquetSource(FileSource):
@@ -72,6 +77,7 @@ class ParquetSource(FileSource):
         self._files = dict(mark.get("experiments", {}))
         super().__init__(folder, mark["project"], documents, blobs)
         self.check_blobs()
+        self._check_tables(mark.get("tables", ()))
 
     def rows(self, run_path: str) -> Mapping[str, FileRows]:
         _, experiment, _, run_id = map(from_id, run_path.split("/"))
@@ -117,13 +123,30 @@ class ParquetSource(FileSource):
                 table = self._tables[self._root / name] = self._read(name)
         return table.filter(compute.equal(table["run_id"], run_id))
 
+    def _check_tables(self, tables: Iterable[str]) -> None:
+        """Refuse tables of rows that are cut off or somebody else's, before anything is moved."""
+        for name in tables:
+            needed = _NEEDED.get(name.partition("/")[0], frozenset())
+            if needed:
+                with self._opened(name) as table:
+                    lost = needed - set(table.schema_arrow.names)
+                if lost:
+                    message = f"{self._root / name} lacks {', '.join(sorted(lost))}: export again"
+                    raise IntegrityError(message)
+
     def _read(self, name: str) -> Any:
+        with self._opened(name) as table:
+            return table.read()
+
+    @contextlib.contextmanager
+    def _opened(self, name: str) -> Iterator[Any]:
         import pyarrow as pa
         from pyarrow import parquet
 
         try:
-            return parquet.ParquetFile(self._root / name).read()
-        except (pa.ArrowInvalid, OSError) as error:
+            with parquet.ParquetFile(self._root / name) as table:
+                yield table
+        except (pa.ArrowException, OSError) as error:
             message = f"{self._root / name} is damaged ({error}): export again"
             raise IntegrityError(message) from error
 

@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from aletheia_like.errors import AlreadyExistsError, InvalidValueError
+from aletheia_like.errors import AccessDeniedError, AlreadyExistsError, InvalidValueError
 from aletheia_like.model.rows import moment
 from aletheia_like.transfer import flat
 from aletheia_like.transfer.bar import counting_bar
@@ -77,22 +77,35 @@ def export_sqlite(source: Source, path: Path, *, show: bool | None) -> Tally:
 
     Raises:
         AlreadyExistsError: There is something else; it is left as it is.
+        AccessDeniedError: Nothing can be written there.
         InvalidValueError: A blob is larger than SQLite holds.
     """
     check_target(path, source.project)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    gathered = gather(source, show=show)
+    temporary = _aside(path)
     try:
-        with contextlib.closing(sqlite3.connect(temporary)) as connection:
+        with (
+            contextlib.closing(gather(source, show=show)) as gathered,
+            contextlib.closing(sqlite3.connect(temporary)) as connection,
+        ):
             connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
             tally = _Writer(source, gathered, connection).write(show=show)
         _sync(temporary)
         temporary.replace(path)
     finally:
-        gathered.close()
         temporary.unlink(missing_ok=True)
     return tally
+
+
+def _aside(path: Path) -> Path:
+    """Return a new empty file beside a path: reading a project only to fail takes long."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+    except OSError as error:
+        message = f"cannot write into {path.parent}: {error.strerror}; choose another place"
+        raise AccessDeniedError(message) from error
+    return temporary
 
 
 def check_target(path: Path, project: str) -> None:
@@ -135,7 +148,7 @@ class _Writer:
         self._source = source
         self._gathered = gathered
         self._connection = connection
-        self._tally = Tally(rows=gathered.rows)
+        self._tally = Tally(rows=gathered.rows + gathered.others)
         self._kinds = _kinds(gathered)
 
     def write(self, *, show: bool | None) -> Tally:

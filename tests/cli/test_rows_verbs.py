@@ -27,17 +27,29 @@ def test_head_and_tail_are_in_the_order_of_logging(aletheia, logged):  # C1, Q23
 
 def test_head_of_an_experiment_shows_whose_row_it_is(aletheia, logged):
     shown = aletheia("head", "-n", 20, "sweep", "-p", "p")
-    assert shown.out.split()[:2] == ["run_id", "step"]
+    assert shown.out.split()[:4] == ["|", "run_id", "|", "step"]
     assert shown.err.strip() == "20 of 24 rows"
     assert aletheia("head", "p/sweep").out == aletheia("head", "sweep", "-p", "p").out
 
 
 def test_a_table_keeps_a_row_on_a_line(aletheia, logged):
     lines = aletheia("head", "-n", 2, "p/sweep/1", "-c", "step,note").out.splitlines()
-    assert [line.split() for line in lines if "─" not in line] == [
-        ["step", "note"],
-        ["0", "step⏎0"],
-        ["1", "step⏎1"],
+    assert lines == [
+        "| step | note   |",
+        "| ---- | ------ |",
+        "| 0    | step⏎0 |",
+        "| 1    | step⏎1 |",
+    ]
+
+
+def test_a_table_of_markdown_has_a_line_for_each_row(aletheia, logged):  # C1
+    with logged.exper("sweep").start_run() as run:
+        run.log(note="a|b", wide="größe", missing=None)
+    shown = aletheia("tail", "--n", 3, f"p/sweep/{run.id}", "-c", "note,wide,missing").out
+    assert shown.splitlines() == [
+        "| note | wide  | missing |",
+        "| ---- | ----- | ------- |",
+        r"| a\|b | größe |         |",
     ]
 
 
@@ -54,7 +66,7 @@ def test_no_rows_are_no_lines(aletheia, logged):
 
 def test_truth_is_shown_as_it_is_typed(aletheia, logged):
     aletheia("set", "checked=true", "p/sweep/1")
-    assert aletheia("head", "-n", 1, "-c", "checked", "p/sweep/1").out.split()[-1] == "true"
+    assert aletheia("head", "-n", 1, "-c", "checked", "p/sweep/1").out.split()[-2] == "true"
     assert aletheia("latest", "p/sweep/1", "checked").out == "true\n"
 
 
@@ -83,7 +95,7 @@ def test_names_of_columns_are_shown_as_they_are(aletheia, logged):
     with logged.exper("sweep").start_run() as run:
         run.log({"loss[train]": 1, "a,b": 2, "new\nline": 3})
     name = f"p/sweep/{run.id}"
-    assert aletheia("head", name).out.splitlines()[0].split()[:3] == [
+    assert aletheia("head", name).out.splitlines()[0].split()[1:6:2] == [
         "loss[train]",
         "a,b",
         "new⏎line",
@@ -111,6 +123,24 @@ def test_hidden_columns_are_counted_and_named(terminal, logged):
     shown = terminal(40, "head", "p/sweep/1").out
     assert "1 column hidden, choose with -c: timest" in shown
     assert "5 of 12 rows" in shown
+
+
+def test_infinity_and_texts_have_no_statistics_and_no_warning(aletheia, logged):  # C8
+    with logged.exper("sweep").start_run() as run:
+        run.log(loss=float("inf"), note="words")
+        run.log(loss=1.0)
+    name = f"p/sweep/{run.id}"
+    told = aletheia("stats", name, "loss", "--json")
+    assert (told.json["loss"]["max"], told.err) == ("inf", "")
+    assert aletheia("stats", "--top", 1, "note", name).err.strip() == "note holds no numbers"
+
+
+def test_who_gives_a_name_is_told_the_id(aletheia, logged):  # C10
+    with logged.exper("sweep").start_run(name="best of all") as run:
+        pass
+    missing = aletheia("show", "p/sweep/best of all")
+    assert missing.code == NOT_FOUND
+    assert f"{run.id!r} is the newest of that name" in missing.err
 
 
 def test_no_rows_yet_and_names_that_are_not_there(aletheia, logged):

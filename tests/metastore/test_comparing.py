@@ -57,6 +57,31 @@ def test_everything_that_differs_is_told(exper):
     assert told["artifacts.table"][2].startswith("version 2, ")
 
 
+def test_what_differs_looks_different(ms):
+    exper = ms.exper("alike")
+    pairs = {
+        "kind": (0.1, "0.1"),
+        "digits": (0.123456789, 0.123456788),
+        "tail": (list(range(50)), [*range(49), 7]),
+        "space": ("a b", "a  b"),
+        "long": ("x" * 20_000, "x" * 20_001),
+    }
+    for place in range(2):
+        with exper.start_run(hyper_params={name: two[place] for name, two in pairs.items()}):
+            pass
+
+    found = exper.compare(1, 2)
+
+    texts = {name.removeprefix("hyper_params."): tuple(rest) for name, *rest in found.to_texts()}
+    assert texts.keys() == pairs.keys()
+    assert texts["long"][0].startswith("20000 bytes, ")
+    assert texts["kind"] == ("0.1", "'0.1'")
+    assert texts["tail"][0].endswith("48, 49")
+    assert texts["tail"][1].endswith("48, 7")
+    assert all(one != other and max(map(len, (one, other))) <= 40 for one, other in texts.values())
+    assert "48, 7" in repr(found)
+
+
 def test_packages_are_compared_one_by_one(ms, exper):
     session = ms.session
     lists = [{"numpy": {"version": "1"}, "rich": {"version": "9"}}, {"numpy": {"version": "2"}}]

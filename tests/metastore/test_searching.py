@@ -158,11 +158,18 @@ def contains(left, right):
     return isinstance(left, str) and isinstance(right, str) and right in left
 
 
+def meant(name, sign, literal):
+    """Return a literal's value; the id of a run may be written as a number."""
+    value = LITERALS[literal]
+    is_id = name == "id" and sign in ("=", "==", "!=", "<>") and type(value) is int
+    return str(value) if is_id else value
+
+
 def answer(test, run):
     """What a test means, told anew in the plainest way."""
     match test:
         case ("compare", name, sign, literal):
-            return compares(COLUMNS[name](run), sign, LITERALS[literal])
+            return compares(COLUMNS[name](run), sign, meant(name, sign, literal))
         case ("columns", name, sign, other):
             left, right = COLUMNS[name](run), COLUMNS[other](run)
             return right is not None and compares(left, sign, right)
@@ -170,7 +177,7 @@ def answer(test, run):
             return (COLUMNS[name](run) is None) != bool(negated)
         case ("in", name, negated, literals):
             left = COLUMNS[name](run)
-            found = any(compares(left, "=", LITERALS[one]) for one in literals)
+            found = any(compares(left, "=", meant(name, "=", one)) for one in literals)
             return left is not None and found != bool(negated)
         case ("contains", name, negated, literal):
             left = COLUMNS[name](run)
@@ -419,6 +426,7 @@ def test_runs_of_all_experiments_are_found(ms, exper):
         ("number > 1 or saved_modle = 'x'", "did you mean 'saved_model'?"),
         ("started_at > 'yesterday'", "started_at is a moment"),
         ("ended_at in ('2026-01-31', 'x')", "not 'x'"),
+        ("NUMBER > 1", "no run has 'NUMBER': did you mean 'number'"),
         ("metrics.acc >", "expected a value or the name of a column, found the end"),
     ],
 )
@@ -434,6 +442,34 @@ def test_an_order_by_what_no_run_has_is_refused(exper):
         exper.runs(order_by="-metrics_acc", limit=2)
 
 
+@pytest.mark.parametrize(
+    "order_by", ["metrics.acc desc", "-metrics.acc,number", "metrics.acc ASC"]
+)
+def test_an_order_in_words_of_sql_is_refused(exper, order_by):
+    with pytest.raises(al.InvalidValueError, match=r"one column, .*'-metrics\.acc'"):
+        exper.runs(order_by=order_by)
+
+
+def test_a_name_that_looks_like_an_order_is_a_name(ms):
+    exper = ms.exper("names")
+    for value in (1, 2):
+        with exper.start_run() as run:
+            run.add_metrics({"acc desc": value, "a,b": -value})
+
+    assert exper.runs(order_by="-metrics.acc desc").ids == ["2", "1"]
+    assert exper.runs(order_by="metrics.a,b").ids == ["2", "1"]
+
+
+def test_a_limit_beyond_what_a_store_takes_is_none(exper):
+    assert exper.runs(limit=10**30).ids == exper.runs().ids
+
+
+@pytest.mark.parametrize("key", [slice(2), 1.5, None, True])
+def test_a_run_is_not_opened_by_what_names_none(exper, key):  # M12
+    with pytest.raises(al.InvalidValueError, match="by its id, its name, or -1"):
+        exper[key]
+
+
 @pytest.mark.parametrize("limit", [0, -1, "3", 1.5, True])
 def test_a_limit_that_is_no_number_of_runs_is_refused(limit):
     with pytest.raises(al.InvalidValueError, match="limit"):
@@ -444,6 +480,13 @@ def test_a_limit_that_is_no_number_of_runs_is_refused(limit):
 def test_words_that_are_no_text_or_nothing_are_refused(words):
     with pytest.raises(al.InvalidValueError, match=r"text|name of a column|found the end"):
         understood(*words, None, debug=False)
+
+
+def test_an_id_may_be_written_as_a_number(exper):
+    assert exper.runs("id = 3").ids == exper.runs("3 = id").ids == exper.runs("id = '3'").ids
+    assert exper.runs("id in (3, '10', 99)").ids == ["3", "10"]
+    assert "3" not in exper.runs("id != 3").ids
+    assert exper.runs("name = 3").ids == []
 
 
 def test_a_parameter_that_no_run_has_finds_nothing(exper):

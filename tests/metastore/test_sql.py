@@ -368,6 +368,18 @@ def test_a_column_of_mixed_types_is_text_and_whole_numbers_beside_floats_are_flo
         assert list(frame["number"]) == [1.0] * 7 + [0.5]
 
 
+@pytest.mark.parametrize("wanted", ["sum(x)", "count(*) FILTER (x > 1)", "sum(x + 1)"])
+def test_numbers_among_texts_are_had_as_the_message_says(ms, wanted):
+    with ms.exper("e").start_run() as run:
+        run.log_batch([{"x": 1}, {"x": "two"}, {"x": 3.5}])
+
+    with pytest.raises(al.InvalidValueError, match=r"TRY_CAST\(name AS DOUBLE\)"):
+        ms.sql(f"SELECT {wanted} FROM rows")
+
+    numbers = wanted.replace("x", "TRY_CAST(x AS DOUBLE)")
+    assert ms.sql(f"SELECT {numbers} FROM rows").iloc[0, 0] in (4.5, 1, 6.5)
+
+
 def test_nan_is_not_null(ms):
     with ms.exper("e").start_run() as run:
         run.log_batch([{"loss": math.nan}, {"loss": None}, {"other": 1}, {"loss": 1.0}])
@@ -488,7 +500,7 @@ REFUSED = [
     ("WITH x AS (SELECT 1) DELETE FROM rows", "DELETE"),
     ("SELECT 1; DROP TABLE rows", "one query"),
     (5, "a query is a text, not an int"),
-    ("", "one query"),
+    ("", "there is no query"),
     ("SELEC 1", "syntax error"),
     ("SELECT * FROM nope", "no table 'nope': there are runs"),
     ("SELECT * FROM ms", "no table 'ms'"),

@@ -140,6 +140,9 @@ def test_scatter_and_parallel_show_a_run_each(exper):
     assert parallel.axes[1].categories == ("adam", "sgd")
     assert parallel.values[1] == (0, 0, 1)  # noqa: PD011 - no data frame
     assert parallel.colour == 2
+    by_step = exper.plot("metrics.acc", against="step", group=None).data
+    assert by_step.x.title == "step (last)"
+    assert len(by_step.groups[0].xs) == 3
     by_number = exper.plot("metrics.acc", group=None).data
     assert (by_number.x.title, by_number.groups[0].xs) == ("number", (1, 2, 3))
 
@@ -165,6 +168,19 @@ def test_a_page_holds_the_data_and_asks_nobody(exper, tmp_path):
     assert len(own) < len(page)
     assert not re.search(r"https?://|<script[^>]+src|<link", own)
     assert "4.5,2.0,0.75" in own.replace(" ", "")
+
+
+def test_the_greatest_numbers_can_be_drawn(ms, tmp_path):  # C8
+    with ms.exper("diverged").start_run() as run:
+        run.log_batch([{"step": 0, "loss": 1e308}, {"step": 1, "loss": -1e308}])
+        run.add_metrics({"acc": 1e308})
+
+    ms.exper("diverged").plot("loss").save(tmp_path / "x.png")
+    ms.exper("diverged").plot("metrics.acc").save(tmp_path / "y.png")
+
+    for name in ("x.png", "y.png"):
+        with Image.open(tmp_path / name) as image:
+            image.load()
 
 
 def test_pictures_of_every_kind_can_be_opened(exper, tmp_path):

@@ -31,7 +31,9 @@ def test_a_path_without_a_known_suffix_is_refused(filled, tmp_path):
     for path in ("out", "out.csv", "out.txt"):
         with pytest.raises(al.InvalidValueError, match=r"NAME\.parquet"):
             filled.export(tmp_path / path)
-        with pytest.raises(al.InvalidValueError, match=r"NAME\.parquet"):
+    for path in ("out", "out.txt"):
+        (tmp_path / path).touch()
+        with pytest.raises(al.InvalidValueError, match=r"NAME\.parquet .* or a file .* of MLflow"):
             filled.import_(tmp_path / path)
     with pytest.raises(al.InvalidValueError, match="jsonl, parquet, sqlite"):
         filled.export(tmp_path / "out", format="excel")
@@ -67,6 +69,27 @@ def test_a_file_where_a_folder_should_be_is_left(filled, tmp_path, name):
         filled.export(tmp_path / name)
 
     assert (tmp_path / name).read_text() == "words"
+
+
+def test_where_nothing_can_be_written_is_told_at_once(filled, tmp_path):
+    (tmp_path / "file").write_text("words")
+    before = filled.usage
+
+    with pytest.raises(al.AccessDeniedError, match=r"cannot write into .*file: "):
+        filled.export(tmp_path / "file" / "a.db")
+    assert (filled.usage - before).document_reads <= 1
+
+
+def test_a_link_goes_on_to_be_one(filled, opened, tmp_path):
+    filled.export(tmp_path / "a.db")
+    (tmp_path / "link.db").symlink_to(tmp_path / "a.db")
+    with filled.exper("new").start_run():
+        pass
+
+    filled.export(tmp_path / "link.db")
+
+    assert (tmp_path / "link.db").is_symlink()
+    assert opened("copy").import_(tmp_path / "a.db").runs == 4
 
 
 def test_a_folder_where_a_file_should_be_is_left(filled, tmp_path):
@@ -179,6 +202,32 @@ def test_a_parquet_folder_without_one_of_its_tables_is_refused(filled, opened, t
 
     with pytest.raises(al.IntegrityError, match="lacks rows/"):
         opened("copy").import_(tmp_path / "a.parquet")
+
+
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def somebody_elses(path):
+    from pyarrow import parquet, table
+
+    parquet.write_table(table({"x": [1]}), path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"), [(cut_off, "is damaged"), (somebody_elses, "lacks .*sequence")]
+)
+@pytest.mark.parametrize("folder", ["rows", "others"])
+def test_a_damaged_table_of_rows_is_found_before_anything_is_written(
+    filled, opened, tmp_path, spoil, told, folder
+):
+    filled.export(tmp_path / "a.parquet")
+    spoil(next((tmp_path / "a.parquet" / folder).iterdir()))
+    copy = opened("copy")
+
+    with pytest.raises(al.IntegrityError, match=told):
+        copy.import_(tmp_path / "a.parquet")
+    assert copy.projects() == []
 
 
 def test_a_failed_export_leaves_the_earlier_one(filled, opened, tmp_path):

@@ -92,6 +92,12 @@ def test_a_project_can_be_copied_beside_itself(filled, opened):
     assert contents(other)["runs"] == contents(filled)["runs"]
 
 
+def test_a_project_that_is_not_there_is_told(filled, opened):
+    with pytest.raises(al.NotFoundError, match="project 'q' has nothing to copy"):
+        opened("target", "q").pull(filled.url)
+    assert opened("target").projects() == []
+
+
 def test_only_what_was_chosen_moves(filled, opened):
     copy = opened("copy")
 

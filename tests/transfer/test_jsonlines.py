@@ -200,7 +200,7 @@ def test_a_changed_file_is_not_imported(filled, opened, tmp_path):
     next(folder.rglob("table.csv")).write_text("other")
     copy = opened("copy")
 
-    with pytest.raises(al.IntegrityError):
+    with pytest.raises(al.IntegrityError, match=r"artifacts.\w{64}.table\.csv does not have"):
         copy.import_(folder)
     assert copy.datasets() == []
 

@@ -18,7 +18,7 @@ def test_documents_mention_blobs_by_what_is_around_them():
         "hyper_params": {"long": {"@text": [THREE, 9, "begins"]}, "other": "x" * 64},
     }
 
-    assert of_fields(fields) == {ONE: "model.pt", TWO: "packages.txt", THREE: "text.txt"}
+    assert of_fields(fields) == {ONE: "model.pt", TWO: "packages.json", THREE: "text.txt"}
 
 
 def test_a_manifest_is_called_one_wherever_it_is_mentioned():

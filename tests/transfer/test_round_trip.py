@@ -58,6 +58,23 @@ def test_an_export_is_imported_without_loss(filled, opened, tmp_path, suffix):
     assert run.hyper_params["long"] == "x" * 20_000
 
 
+def test_numbers_that_tables_lack_come_back(opened, tmp_path, suffix):  # K17
+    ms = opened()
+    with ms.exper("odd").start_run(hyper_params={"seed": 2**80, "zero": -0.0}) as run:
+        run.log(big=-(2**64), zero=-0.0, odd=[2**70, -0.0])
+        run.log(big=1, zero=0.0)
+
+    ms.export(tmp_path / f"out.{suffix}")
+
+    copy = opened("copy")
+    copy.import_(tmp_path / f"out.{suffix}")
+    back = copy.experiment("odd").run(1)
+    assert repr(back.hyper_params) == repr({"seed": 2**80, "zero": -0.0})
+    assert repr(back.rows()["zero"]) == "[-0.0, 0.0]"
+    assert back.rows()["big"] == [-(2**64), 1]
+    assert repr(back.rows()["odd"][0]) == repr([2**70, -0.0])
+
+
 def test_what_was_imported_is_exported_as_the_same(filled, opened, tmp_path, suffix):  # K17
     first, second = tmp_path / f"first.{suffix}", tmp_path / f"second.{suffix}"
     filled.export(first)
@@ -89,9 +106,10 @@ def sorted_lines(path):
 
 
 def test_importing_again_changes_nothing(filled, opened, tmp_path, suffix):  # Q31
-    filled.export(tmp_path / f"out.{suffix}")
+    told = filled.export(tmp_path / f"out.{suffix}")
     copy = opened("copy")
     first = copy.import_(tmp_path / f"out.{suffix}")
+    assert (told.rows, told.runs, told.blobs) == (first.rows, first.runs, first.blobs)
 
     second = copy.import_(tmp_path / f"out.{suffix}")
 

@@ -60,6 +60,14 @@ def test_duckdb_attaches_the_file(filled, drifting, tmp_path):  # Q25, X24
         assert connection.execute(f"SELECT * FROM db.{table}").fetchall()
 
 
+def test_long_texts_of_runs_are_shown_by_their_beginning(filled, tmp_path):
+    filled.export(tmp_path / "x.db")
+
+    query = 'SELECT DISTINCT "hyper_params.long" FROM runs'
+    found = sqlite3.connect(tmp_path / "x.db").execute(query).fetchall()
+    assert found == [("x" * 200 + "…",)]
+
+
 def test_columns_of_sqlite_have_one_type_each(drifting, tmp_path):
     drifting.export(tmp_path / "x.db")
     connection = sqlite3.connect(tmp_path / "x.db")

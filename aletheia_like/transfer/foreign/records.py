@@ -124,7 +124,7 @@ def moment_of(seconds: float, what: str) -> dt.datetime:
         InvalidValueError: It is outside of the years 1970 to 9999.
     """
     if not 0 <= seconds <= _MAX_SECONDS:
-        message = f"{what} has the time {seconds!r}, which is none: mend the source"
+        message = f"{what} has the time {seconds!r}, which is no second since 1970: mend it"
         raise InvalidValueError(message)
     # To the microsecond as rows have it, so that a run's last row is not after its end.
     return moment(round(seconds * _MICROSECONDS) / _MICROSECONDS)
