@@ -16,7 +16,7 @@ Row = tuple[str, str, str, str]
 Stamp = tuple[object, ...]
 """Two reads with the same stamp would find the same."""
 
-_MAX_CHARACTERS: Final = 16_000_000
+_MAX_CHARACTERS: Final = 8_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class _Seen:
 
 
 class RememberedRows:
-    """The rows of one collection, 16 million characters at most; threads may share it."""
+    """The rows of one collection, 8 million characters at most; threads may share it."""
 
     def __init__(self) -> None:
         self._seen: _Seen | None = None
