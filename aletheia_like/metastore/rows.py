@@ -16,7 +16,7 @@ from aletheia_like.metastore.assets import File, complete
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.tables import Table
 from aletheia_like.metastore.texttable import shown_places
-from aletheia_like.model.rows import ABSENT, RUN_ID, TIMESTAMP, Columns, moment
+from aletheia_like.model.rows import ABSENT, RUN_ID, TIMESTAMP, Columns, check_mapping, moment
 from aletheia_like.model.values import LongText, LongValue
 
 _NAMED = 10
@@ -71,6 +71,7 @@ class Rows(Table):
         if callable(predicate):
             chosen = [index for index, row in enumerate(self) if predicate(row)]
             return self.chosen(chosen)
+        check_mapping(predicate, "values to filter by, if not a function,")
         kept: Sequence[int] = range(self._count)
         for name, accepts in predicate.items():
             if name not in self._columns:
@@ -138,6 +139,9 @@ class Rows(Table):
     ) -> dict[str, list[Any]]:
         """Return what `latest` returns with an index, as lists: every value is what was logged."""
         keys, every = _names(index), columns == "*"
+        if not keys:
+            message = "an index is one column or several, not none"
+            raise InvalidValueError(message)
         apart = {*keys, TIMESTAMP, RUN_ID} if every else {*keys}
         names = self.columns if every else _names(columns)
         wanted = [name for name in names if name not in apart]
@@ -174,7 +178,7 @@ class Rows(Table):
     def __getitem__(self, column: int) -> dict[str, Any]: ...
     @overload
     def __getitem__(self, column: slice) -> Rows: ...
-    def __getitem__(self, column: str | int | slice) -> list[Any] | dict[str, Any] | Rows:
+    def __getitem__(self, column: object) -> list[Any] | dict[str, Any] | Rows:
         """Return a column, None where a row lacks it; a row by its number; or a slice of rows.
 
         Raises:
@@ -188,6 +192,12 @@ class Rows(Table):
                 message = f"no row {column}: there are {self._count}"
                 raise IndexError(message)
             return next(iter(self.chosen([column % self._count])))
+        if not isinstance(column, str):
+            message = (
+                f"rows are asked for a column, a number or a slice, not {column!r:.80}: "
+                "to_pandas() makes a table of several columns"
+            )
+            raise InvalidValueError(message)
         if column not in self._columns:
             near = difflib.get_close_matches(column, self.columns) or self.columns[:_NAMED]
             message = f"no column {column!r:.80}: there is {', '.join(near) or 'none'}"
@@ -353,11 +363,18 @@ def _target(path: str | Path) -> Path:
     if not target.parent.is_dir():
         message = f"{target.parent} is no folder: create it, or choose another path"
         raise NotFoundError(message)
+    if target.is_dir():
+        message = f"{target} is a folder: name a file in it"
+        raise InvalidValueError(message)
     return target
 
 
 def _names(columns: str | Sequence[str]) -> list[str]:
-    return [columns] if isinstance(columns, str) else list(columns)
+    names = [columns] if isinstance(columns, str) else columns
+    if not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
+        message = f"columns are named by a text or a list of texts, not {columns!r:.80}"
+        raise InvalidValueError(message)
+    return list(names)
 
 
 def _last(backwards: Iterable[Any], *, merge: bool) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -75,11 +76,12 @@ class Code:
 
 
 def check_request(
+    experiment: Experiment,
     name: str | None,
-    id_: str | None,
+    id_: object,
     fold: Any,
     resume: str,
-    parent: Run | str | None,
+    parent: object,
     tags: Sequence[str],
     hyper_params: object,
     desc: str | None,
@@ -89,6 +91,7 @@ def check_request(
 
     Raises:
         InvalidValueError: A name, id, tag, parameter or word is not possible.
+        NotFoundError: There is no run of the id of `parent`.
     """
     if resume not in get_args(Resume):
         message = f"resume is never, allow or must, not {resume!r}"
@@ -96,17 +99,46 @@ def check_request(
     if resume == "must" and id_ is None:
         message = "resume='must' needs the id of the run: start_run(id=…, resume='must')"
         raise InvalidValueError(message)
+    if git is not None and git not in GIT_MODES:
+        message = f"git is one of {', '.join(GIT_MODES)}, not {git!r}"
+        raise InvalidValueError(message)
     return RunRequest(
         name=None if name is None else check_name(name, "run"),
-        id=None if id_ is None else check_name(id_, "run"),
+        id=None if id_ is None else _run_id(id_),
         fold=fold,
         resume=cast("Resume", resume),
-        parent=parent.id if isinstance(parent, Run) else parent,
+        parent=_parent_id(experiment, parent),
         tags=check_tags(tags),
         hyper_params={} if hyper_params is None else to_mapping(hyper_params),
         desc=desc,
         git=git,
     )
+
+
+def _run_id(given: object) -> str:
+    """Return the id of a run, of which the number may be given, as `exper.run(3)` takes it."""
+    return check_name(str(given) if type(given) is int else given, "run")
+
+
+def _parent_id(experiment: Experiment, parent: object) -> str | None:
+    """Return the id of the run that another is to belong to; one given by its id is looked up."""
+    if isinstance(parent, Run):
+        if parent.path.rpartition("/runs/")[0] != experiment.path:
+            message = (
+                f"{parent!r} is no run of experiment {experiment.name!r}: "
+                "a child run belongs to the experiment of its parent"
+            )
+            raise InvalidValueError(message)
+        return parent.id
+    if parent is None:
+        return None
+    id_ = _run_id(parent)
+    session = experiment._session  # noqa: SLF001 - handles of one metastore
+    with contextlib.suppress(UnavailableError):
+        if session.documents.get(paths.run(experiment.path, id_)) is None:
+            message = f"no run {id_!r} in experiment {experiment.name!r} to be the parent"
+            raise NotFoundError(message)
+    return id_
 
 
 def start(experiment: Experiment, request: RunRequest) -> Run:
@@ -166,9 +198,6 @@ def _find(session: Session, experiment: Experiment, request: RunRequest) -> Docu
 def _read_code(session: Session, experiment: Experiment, asked: str | None) -> Code:
     """Read the state of the repository and refuse what the mode refuses."""
     mode = asked or session.settings.git
-    if mode not in GIT_MODES:
-        message = f"git is one of {', '.join(GIT_MODES)}, not {mode!r}"
-        raise InvalidValueError(message)
     if mode == "off":
         return Code(None, None)
     from aletheia_like.capture import git
