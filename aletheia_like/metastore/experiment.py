@@ -20,10 +20,11 @@ from aletheia_like.metastore.keeping import KeepsArtifacts
 from aletheia_like.metastore.leaderboard import add_result, read_results
 from aletheia_like.metastore.marks import check_kept
 from aletheia_like.metastore.plotting import PlottedExperiment
+from aletheia_like.metastore.requesting import check_request
 from aletheia_like.metastore.run import Run
 from aletheia_like.metastore.searching import existing_run, find_run, find_runs, understood
 from aletheia_like.metastore.session import Session, author
-from aletheia_like.metastore.starting import check_request, start
+from aletheia_like.metastore.starting import start
 from aletheia_like.metastore.tables import Runs, Table
 from aletheia_like.metastore.watching import Watch, watch
 from aletheia_like.model import codec, paths

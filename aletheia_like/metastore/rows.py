@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import difflib
 import functools
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
 from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.extras import import_extra
-from aletheia_like.metastore.assets import File, complete
+from aletheia_like.metastore.assets import complete
+from aletheia_like.metastore.rowfiles import check_target, csv_cell, is_uniform
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.tables import Table
 from aletheia_like.metastore.texttable import shown_places
@@ -158,7 +158,7 @@ class Rows(Table):
 
     def to_csv(self, path: str | Path) -> Path:
         """Write the rows as comma-separated values; dictionaries and lists as JSON."""
-        target = _target(path)
+        target = check_target(path)
         with target.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
             writer.writerow(self.columns)
@@ -168,7 +168,7 @@ class Rows(Table):
 
     def to_parquet(self, path: str | Path) -> Path:
         """Write the rows as a Parquet file, with the columns of `to_arrow`."""
-        target = _target(path)
+        target = check_target(path)
         import_extra("pyarrow.parquet", "sql").write_table(self.to_arrow(), target)
         return target
 
@@ -242,7 +242,7 @@ class Rows(Table):
 
     def _exported(self, name: str) -> list[Any]:
         cells = self[name]
-        if _is_uniform(cells):
+        if is_uniform(cells):
             return [cell if isinstance(cell, list) else csv_cell(cell) for cell in cells]
         return [csv_cell(cell) for cell in cells]
 
@@ -358,17 +358,6 @@ def _as_moment(cell: Any) -> Any:
     return moment(cell) if type(cell) is float else cell
 
 
-def _target(path: str | Path) -> Path:
-    target = Path(path).expanduser()
-    if not target.parent.is_dir():
-        message = f"{target.parent} is no folder: create it, or choose another path"
-        raise NotFoundError(message)
-    if target.is_dir():
-        message = f"{target} is a folder: name a file in it"
-        raise InvalidValueError(message)
-    return target
-
-
 def _names(columns: str | Sequence[str]) -> list[str]:
     names = [columns] if isinstance(columns, str) else columns
     if not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
@@ -448,20 +437,3 @@ def _count(n: int) -> int:
         message = f"a number of rows is 0 or more, not {n!r}"
         raise InvalidValueError(message)
     return n
-
-
-def csv_cell(value: Any) -> Any:
-    """Return a value as a file of comma-separated values holds it."""
-    if isinstance(value, dict | list):
-        return json.dumps(value, default=_file_text, ensure_ascii=False)
-    return _file_text(value) if isinstance(value, File) else value
-
-
-def _file_text(value: Any) -> str:
-    return (value.digest or value.name) if isinstance(value, File) else str(value)
-
-
-def _is_uniform(cells: Sequence[Any]) -> bool:
-    """Whether all lists of a column hold one kind of plain values."""
-    kinds = {type(one) for cell in cells if isinstance(cell, list) for one in cell}
-    return len(kinds) <= 1 and kinds <= {bool, int, float, str}
