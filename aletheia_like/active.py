@@ -77,9 +77,9 @@ def log_artifact(path: str | Path, name: str | None = None) -> dict[str, Any]:
     return active_run().log_artifact(path, name)
 
 
-def context(**data: Any) -> AbstractContextManager[Run]:
+def context(row: Mapping[Any, Any] | None = None, /, **data: Any) -> AbstractContextManager[Run]:
     """Add data to the rows that are logged inside a `with` block; see `Run.context`."""
-    return active_run().context(**data)
+    return active_run().context(row, **data)
 
 
 def get(**keys: Any) -> Rows:

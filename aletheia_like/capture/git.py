@@ -208,11 +208,13 @@ def tag_commit(root: Path, name: str, commit: str) -> str:
 def _check_absence(mode: str, where: Path, failure: str | None) -> list[str]:
     if failure is not None:
         owner = "safe.directory" in failure or "dubious ownership" in failure
-        advice = (
-            f"git config --global --add safe.directory {where}"
-            if owner
-            else "install git, or start with git='off' (ALETHEIA_GIT=off)"
-        )
+        advice = "start with git='off' (ALETHEIA_GIT=off)"
+        if owner:
+            advice = f"git config --global --add safe.directory {where}"
+        elif "not installed" in failure:
+            advice = f"install git, or {advice}"
+        else:
+            advice = f"see what `git status` says there, or {advice}"
         message = (
             f"the git repository at {where} cannot be read: {failure.splitlines()[0]}: {advice}"
         )

@@ -100,7 +100,7 @@ def ls(
         else:
             _list_experiments(chosen, url, wanted, as_json=as_json, must_exist=is_named)
     else:
-        chosen, experiment = project_and_rest(parts, given, 1)
+        chosen, experiment = project_and_rest(parts, project, 1)
         _list_runs(chosen, experiment[0], url, wanted, as_json=as_json)
 
 
@@ -116,8 +116,7 @@ def show(run: str, *, lineage: bool, project: str | None, url: str | None, as_js
 
     Example: aletheia show "penguins/which species/1"
     """
-    given = project or configured_project()
-    chosen, (experiment, run_id) = project_and_rest(split_reference(run), given, 2)
+    chosen, (experiment, run_id) = project_and_rest(split_reference(run), project, 2)
     with Metastore(chosen, url=url, git="off") as ms:
         opened = ms.experiment(experiment).run(run_id)
         if lineage:
@@ -140,10 +139,21 @@ def configured_project() -> str | None:
         raise
 
 
-def project_and_rest(parts: list[str], given: str | None, wanted: int) -> tuple[str, list[str]]:
-    """Return the project and the other names of a reference."""
+def project_and_rest(parts: list[str], apart: str | None, wanted: int) -> tuple[str, list[str]]:
+    """Return the project and the other names of a reference.
+
+    Args:
+        parts: What was named.
+        apart: The project, if it was given apart.
+        wanted: How many names there are beside the project's.
+
+    Raises:
+        InvalidValueError: There are more or less, no project, or another than the one apart.
+    """
     if len(parts) == wanted + 1:
+        check_one_project(parts, apart)
         return parts[0], parts[1:]
+    given = apart or configured_project()
     if len(parts) == wanted and given is not None:
         return given, parts
     if len(parts) == wanted:
@@ -151,6 +161,20 @@ def project_and_rest(parts: list[str], given: str | None, wanted: int) -> tuple[
     forms = {1: "EXPERIMENT or PROJECT/EXPERIMENT", 2: "EXPERIMENT/RUN or PROJECT/EXPERIMENT/RUN"}
     message = f"{'/'.join(parts)!r}: name it as {forms[wanted]}, the project may be given by -p"
     raise InvalidValueError(message)
+
+
+def check_one_project(parts: list[str], apart: str | None) -> None:
+    """Refuse a name that starts with another project than the one that was given apart.
+
+    Raises:
+        InvalidValueError: It does.
+    """
+    if apart and parts[0] != apart:
+        message = (
+            f"{'/'.join(parts)!r} names project {parts[0]!r}, -p says {apart!r}: leave one out; "
+            "a slash inside a name is written \\/"
+        )
+        raise InvalidValueError(message)
 
 
 def no_project(name: str) -> str:
@@ -324,7 +348,7 @@ def _run_fields(session: Session, run: Run) -> dict[str, Any]:
             for name, use in record.artifacts.items()
         },
         "code": {
-            "commit": f"{git.commit}{' with changes' if git.dirty else ''}",
+            "commit": f"{git.commit or 'none yet,'}{' with changes' if git.dirty else ''}",
             "branch": git.branch,
             "remote": git.remote,
             "changed files": git.files,

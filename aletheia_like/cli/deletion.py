@@ -62,7 +62,7 @@ def delete(
     else:
         say(f"{'would delete' if dry_run else 'deleted'} the {plan.told}")
         if not (dry_run or forever):
-            say(f"aletheia restore {name} brings it back")
+            say(f"aletheia restore {quote(name)} brings it back")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aletheia_like.cli.browse import configured_project, no_project
+from aletheia_like.cli.browse import check_one_project, configured_project, no_project
 from aletheia_like.connect import Metastore
 from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.metastore.rows import Rows
@@ -36,10 +36,11 @@ def named(name: str, project: str | None) -> Named:
         project: The project, if it is given apart.
 
     Raises:
-        InvalidValueError: It has too many parts, or no project.
+        InvalidValueError: It has too many parts, no project, or another than the one given apart.
     """
     parts = split_reference(name)
     if len(parts) == _PARTS_OF_A_RUN and all(parts):
+        check_one_project(parts, project)
         return Named(*parts)
     given = project or configured_project()
     if given is not None:

@@ -33,7 +33,8 @@ from aletheia_like.cli.output import (
 )
 from aletheia_like.connect import Metastore
 from aletheia_like.metastore.assets import File, LogFile
-from aletheia_like.metastore.rows import Rows, csv_cell
+from aletheia_like.metastore.rowfiles import csv_cell
+from aletheia_like.metastore.rows import Rows
 from aletheia_like.model.quantities import shown_bytes
 from aletheia_like.model.rows import RUN_ID, STEP, TIMESTAMP
 

@@ -10,7 +10,7 @@ from itertools import islice
 import click
 
 from aletheia_like.cli import completing
-from aletheia_like.cli.browse import configured_project, project_and_rest
+from aletheia_like.cli.browse import project_and_rest
 from aletheia_like.cli.output import print_json_line, say, shown, store_options
 from aletheia_like.connect import Metastore
 from aletheia_like.metastore.changes import RunChange
@@ -48,8 +48,7 @@ def watch(
 
     Example: aletheia watch "penguins/which species"
     """
-    given = project or configured_project()
-    chosen, (name,) = project_and_rest(split_reference(experiment), given, 1)
+    chosen, (name,) = project_and_rest(split_reference(experiment), project, 1)
     try:
         with Metastore(chosen, url=url, git="off") as ms:
             opened = ms.experiment(name)

@@ -16,7 +16,7 @@ from typing import IO, Any
 from aletheia_like.errors import InvalidValueError, NotFoundError, UntrustedArtifactError
 from aletheia_like.extras import import_extra
 from aletheia_like.metastore.session import Session
-from aletheia_like.metastore.storing import local_blob, local_file
+from aletheia_like.metastore.storing import local_blob, local_file, read_text
 from aletheia_like.model.digests import check_digest
 from aletheia_like.model.rows import cell_text, read_cell
 from aletheia_like.model.values import (
@@ -347,7 +347,7 @@ class AssetWriter:
 def complete(session: Session, value: Any) -> Any:
     """Return a decoded cell with files as `File` and long values read from their blobs."""
     if isinstance(value, LongText):
-        return local_blob(session, value.digest).read_text(encoding="utf-8")
+        return read_text(session, value.digest)
     if isinstance(value, LongValue):
         return complete(session, read_cell(local_blob(session, value.digest).read_bytes()))
     if isinstance(value, list):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import traceback
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -214,5 +215,21 @@ def _error_info(error: BaseException) -> ErrorInfo:
         if kind.__module__ == "builtins"
         else f"{kind.__module__}.{kind.__qualname__}"
     )
-    text = "".join(traceback.format_exception(error))
-    return ErrorInfo(name, str(error), text)
+    return ErrorInfo(name, _as_text(_shown, error), _as_text(_traced, error))
+
+
+def _as_text(show: Callable[[BaseException], str], error: BaseException) -> str:
+    """Return a text that any store takes: the end of a run is not lost for how its error reads."""
+    try:
+        text = show(error)
+    except Exception as failure:  # noqa: BLE001 - the text of a foreign error may raise anything
+        return f"<its text failed: {type(failure).__qualname__}>"
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _shown(error: BaseException) -> str:
+    return str(error)
+
+
+def _traced(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))

@@ -20,10 +20,11 @@ from aletheia_like.metastore.keeping import KeepsArtifacts
 from aletheia_like.metastore.leaderboard import add_result, read_results
 from aletheia_like.metastore.marks import check_kept
 from aletheia_like.metastore.plotting import PlottedExperiment
+from aletheia_like.metastore.requesting import check_request
 from aletheia_like.metastore.run import Run
 from aletheia_like.metastore.searching import existing_run, find_run, find_runs, understood
 from aletheia_like.metastore.session import Session, author
-from aletheia_like.metastore.starting import check_request, start
+from aletheia_like.metastore.starting import start
 from aletheia_like.metastore.tables import Runs, Table
 from aletheia_like.metastore.watching import Watch, watch
 from aletheia_like.model import codec, paths
@@ -122,10 +123,10 @@ class Experiment(HasParts, PlottedExperiment, KeepsArtifacts):
         self,
         name: str | None = None,
         *,
-        id: str | None = None,  # noqa: A002 - the contract's word
+        id: str | int | None = None,  # noqa: A002 - the contract's word
         fold: Any = None,
         resume: str = "never",
-        parent: Run | str | None = None,
+        parent: Run | str | int | None = None,
         tags: Sequence[str] = (),
         hyper_params: object = None,
         desc: str | None = None,
@@ -135,7 +136,7 @@ class Experiment(HasParts, PlottedExperiment, KeepsArtifacts):
 
         Args:
             name: For people; two random words by default.
-            id: Its id, instead of the next number.
+            id: Its id, instead of the next number; that of a numbered run may be its number.
             fold: Which fold of a cross-validation it is.
             resume: What to do when a run of this `id` exists: `never` refuses, `allow` goes on
                 with it, `must` refuses to create one.
@@ -148,11 +149,13 @@ class Experiment(HasParts, PlottedExperiment, KeepsArtifacts):
         Raises:
             DirtyTreeError: The code differs from its commit; nothing was written.
             AlreadyExistsError: The id is taken and `resume` is `never`.
-            NotFoundError: There is nothing to resume and `resume` is `must`.
+            NotFoundError: There is nothing to resume and `resume` is `must`, or no such parent.
             InvalidValueError: A name or value cannot be stored.
         """
         self._check_writable()
-        request = check_request(name, id, fold, resume, parent, tags, hyper_params, desc, git)
+        request = check_request(
+            self, name, id, fold, resume, parent, tags, hyper_params, desc, git
+        )
         return start(self, request)
 
     def runs(

@@ -12,6 +12,7 @@ from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.storing import lengthen, shorten
 from aletheia_like.model.measuring import FieldsMeter
 from aletheia_like.model.names import check_name
+from aletheia_like.model.rows import check_mapping
 from aletheia_like.model.values import (
     FieldPath,
     Value,
@@ -95,8 +96,11 @@ class DocumentHandle:
 
     def tag(self, *tags: str, overwrite: bool = False) -> None:
         """Add tags to those there are, or replace them."""
-        kept = () if overwrite else self.tags
-        self.tags = tuple(dict.fromkeys((*kept, *tags)))
+        checked = check_tags(tags)
+        # Two threads that add one each would else both start from the same tags.
+        with self._lock:
+            kept = () if overwrite else self.tags
+            self.tags = tuple(dict.fromkeys((*kept, *checked)))
 
     def add_metric(self, name: str, value: Any) -> None:
         """Set one of its headline numbers; the last value wins."""
@@ -104,6 +108,7 @@ class DocumentHandle:
 
     def add_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Set several headline numbers at once."""
+        check_mapping(metrics, "metrics")
         checked = {check_key(check_name(name, "metric")): metrics[name] for name in metrics}
         if checked:
             self._change({("metrics", name): value for name, value in checked.items()})
@@ -211,7 +216,8 @@ def check_tags(tags: Iterable[str]) -> tuple[str, ...]:
     Raises:
         InvalidValueError: A bare text was given, or a tag is no text.
     """
-    if isinstance(tags, str):
-        message = f"tags are several: give a list, such as [{tags!r}]"
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        example = [tags] if isinstance(tags, str) else []
+        message = f"tags are several: give a list, such as {example!r}, not {tags!r:.80}"
         raise InvalidValueError(message)
     return tuple(check_name(tag, "tag") for tag in tags)

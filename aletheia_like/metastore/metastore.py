@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -142,6 +142,10 @@ class OpenMetastore:
     def __getitem__(self, name: str) -> Experiment:
         """Open an experiment for reading; see `experiment`."""
         return self.experiment(name)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names of the project's experiments, as `in` and `[]` take them."""
+        return iter([experiment.name for experiment in self.experiments()])
 
     def __contains__(self, name: object) -> bool:
         """Whether the project has an experiment of this name."""

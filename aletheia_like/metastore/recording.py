@@ -61,7 +61,7 @@ class Recording(DocumentHandle):
         if row is None or data:
             row = {**(row or {}), **data}
         if not _is_mapping(row):
-            message = f"a row is a mapping of columns to values, not a {type(row).__name__}"
+            message = f"a row is a mapping of columns to values, not {row!r:.80}"
             raise InvalidValueError(message)
         if not row:
             telling.warn("an empty row is not logged")
@@ -81,7 +81,7 @@ class Recording(DocumentHandle):
         Raises:
             InvalidValueError: One cannot be stored; those before it are.
         """
-        if isinstance(rows, Mapping | str):
+        if isinstance(rows, Mapping | str) or not isinstance(rows, Iterable):
             message = "log_batch takes several rows, such as a list of dictionaries"
             raise InvalidValueError(message)
         self._open_writer()
@@ -96,12 +96,23 @@ class Recording(DocumentHandle):
         return self.log({name or Path(path).name: File(path)})
 
     @contextlib.contextmanager
-    def context(self, /, **data: Any) -> Iterator[Self]:
+    def context(self, row: Mapping[Any, Any] | None = None, /, **data: Any) -> Iterator[Self]:
         """Add data to the rows that this thread or task logs inside the block.
 
         Contexts nest, and end with their block, however it ends.
+
+        Args:
+            row: Values by column, for columns that are no Python names.
+            **data: More of them; these win.
+
+        Raises:
+            InvalidValueError: A name or value cannot be stored.
+            ReadOnlyError: The run has ended or was opened for reading.
         """
-        cells = self._open_writer().encoded(data)
+        if row is not None and not _is_mapping(row):
+            message = f"a context is a mapping of columns to values, not {row!r:.80}"
+            raise InvalidValueError(message)
+        cells = self._open_writer().encoded({**(row or {}), **data})
         around = _AROUND.get(_NOWHERE)
         token = _AROUND.set({**around, id(self): {**around.get(id(self), _NOTHING), **cells}})
         try:
@@ -121,7 +132,7 @@ class Recording(DocumentHandle):
             value: Its value from now on.
             where: Only rows that have these values.
         """
-        self._open_writer().amend(name, value, where or {})
+        self._open_writer().amend(name, value, {} if where is None else where)
 
     def capture_console(self) -> None:
         """Record what this program prints from now on, to stdout and stderr.

@@ -112,7 +112,7 @@ def _by_writer(folder: Path) -> list[tuple[Path, ...]]:
 
 
 def _left(paths: Sequence[Path]) -> Left | None:
-    """Return what the files of one writer hold; those with nothing in them are removed."""
+    """Return what the files of one writer hold; empty and barely begun ones are removed."""
     head: Mapping[str, Any] = {}
     notes: list[Mapping[str, Any]] = []
     kept: list[Path] = []
@@ -120,7 +120,8 @@ def _left(paths: Sequence[Path]) -> Left | None:
     for path in paths:
         content = read_journal(path)
         head = head or content.head
-        if content.head or content.rows or content.notes:
+        # A killed writer breaks off one line at most: more damaged ones may have been rows.
+        if content.head or content.rows or content.notes or content.torn > 1:
             kept.append(path)
             notes += content.notes
             count += len(content.rows)
@@ -129,7 +130,9 @@ def _left(paths: Sequence[Path]) -> Left | None:
             # Its writer was killed before it had written the first line.
             path.unlink(missing_ok=True)
     if kept and not head:
-        _log.warning("%s does not tell whose rows it holds: its beginning is damaged", kept[0])
+        _log.warning(
+            "%s stays: it does not tell whose rows it holds, its beginning is damaged", kept[0]
+        )
         return None
     return Left(tuple(kept), head, tuple(notes), count, torn) if kept else None
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import csv
 import difflib
 import functools
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
 from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.extras import import_extra
-from aletheia_like.metastore.assets import File, complete
+from aletheia_like.metastore.assets import complete
+from aletheia_like.metastore.rowfiles import check_target, csv_cell, is_uniform
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.tables import Table
 from aletheia_like.metastore.texttable import shown_places
-from aletheia_like.model.rows import ABSENT, RUN_ID, TIMESTAMP, Columns, moment
+from aletheia_like.model.rows import ABSENT, RUN_ID, TIMESTAMP, Columns, check_mapping, moment
 from aletheia_like.model.values import LongText, LongValue
 
 _NAMED = 10
@@ -71,6 +71,7 @@ class Rows(Table):
         if callable(predicate):
             chosen = [index for index, row in enumerate(self) if predicate(row)]
             return self.chosen(chosen)
+        check_mapping(predicate, "values to filter by, if not a function,")
         kept: Sequence[int] = range(self._count)
         for name, accepts in predicate.items():
             if name not in self._columns:
@@ -138,6 +139,9 @@ class Rows(Table):
     ) -> dict[str, list[Any]]:
         """Return what `latest` returns with an index, as lists: every value is what was logged."""
         keys, every = _names(index), columns == "*"
+        if not keys:
+            message = "an index is one column or several, not none"
+            raise InvalidValueError(message)
         apart = {*keys, TIMESTAMP, RUN_ID} if every else {*keys}
         names = self.columns if every else _names(columns)
         wanted = [name for name in names if name not in apart]
@@ -154,7 +158,7 @@ class Rows(Table):
 
     def to_csv(self, path: str | Path) -> Path:
         """Write the rows as comma-separated values; dictionaries and lists as JSON."""
-        target = _target(path)
+        target = check_target(path)
         with target.open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream)
             writer.writerow(self.columns)
@@ -164,7 +168,7 @@ class Rows(Table):
 
     def to_parquet(self, path: str | Path) -> Path:
         """Write the rows as a Parquet file, with the columns of `to_arrow`."""
-        target = _target(path)
+        target = check_target(path)
         import_extra("pyarrow.parquet", "sql").write_table(self.to_arrow(), target)
         return target
 
@@ -174,7 +178,7 @@ class Rows(Table):
     def __getitem__(self, column: int) -> dict[str, Any]: ...
     @overload
     def __getitem__(self, column: slice) -> Rows: ...
-    def __getitem__(self, column: str | int | slice) -> list[Any] | dict[str, Any] | Rows:
+    def __getitem__(self, column: object) -> list[Any] | dict[str, Any] | Rows:
         """Return a column, None where a row lacks it; a row by its number; or a slice of rows.
 
         Raises:
@@ -188,6 +192,12 @@ class Rows(Table):
                 message = f"no row {column}: there are {self._count}"
                 raise IndexError(message)
             return next(iter(self.chosen([column % self._count])))
+        if not isinstance(column, str):
+            message = (
+                f"rows are asked for a column, a number or a slice, not {column!r:.80}: "
+                "to_pandas() makes a table of several columns"
+            )
+            raise InvalidValueError(message)
         if column not in self._columns:
             near = difflib.get_close_matches(column, self.columns) or self.columns[:_NAMED]
             message = f"no column {column!r:.80}: there is {', '.join(near) or 'none'}"
@@ -232,7 +242,7 @@ class Rows(Table):
 
     def _exported(self, name: str) -> list[Any]:
         cells = self[name]
-        if _is_uniform(cells):
+        if is_uniform(cells):
             return [cell if isinstance(cell, list) else csv_cell(cell) for cell in cells]
         return [csv_cell(cell) for cell in cells]
 
@@ -348,16 +358,12 @@ def _as_moment(cell: Any) -> Any:
     return moment(cell) if type(cell) is float else cell
 
 
-def _target(path: str | Path) -> Path:
-    target = Path(path).expanduser()
-    if not target.parent.is_dir():
-        message = f"{target.parent} is no folder: create it, or choose another path"
-        raise NotFoundError(message)
-    return target
-
-
 def _names(columns: str | Sequence[str]) -> list[str]:
-    return [columns] if isinstance(columns, str) else list(columns)
+    names = [columns] if isinstance(columns, str) else columns
+    if not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
+        message = f"columns are named by a text or a list of texts, not {columns!r:.80}"
+        raise InvalidValueError(message)
+    return list(names)
 
 
 def _last(backwards: Iterable[Any], *, merge: bool) -> Any:
@@ -431,20 +437,3 @@ def _count(n: int) -> int:
         message = f"a number of rows is 0 or more, not {n!r}"
         raise InvalidValueError(message)
     return n
-
-
-def csv_cell(value: Any) -> Any:
-    """Return a value as a file of comma-separated values holds it."""
-    if isinstance(value, dict | list):
-        return json.dumps(value, default=_file_text, ensure_ascii=False)
-    return _file_text(value) if isinstance(value, File) else value
-
-
-def _file_text(value: Any) -> str:
-    return (value.digest or value.name) if isinstance(value, File) else str(value)
-
-
-def _is_uniform(cells: Sequence[Any]) -> bool:
-    """Whether all lists of a column hold one kind of plain values."""
-    kinds = {type(one) for cell in cells if isinstance(cell, list) for one in cell}
-    return len(kinds) <= 1 and kinds <= {bool, int, float, str}

@@ -183,7 +183,8 @@ class Run(Tracked, Promoting, HasTests):
         error = self._part("error").error
         if error is None:
             return None
-        return ErrorInfo(error.type, error.message, str(self._lengthened(error.traceback)))
+        message, traceback = map(self._lengthened, (error.message, error.traceback))
+        return ErrorInfo(error.type, str(message), str(traceback))
 
     @property
     def parent(self) -> str | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any
 
 from aletheia_like.capture.environment import read_environment
 from aletheia_like.errors import (
@@ -19,17 +19,15 @@ from aletheia_like.errors import (
 from aletheia_like.feeds import Changes
 from aletheia_like.metastore import telling
 from aletheia_like.metastore.assets import AssetWriter
-from aletheia_like.metastore.handle import check_tags
 from aletheia_like.metastore.marks import check_kept
 from aletheia_like.metastore.repeating import note_started, read_repetition
+from aletheia_like.metastore.requesting import RunRequest
 from aletheia_like.metastore.run import Run
 from aletheia_like.metastore.session import Session, author, new_id, new_name, new_token
 from aletheia_like.metastore.storing import shorten, store_bytes
 from aletheia_like.metastore.surroundings import note_surroundings
 from aletheia_like.metastore.writing import RunWriter
 from aletheia_like.model import codec, paths
-from aletheia_like.model.names import check_name
-from aletheia_like.model.parameters import to_mapping
 from aletheia_like.model.records import GitState, RunRecord
 from aletheia_like.model.values import FieldPath, Value
 from aletheia_like.ports.documents import (
@@ -41,29 +39,11 @@ from aletheia_like.ports.documents import (
     Write,
     changed_fields,
 )
-from aletheia_like.settings import GIT_MODES
 
 if TYPE_CHECKING:
     from aletheia_like.metastore.experiment import Experiment
 
-Resume = Literal["never", "allow", "must"]
-
 _log = logging.getLogger("aletheia")
-
-
-@dataclass(frozen=True, slots=True)
-class RunRequest:
-    """What `start_run` was asked for, checked."""
-
-    name: str | None
-    id: str | None
-    fold: Any
-    resume: Resume
-    parent: str | None
-    tags: tuple[str, ...]
-    hyper_params: dict[Any, Any]
-    desc: str | None
-    git: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,41 +52,6 @@ class Code:
 
     root: Path | None
     state: GitState | None
-
-
-def check_request(
-    name: str | None,
-    id_: str | None,
-    fold: Any,
-    resume: str,
-    parent: Run | str | None,
-    tags: Sequence[str],
-    hyper_params: object,
-    desc: str | None,
-    git: str | None,
-) -> RunRequest:
-    """Refuse what cannot be a run, before anything else happens.
-
-    Raises:
-        InvalidValueError: A name, id, tag, parameter or word is not possible.
-    """
-    if resume not in get_args(Resume):
-        message = f"resume is never, allow or must, not {resume!r}"
-        raise InvalidValueError(message)
-    if resume == "must" and id_ is None:
-        message = "resume='must' needs the id of the run: start_run(id=…, resume='must')"
-        raise InvalidValueError(message)
-    return RunRequest(
-        name=None if name is None else check_name(name, "run"),
-        id=None if id_ is None else check_name(id_, "run"),
-        fold=fold,
-        resume=cast("Resume", resume),
-        parent=parent.id if isinstance(parent, Run) else parent,
-        tags=check_tags(tags),
-        hyper_params={} if hyper_params is None else to_mapping(hyper_params),
-        desc=desc,
-        git=git,
-    )
 
 
 def start(experiment: Experiment, request: RunRequest) -> Run:
@@ -166,9 +111,6 @@ def _find(session: Session, experiment: Experiment, request: RunRequest) -> Docu
 def _read_code(session: Session, experiment: Experiment, asked: str | None) -> Code:
     """Read the state of the repository and refuse what the mode refuses."""
     mode = asked or session.settings.git
-    if mode not in GIT_MODES:
-        message = f"git is one of {', '.join(GIT_MODES)}, not {mode!r}"
-        raise InvalidValueError(message)
     if mode == "off":
         return Code(None, None)
     from aletheia_like.capture import git

@@ -287,10 +287,15 @@ def local_file(session: Session, digest: str, name: str) -> Path:
     return session.cache.fetch_file(local_blob(session, digest).name, name)
 
 
+def read_text(session: Session, digest: str) -> str:
+    """Return the text of a blob as it was given: its ends of lines stay what they are."""
+    return local_blob(session, digest).read_bytes().decode()
+
+
 def lengthen(session: Session, value: object) -> object:
     """Return a user's value with the references to long texts replaced by the texts."""
     if isinstance(value, LongText):
-        return local_blob(session, value.digest).read_text(encoding="utf-8")
+        return read_text(session, value.digest)
     if isinstance(value, list):
         return [lengthen(session, item) for item in value]
     if isinstance(value, dict):

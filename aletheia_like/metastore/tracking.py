@@ -35,6 +35,7 @@ from aletheia_like.metastore.arguments import (
 from aletheia_like.metastore.assets import File, Folder
 from aletheia_like.metastore.callkey import NoContentError, call_key
 from aletheia_like.metastore.resultcache import FOLDER, CachedResult, Lineage, ResultCache
+from aletheia_like.model.rows import check_mapping
 
 if TYPE_CHECKING:
     from aletheia_like.capture.sampling import Sampler
@@ -73,6 +74,9 @@ class TrackOptions:
     raise_on_error: bool = True
     cache: str | os.PathLike[str] | bool | None = None
     cache_force: bool = False
+
+    def __post_init__(self) -> None:
+        check_mapping(self.params, "params of a tracked function")
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ class GitState:
         root: Folder of the working tree on the machine it ran on.
     """
 
-    commit: str | None
+    commit: str | None = None
     branch: str | None = None
     remote: str | None = None
     dirty: bool = False

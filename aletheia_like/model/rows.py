@@ -27,7 +27,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from aletheia_like.errors import InvalidValueError
-from aletheia_like.model.values import MAX_KEY_BYTES, Value, decode, encode
+from aletheia_like.model.values import MAX_KEY_BYTES, Value, check_text, decode, encode
 
 TIMESTAMP = "timestamp"
 RUN_ID = "run_id"
@@ -90,6 +90,17 @@ def is_plain(row: Mapping[Any, Any]) -> bool:
     return _PLAIN.issuperset(map(type, row.values()))
 
 
+def check_mapping(given: object, what: str) -> None:
+    """Refuse what is no mapping.
+
+    Raises:
+        InvalidValueError: It is something else; the message names it as `what`.
+    """
+    if not isinstance(given, Mapping):
+        message = f"{what} come as a mapping, not {given!r:.80}"
+        raise InvalidValueError(message)
+
+
 def check_columns(row: Mapping[Any, Any]) -> dict[str, Any]:
     """Return a row under the column names that it is stored by.
 
@@ -99,6 +110,7 @@ def check_columns(row: Mapping[Any, Any]) -> dict[str, Any]:
         InvalidValueError: A name is no text or whole number, is empty, over 1,500 bytes, or two
             are the same.
     """
+    check_mapping(row, "columns and their values")
     named: dict[str, Any] = {}
     for key, value in row.items():
         name = _column_name(key)
@@ -257,7 +269,9 @@ def _column_name(key: object) -> str:
         raise InvalidValueError(message)
     # A member of an enumeration of texts prints as something else than it is.
     name = str.__str__(key) if isinstance(key, str) else str(key)
-    if len(name.encode(errors="replace")) > MAX_KEY_BYTES:
+    if not name.isascii():
+        check_text(name, ("the name of a column",))
+    if len(name.encode()) > MAX_KEY_BYTES:
         message = f"the name of a column is over {MAX_KEY_BYTES} bytes: {name[:40]!r}…"
         raise InvalidValueError(message)
     return f"@{name}" if name.startswith("@") else name

@@ -29,7 +29,7 @@ from pathlib import PurePath
 from typing import Any
 
 from aletheia_like.errors import InvalidValueError
-from aletheia_like.model._foreign import check_microseconds, plain_value
+from aletheia_like.model._foreign import check_microseconds, is_missing, plain_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +164,8 @@ def _encode(value: Any, where: FieldPath, *, in_list: bool, above: tuple[int, ..
         return value
     if kind is int:
         return value if value in INT64 else {"@int": _digits(value, where)}
+    if is_missing(value):
+        return None
     if id(value) in above or len(above) > _MAX_CONTAINERS:
         what = "contains itself" if id(value) in above else f"is over {_MAX_CONTAINERS} deep"
         message = f"{place_text(where[:MAX_DEPTH])}: the value {what}"

@@ -98,3 +98,14 @@ def test_the_rows_of_a_deleted_run_stay_here(aletheia, killed, tmp_path):
 
     assert (done.code, "was deleted" in done.out) == (FAILURE, True)
     assert len(journals(tmp_path)) == 1
+
+
+def test_a_journal_that_cannot_be_read_stays(aletheia, killed, tmp_path):  # R21
+    killed(3)
+    (journal,) = journals(tmp_path)
+    damaged = journal.read_bytes().translate(bytes.maketrans(b"0123456789", b"1234567890"))
+    journal.write_bytes(damaged)
+
+    aletheia("sync")
+
+    assert journal.read_bytes() == damaged

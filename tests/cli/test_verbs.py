@@ -284,3 +284,12 @@ def test_an_interruption_is_exit_code_130(environment):
     process.communicate(timeout=60)
 
     assert process.returncode != 0
+
+
+@pytest.mark.parametrize("verb", ["show", "head", "latest", "delete"])
+def test_two_projects_for_one_run_are_refused(aletheia, recorded, verb):  # C3
+    outcome = aletheia(verb, "other/e/1", "-p", "p")
+
+    assert outcome.code == 2
+    assert "names project 'other', -p says 'p'" in outcome.err
+    assert "a slash inside a name" in outcome.err

@@ -172,3 +172,20 @@ def test_a_tag_is_set_if_asked_for(repository, open_code_ms, monkeypatch):  # R1
     )
     assert tags.stdout.split() == ["exp/my-exper/1"]
     assert run.git.tag == "exp/my-exper/1"
+
+
+def test_the_snapshot_of_a_repository_without_commit_is_seen(  # R13 R15
+    repository, open_code_ms
+):
+    subprocess.run(["rm", "-r", ".git"], check=True)
+    subprocess.run(["git", "init", "-q", "-b", "main"], check=True)
+    open_code_ms().exper("e").start_run(git="snapshot").finish()
+
+    git = open_code_ms().experiment("e").run(1).git
+    assert (git.commit, git.branch, git.dirty) == (None, "main", True)
+    assert git.snapshot is not None
+
+
+def test_a_wrong_word_for_git_is_no_wish_for_the_default(open_code_ms):  # R11
+    with pytest.raises(al.InvalidValueError, match="git is one of"):
+        open_code_ms().exper("e").start_run(git=False)

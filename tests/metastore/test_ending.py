@@ -153,3 +153,36 @@ def test_a_live_quiet_run_beats(open_ms):  # R4
 
     assert ms.experiment("e").run(1).record.heartbeat_at > before
     recorder.close()
+
+
+@EMBEDDED
+@pytest.mark.parametrize("text", [r"no file \udc80", "two\r\nlines"])
+def test_a_run_fails_truthfully_whatever_the_text_of_its_error(open_ms, text):  # R2
+    run = open_ms().exper("e").start_run()
+    with pytest.raises(ValueError, match=r"^"), run:
+        raise ValueError(text.encode().decode("unicode_escape"))
+
+    read = open_ms().experiment("e").run(1)
+    assert read.status == "failed"
+    assert read.error.message == text
+
+
+@EMBEDDED
+def test_a_long_error_is_read_whole(open_ms):  # R2 M25
+    run = open_ms().exper("e").start_run()
+    with pytest.raises(ValueError, match="x"), run:
+        raise ValueError("x" * 2_000_000)
+
+    assert open_ms().experiment("e").run(1).error.message == "x" * 2_000_000
+
+
+@EMBEDDED
+def test_an_error_without_text_is_the_one_that_is_raised(open_ms):  # R2
+    class SilentError(Exception):
+        def __str__(self):
+            raise RuntimeError
+
+    with pytest.raises(SilentError), open_ms().exper("e").start_run() as run:
+        raise SilentError
+
+    assert (run.status, run.error.message) == ("failed", "<its text failed: RuntimeError>")

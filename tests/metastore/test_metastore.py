@@ -159,3 +159,12 @@ def test_the_author_is_the_user_of_the_system_unless_told(ms, monkeypatch):  # M
 def test_repr_says_which_store_and_why(ms, store_url):
     assert store_url in repr(ms)
     assert "argument" in repr(ms)
+
+
+def test_a_metastore_is_iterated_by_the_names_it_takes():  # M18
+    with al.Metastore("p", url="memory://", git="off") as ms:
+        for name in ("b", "a/b"):
+            ms.exper(name)
+
+        assert sorted(ms) == ["a/b", "b"]
+        assert [ms[name].name for name in ms] == list(ms)

@@ -857,3 +857,43 @@ def test_threads_of_one_run_lose_no_row(run):  # Q27
     assert len(rows) == 800
     for name in range(4):
         assert rows.get(thread=name)["n"] == list(range(200))
+
+
+def test_what_pandas_puts_for_a_missing_value_is_none(local_run):  # Q34
+    local_run.log({"at": pd.NaT, "count": pd.NA})
+
+    assert own(local_run.rows()) == [{"at": None, "count": None}]
+
+
+def test_a_context_takes_columns_that_are_no_python_names(local_run):  # Q13
+    with local_run.context({"learning rate": 1, "@x": 2}, a=3):
+        local_run.log(b=4)
+
+    assert own(local_run.rows()) == [{"learning rate": 1, "@x": 2, "a": 3, "b": 4}]
+
+
+@pytest.mark.parametrize(
+    "misuse",
+    [
+        lambda run: run.log_batch(None),
+        lambda run: run.set_params(5),
+        lambda run: run.set_value("a", 1, where="a = 1"),
+        lambda run: run.context(5).__enter__(),
+        lambda run: run.log({"\ud800": 1}),
+        lambda run: run.add_metrics([("a", 1)]),
+        lambda run: run.wrap(params=5)(len)([]),
+        lambda run: run.filter("a = 1"),
+        lambda run: run.latest(5),
+        lambda run: run.latest("a", index=5),
+        lambda run: run.latest("a", index=[]),
+        lambda run: run.rows()[["a"]],
+        lambda run: run.rows()[None],
+        lambda run: run.rows().to_csv("/"),
+    ],
+)
+def test_misuse_is_told_by_the_errors_of_this_package(local_run, misuse):  # Q29
+    local_run.log(a=1)
+
+    with pytest.raises(al.InvalidValueError):
+        misuse(local_run)
+    assert own(local_run.rows()) == [{"a": 1}]

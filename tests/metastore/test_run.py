@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import datetime as dt
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -508,3 +509,54 @@ def test_a_resumed_run_sees_what_its_dead_process_recorded(ms, store_url, tmp_pa
     assert again.tags == ("a", "b", "c")
     assert again.rows()["a"] == [1, 2]
     assert again.summary["a"]["last"] == 2
+
+
+def test_long_texts_keep_their_ends_of_lines(exper, read_run):  # M25 M26
+    text = "a\r\nb\r" * 100_000
+    with exper.start_run() as run:
+        run.set_hyper_params({"text": text})
+        run.desc = text
+        run.log(text=text)
+
+    read = read_run(run.id)
+    assert (read.hyper_params["text"] == text, read.desc == text) == (True, True)
+    assert read.latest("text") == text
+
+
+def test_tags_that_threads_add_at_once_are_all_kept():  # M19 B10
+    with al.Metastore("p", url="memory://", git="off") as ms:
+        run = ms.exper("e").start_run()
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(run.tag, map(str, range(200))))
+
+        assert len(run.tags) == 200
+
+
+@pytest.mark.parametrize("tags", [None, 5, [["a"]]])
+def test_what_is_no_list_of_tags_is_refused(tags):  # M19
+    with al.Metastore("p", url="memory://", git="off") as ms:
+        run = ms.exper("e").start_run()
+        with pytest.raises(al.InvalidValueError, match="tag"):
+            run.tags = tags
+
+        with pytest.raises(al.InvalidValueError, match="tag"):
+            run.tag(tags)
+
+
+def test_a_run_is_resumed_by_its_number_too():  # M7 R18
+    with al.Metastore("p", url="memory://", git="off") as ms:
+        ms.exper("e").start_run().finish()
+
+        assert ms.exper("e").start_run(id=1, resume="must").id == "1"
+
+
+def test_a_parent_is_a_run_of_the_same_experiment():  # M10
+    with al.Metastore("p", url="memory://", git="off") as ms:
+        parent = ms.exper("e").start_run()
+
+        assert ms.exper("e").start_run(parent=1).parent == "1"
+        with pytest.raises(al.NotFoundError, match="no run 'nope'"):
+            ms.exper("e").start_run(parent="nope")
+        with pytest.raises(al.InvalidValueError, match="no run of experiment 'other'"):
+            ms.exper("other").start_run(parent=parent)
+        assert len(ms.exper("e").runs()) == 2
