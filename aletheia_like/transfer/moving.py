@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -153,6 +154,9 @@ class MovingMetastore(OpenMetastore):
         """Give another metastore; what is opened for this alone is closed again."""
         if isinstance(other, OpenMetastore):
             yield other
+        elif not isinstance(other, str | os.PathLike):
+            message = f"{other!r:.80} is no store: give an opened metastore or an address"
+            raise InvalidValueError(message)
         else:
             with self._open_other(other) as opened:
                 yield opened

@@ -199,3 +199,23 @@ def test_options_that_make_no_sense_are_refused(clct):  # T6
         series.tail(3, limit=1)
     with pytest.raises(TypeError, match="chosen"):
         series.paginate(3, chosen=1)
+
+
+def test_what_is_no_collection_and_no_store_is_refused(opened, clct):  # T14, T15
+    with pytest.raises(al.InvalidValueError, match="no collection"):
+        clct.push(opened())
+    with pytest.raises(al.InvalidValueError, match="no collection"):
+        clct.pull("memory://")
+    with pytest.raises(al.InvalidValueError, match="no store"):
+        clct.metastore.push(None)
+
+
+def test_promoting_nothing_makes_no_collection(opened):  # L7
+    ms = opened()
+    with ms.exper("e").start_run() as run:
+        run.log({"text": "a"}, step=0)
+
+    for metrics in ((), ("text",)):
+        with pytest.raises(al.InvalidValueError):
+            ms.promote_metrics(run, *metrics, to="curves")
+    assert ms.collections() == []
