@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -20,15 +20,12 @@ from aletheia_like.cli.output import (
     store_options,
 )
 from aletheia_like.cli.serieskeeping import CLOSED
-from aletheia_like.cli.seriesnaming import named_series, one_name
+from aletheia_like.cli.seriesnaming import named_series, one_name, there
 from aletheia_like.connect import Metastore
-from aletheia_like.errors import InvalidValueError, NotFoundError
+from aletheia_like.errors import InvalidValueError
 from aletheia_like.model.names import split_reference
 from aletheia_like.series.clock import ROOT
 from aletheia_like.series.schema import Schema
-
-if TYPE_CHECKING:
-    from aletheia_like.series.series import Series
 
 _SHOWN = ("revision", "head", "at", "author", "rows", "parent")
 
@@ -86,7 +83,7 @@ def ls(name: str | None, *, project: str | None, url: str | None, as_json: bool)
 
 @series.command()
 @click.argument("name", shell_complete=completing.collections)
-@click.argument("source", type=click.File("r", encoding="utf-8"), default="-")
+@click.argument("source", type=click.File("r", encoding="utf-8-sig"), default="-")
 @click.option("--start", help="Where the interval begins that is replaced; else the first row.")
 @click.option("--stop", help="Where it ends; else the last row.")
 @click.option("--closed", type=CLOSED, default="both", help="Which ends belong to it.")
@@ -108,6 +105,9 @@ def write(
 
     Example: aletheia series write temperature/Brussels < brussels.csv
     """
+    if update and (start is not None or stop is not None or closed != "both"):
+        message = "--update takes no --start, --stop and --closed: it changes the rows it names"
+        raise InvalidValueError(message)
     data = _read_csv(source)
     with Metastore(project, url=url) as ms:
         found = named_series(ms, name)
@@ -160,25 +160,35 @@ def read(
     Example: aletheia series read temperature/Brussels --start 2020-01-01 --stop 2020-02-01
     """
     options: dict[str, Any] = {"start": start, "stop": stop, "closed": closed, "before": before}
-    wanted: dict[str, Any] = {"select": split_columns(select) or None}
+    wanted: dict[str, Any] = {"select": list(dict.fromkeys(split_columns(select))) or None}
+    counts = {"--limit": limit, "--offset": offset}
+    _check_together("--csv", as_csv or None, {"--json": as_json or None})
+    _check_together("--tail", tail, counts | {"--paginate": paginate, "--by": period})
+    _check_together("--by", period, {"--paginate": paginate})
+    if agg and period is None:
+        message = "--agg says what --by is to show: give --by too, such as --by month"
+        raise InvalidValueError(message)
     with Metastore(project, url=url) as ms:
-        found = named_series(ms, name)
-        if not found:
-            _refuse_missing(found)
+        found = there(named_series(ms, name))
         if period is not None:
-            table = found.aggregate(period, _functions(agg), **options)
-            _print_rows(table.columns, table.astype(str).values.tolist(), as_csv, as_json)
+            table = found.aggregate(
+                period, _functions(agg), **options, **wanted, limit=limit, offset=offset
+            )
+            _print_table(table, as_csv, as_json)
             return
         if tail is not None:
             frames = iter([found.tail(tail, **options, **wanted)])
         elif paginate is not None:
-            frames = found.paginate(paginate, **options, **wanted)
+            frames = found.paginate(paginate, **options, **wanted, limit=limit, offset=offset)
         else:
             frames = iter([found.frame(**options, limit=limit, offset=offset, **wanted)])
         names = wanted["select"] or found.schema.names
+        if as_json:
+            print_json([row for frame in frames for row in frame.records()])
+            return
         if not as_csv:
             rows = [row for frame in frames for row in frame.texts()]
-            _print_rows(names, rows, as_csv, as_json)
+            _print_rows(names, rows, as_csv=False)
             return
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
@@ -218,26 +228,43 @@ def rev(name: str, *, project: str | None, url: str | None, as_json: bool) -> No
         print_table(rows, {word: word for word in _SHOWN})
 
 
-def _refuse_missing(found: Series) -> None:
-    known = ", ".join(found.collection.ls()[:10]) or "none"
-    message = f"no series {found.label!r} in {found.collection.label!r}: there are {known}"
-    raise NotFoundError(message)
-
-
 def _read_csv(source: Any) -> dict[str, list[str | None]]:
     reader = csv.reader(source)
-    names = next(reader, None)
+    try:
+        return _columns_of(reader)
+    except UnicodeDecodeError as error:
+        message = f"the input is no text in UTF-8 ({error.reason}): convert it, with iconv say"
+        raise InvalidValueError(message) from error
+    except csv.Error as error:
+        message = f"line {reader.line_num} is no CSV: {error}"
+        raise InvalidValueError(message) from error
+
+
+def _columns_of(reader: Any) -> dict[str, list[str | None]]:
+    names = [name.strip() for name in next(reader, ())]
     if not names:
         message = "no line of names: the input must be CSV with one"
         raise InvalidValueError(message)
-    columns: dict[str, list[str | None]] = {name.strip(): [] for name in names}
-    for number, row in enumerate(reader, 2):
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        message = f"the line of names has {', '.join(map(repr, twice))} twice"
+        raise InvalidValueError(message)
+    columns: dict[str, list[str | None]] = {name: [] for name in names}
+    for row in reader:
         if len(row) != len(columns):
-            message = f"line {number} has {len(row)} cells, there are {len(columns)} names"
+            cells, wanted = counted(len(row), "cell"), counted(len(columns), "name")
+            message = f"line {reader.line_num} has {cells}, the first line {wanted}"
             raise InvalidValueError(message)
         for column, cell in zip(columns.values(), row, strict=True):
             column.append(cell)
     return columns
+
+
+def _check_together(option: str, given: object, others: Mapping[str, object]) -> None:
+    wrong = [name for name, value in others.items() if value is not None]
+    if given is not None and wrong:
+        message = f"{option} and {wrong[0]} do not go together: give one of them"
+        raise InvalidValueError(message)
 
 
 def _functions(given: Sequence[str]) -> dict[str, list[str]]:
@@ -248,13 +275,30 @@ def _functions(given: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def _print_rows(
-    names: Sequence[str], rows: Sequence[Sequence[str]], as_csv: bool, as_json: bool
-) -> None:
-    named: list[Mapping[str, str]] = [dict(zip(names, row, strict=True)) for row in rows]
+def _print_table(table: Any, as_csv: bool, as_json: bool) -> None:
+    """Print what pandas made of periods."""
+    cells = [[_plain(cell) for cell in row] for row in table.astype(object).values.tolist()]
+    names = [str(name) for name in table.columns]
     if as_json:
-        print_json(named)
-    elif as_csv:
+        print_json([dict(zip(names, row, strict=True)) for row in cells])
+    else:
+        texts = [
+            ["" if str(cell) in ("None", "nan") else str(cell) for cell in row] for row in cells
+        ]
+        _print_rows(names, texts, as_csv)
+
+
+def _plain(cell: Any) -> Any:
+    if type(cell).__name__ in ("NAType", "NaTType"):
+        return None
+    if hasattr(cell, "isoformat"):
+        return cell.isoformat()
+    return cell.item() if hasattr(cell, "item") else cell
+
+
+def _print_rows(names: Sequence[str], rows: Sequence[Sequence[str]], as_csv: bool) -> None:
+    named: list[Mapping[str, str]] = [dict(zip(names, row, strict=True)) for row in rows]
+    if as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
         writer.writerows(rows)

@@ -9,9 +9,10 @@ import click
 from aletheia_like.cli import completing
 from aletheia_like.cli.asking import confirm, yes_option
 from aletheia_like.cli.output import counted, print_json, say, store_options
-from aletheia_like.cli.seriesnaming import named_series, one_name
+from aletheia_like.cli.seriesnaming import named_series, one_name, there
 from aletheia_like.cli.transfer import address
 from aletheia_like.connect import Metastore
+from aletheia_like.errors import InvalidValueError
 from aletheia_like.model.names import split_reference
 from aletheia_like.model.quantities import shown_bytes
 
@@ -55,12 +56,12 @@ def _moving(verb: str) -> Any:
         as_json: bool,
     ) -> None:
         with Metastore(project, url=url) as ms:
-            there = address(other)
+            target = address(other)
             chosen = [one_name(one) for one in collections]
             if not chosen:
-                chosen = _all_collections(ms, there, verb)
+                chosen = _all_collections(ms, target, verb)
             action = ms.push if verb == "push" else ms.pull
-            tally = action(there, collections=chosen, shallow=shallow)
+            tally = action(target, collections=chosen, shallow=shallow)
         if as_json:
             print_json(tally)
         else:
@@ -164,11 +165,11 @@ def delete(
                 collection.delete()
         else:
             is_whole = start is None and stop is None
-            series = named_series(ms, name)
+            series = there(named_series(ms, name))
             made = None if dry_run else series.delete(start, stop, closed=closed)
             done = f"deleted {name}" if is_whole else f"deleted rows of {name}"
             if made is None and not dry_run:
-                done = f"nothing to do: {name} has no {'rows' if is_whole else 'such rows'}"
+                done = f"nothing to do: {name} has no such rows"
     if as_json:
         print_json({"revision": None if made is None else made.id, "dry_run": dry_run})
     else:
@@ -185,10 +186,18 @@ def rename(name: str, to: str, *, project: str | None, url: str | None, as_json:
     Example: aletheia series rename temperature/Brussels Bruxelles
     """
     with Metastore(project, url=url) as ms:
-        if len(split_reference(name)) == 1:
-            ms.collection(one_name(name)).rename(to)
+        *parents, label = split_reference(name)
+        *wanted, last = split_reference(to)
+        if wanted not in ([], parents):
+            message = (
+                f"{to!r} is in another place than {name!r}: a rename stays in its collection, "
+                "and a slash inside a name is written \\/"
+            )
+            raise InvalidValueError(message)
+        if parents:
+            named_series(ms, name).rename(last)
         else:
-            named_series(ms, name).rename(to)
+            ms.collection(label).rename(last)
     if as_json:
         print_json({"name": to})
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aletheia_like.connect import Metastore
-from aletheia_like.errors import InvalidValueError
+from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.model.names import split_reference
 
 if TYPE_CHECKING:
@@ -37,3 +37,16 @@ def named_series(ms: Metastore, name: str) -> Series:
         message = f"{name!r} names no series: COLLECTION/SERIES, a slash inside a name is \\/"
         raise InvalidValueError(message)
     return ms.collection(collection).series(labels[0])
+
+
+def there(series: Series) -> Series:
+    """Return a series if it exists.
+
+    Raises:
+        NotFoundError: Nothing was written to it, or it was deleted.
+    """
+    if not series:
+        known = ", ".join(series.collection.ls()[:10]) or "none"
+        message = f"no series {series.label!r} in {series.collection.label!r}: there are {known}"
+        raise NotFoundError(message)
+    return series

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.extras import import_extra
 from aletheia_like.series.encoding import DTYPES, Array
+from aletheia_like.series.given import columns_of
 from aletheia_like.series.schema import Column, Schema
 
 Columns = dict[str, Array]
@@ -21,43 +23,6 @@ _FALSE = frozenset({"false", "no", "0"})
 _NAT = np.datetime64("NaT", "ns")
 _EARLIEST, _LATEST = np.datetime64("1677-09-22", "D"), np.datetime64("2262-04-11", "D")
 _MICROSECONDS = len("2020-01-02T03:04:05.123456")
-
-
-def columns_of(data: Any) -> dict[str, Any]:
-    """Return the columns of a frame of any library, a mapping, or a list of rows.
-
-    Raises:
-        InvalidValueError: It is none of these.
-    """
-    if isinstance(data, Mapping):
-        return dict(data)
-    if isinstance(data, np.ndarray) and data.dtype.names:
-        return {name: data[name] for name in data.dtype.names}
-    module = type(data).__module__.partition(".")[0]
-    if module == "pyarrow" and hasattr(data, "column_names"):
-        return {name: data.column(name).to_pandas() for name in data.column_names}
-    if module == "polars" and hasattr(data, "columns"):
-        return {name: _polars_column(data[name]) for name in data.columns}
-    if module == "pandas" and hasattr(data, "columns"):
-        return {str(name): data[name] for name in data.columns}
-    if hasattr(data, "names") and hasattr(data, "__getitem__"):
-        return {name: data[name] for name in data.names}
-    if isinstance(data, Sequence) and all(isinstance(row, Mapping) for row in data):
-        names = dict.fromkeys(name for row in data for name in row)
-        return {name: [row.get(name) for row in data] for name in names}
-    message = (
-        f"{type(data).__name__} is no frame: give a mapping of columns, or a pandas, Polars or "
-        "Arrow table"
-    )
-    raise InvalidValueError(message)
-
-
-def _polars_column(column: Any) -> Any:
-    """Return a column as numpy has it, or as a list if it has text, zones or gaps."""
-    is_plain = column.dtype.is_numeric() or column.dtype.is_temporal()
-    zone = getattr(column.dtype, "time_zone", None)
-    is_whole = column.null_count() == 0 and zone is None
-    return column.to_numpy() if is_plain and is_whole else column.to_list()
 
 
 def cast(schema: Schema, data: Any, wanted: Iterable[str] | None = None) -> Columns:
@@ -117,6 +82,8 @@ def cast_column(column: Column, given: Any) -> Array:
         else:
             message = f"column {column.name!r} is {given!r:.60}, not a list of values"
             raise InvalidValueError(message)
+    if len(given) == 0:
+        given = []
     if isinstance(given, range):
         given = np.arange(given.start, given.stop, given.step)
     match column.base:
@@ -381,6 +348,11 @@ def _timestamps(column: Column, given: Any) -> Array:
     return _parsed(column, given)
 
 
+_ISO = re.compile(
+    r"\d{4}(?:([-/]?)\d\d?(?:\1\d\d?(?:[T ]\d\d?(?::?\d\d(?::?\d\d(?:[.,]\d+)?)?)?"
+    r"\s*(?:Z|UTC|[+-]\d\d(?::?\d\d)?)?)?)?)?",
+    re.IGNORECASE,
+)
 _HINT = ": write text in ISO 8601, datetimes or numpy.datetime64, from 1678 to 2262"
 
 
@@ -413,7 +385,10 @@ def _parsed(column: Column, given: Any) -> Array:
         ):
             values[row] = _NAT
             continue
-        if isinstance(value, bool | int | float | np.number):
+        is_text = isinstance(value, str)
+        if isinstance(value, bool | int | float | np.number) or (
+            is_text and _ISO.fullmatch(value.strip()) is None
+        ):
             raise _refuse(column, row, value, _HINT)
         try:
             moment = pandas.Timestamp(value).as_unit("ns", round_ok=False)

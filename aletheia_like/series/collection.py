@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from aletheia_like.errors import InvalidValueError
 from aletheia_like.model.names import check_name
 from aletheia_like.series.changelog import Changelog, Draft, Intent
 from aletheia_like.series.history import Logged, State
@@ -145,13 +146,13 @@ class Collection:
         Raises:
             InvalidValueError: The schemas differ.
         """
-        return other.pull(self, shallow=shallow)
+        return _other(other).pull(self, shallow=shallow)
 
     def pull(self, other: Collection, *, shallow: bool = False) -> int:
         """Copy from another collection what this one lacks; see `push`."""
         from aletheia_like.series.moving import move_collection, stored
 
-        return move_collection(stored(other.changelog), self._changelog, shallow=shallow)
+        return move_collection(stored(_other(other).changelog), self._changelog, shallow=shallow)
 
     def trim(self, before: Any = None) -> int:
         """Forget the history before a revision or moment; what is shown stays.
@@ -210,6 +211,13 @@ class Collection:
 
     def __repr__(self) -> str:
         return f"<Collection {self.label!r}>"
+
+
+def _other(given: Any) -> Collection:
+    if not isinstance(given, Collection):
+        message = f"{given!r:.80} is no collection: whole stores go by ms.push and ms.pull"
+        raise InvalidValueError(message)
+    return given
 
 
 def _reopened(metastore: SeriesMetastore, label: str) -> Collection:

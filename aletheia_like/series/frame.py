@@ -108,6 +108,24 @@ class Frame:
         columns = [self._texts(name) for name in self._columns]
         return zip(*columns, strict=True)
 
+    def zoned(self, name: str) -> Any:
+        """Return a column as what it means: one of moments in a time zone as pandas has it."""
+        if self._schema[name].zone is None:
+            return self._columns[name]
+        return self._series(import_extra("pandas", None), name)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return each row as a mapping with plain values: moments as texts, None for no value."""
+        columns = {
+            name: [text or None for text in self._texts(name)]
+            if self._schema[name].base == "timestamp"
+            else column.tolist()
+            for name, column in self._columns.items()
+        }
+        return [
+            dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+        ]
+
     def slice(self, start: int, stop: int) -> Frame:
         """Return some of the rows."""
         return Frame(self._schema, {name: one[start:stop] for name, one in self._columns.items()})

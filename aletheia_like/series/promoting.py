@@ -33,6 +33,11 @@ def promote(
     if index not in _INDEXES:
         message = f"index={index!r}: metrics are ordered by 'step' or by 'timestamp'"
         raise InvalidValueError(message)
+    if not metrics:
+        message = (
+            f"name the metrics of run {run.id} to promote: promote_metrics(run, 'loss', to=…)"
+        )
+        raise InvalidValueError(message)
     rows = run.rows()
     for name in (*metrics, *([index] if index == "step" else [])):
         if name not in rows:
@@ -48,6 +53,9 @@ def promote(
                 if one is not None and _is_number(one):
                     earlier[name] = float(one)
     schema = Schema({index: _INDEXES[index]} | dict.fromkeys(metrics, "float"))
+    if not kept:
+        message = f"run {run.id} has no number in {', '.join(metrics)} with a {index}"
+        raise InvalidValueError(message)
     places = sorted(kept)
     data: dict[str, Any] = {index: places}
     data |= {name: [kept[one].get(name, math.nan) for one in places] for name in metrics}
@@ -79,7 +87,7 @@ def to_dataset(series: Series, name: str | None, options: dict[str, Any]) -> Any
         message = f"{series!r} has no rows: write some first"
         raise NotFoundError(message)
     collection = series.collection
-    named = name or f"{collection.label} {series.label}"
+    named = name if name is not None else f"{collection.label} {series.label}"
     with tempfile.TemporaryDirectory(prefix="aletheia-") as folder:
         path = Path(folder) / "series.parquet"
         frame.to_parquet(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -214,38 +214,63 @@ class Series:
         return Range(self, where.start, where.stop)
 
     def tail(self, n: int = 10, **options: Any) -> Frame:
-        """Return the last rows; options as of `frame`.
+        """Return the last rows; options as of `frame`, but for `limit` and `offset`.
 
         Raises:
             InvalidValueError: `n` is not positive.
         """
         _check_positive("tail", n)
-        where = range_of(
-            self.schema, options.get("start"), options.get("stop"), options.get("closed", "left")
-        )
-        names = self._selected(options.get("select"))
-        state = self._state(options.get("before"))
+        where, names, state = self._asked(**options)
         return self._reader.read(state, self._label, where, offset=-n, names=names)
 
-    def paginate(self, n: int = 100_000, **options: Any) -> Iterator[Frame]:
+    def paginate(
+        self,
+        n: int = 100_000,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        **options: Any,
+    ) -> Iterator[Frame]:
         """Yield the rows in pages of `n`; options as of `frame`, all of one moment.
+
+        `limit` and `offset` count rows, not pages.
 
         Raises:
             InvalidValueError: `n` is not positive.
         """
         _check_positive("paginate", n)
-        where = range_of(
-            self.schema, options.get("start"), options.get("stop"), options.get("closed", "left")
-        )
-        names, state = self._selected(options.get("select")), self._state(options.get("before"))
-        return self._pages(state, where, names, n)
+        _check_count("limit", limit)
+        _check_count("offset", offset)
+        first = offset or 0
+        last = None if limit is None else first + limit
+        return self._pages(self._asked(**options), n, first, last)
+
+    def _asked(
+        self,
+        *,
+        start: Any = None,
+        stop: Any = None,
+        closed: str = "left",
+        before: Before | None = None,
+        select: Sequence[str] | str | None = None,
+    ) -> tuple[Interval, list[str] | None, State]:
+        """Return where to read, which columns, and of which moment."""
+        where = range_of(self.schema, start, stop, closed)
+        return where, self._selected(select), self._state(before)
 
     def _pages(
-        self, state: State, where: Interval, names: Sequence[str] | None, n: int
+        self,
+        asked: tuple[Interval, list[str] | None, State],
+        n: int,
+        start: int,
+        stop: int | None,
     ) -> Iterator[Frame]:
-        reader, start = self._reader, 0
+        where, names, state = asked
         while True:
-            page = reader.read(state, self._label, where, limit=n, offset=start, names=names)
+            count = n if stop is None else min(n, stop - start)
+            page = self._reader.read(
+                state, self._label, where, limit=count, offset=start, names=names
+            )
             if len(page) == 0:
                 return
             yield page
@@ -263,9 +288,11 @@ class Series:
                 `median`, `std`, `count`, a quantile as `q90`, or a list of them.
             options: As of `frame`.
         """
-        from aletheia_like.series.grouping import aggregate
+        from aletheia_like.series.grouping import aggregate, needed
 
-        return aggregate(self.frame(**options), period, columns or {})
+        asked = {} if columns is None else columns
+        options["select"] = needed(self.schema, asked, options.get("select"))
+        return aggregate(self.frame(**options), period, asked)
 
     def log(self) -> list[Revision]:
         """Return the revisions that changed this series, oldest first."""
@@ -296,9 +323,12 @@ class Series:
 
         return to_dataset(self, name, options)
 
-    def _selected(self, select: Sequence[str] | str | None) -> list[str] | None:
+    def _selected(self, select: Any) -> list[str] | None:
         if select is None:
             return None
+        if not isinstance(select, Iterable):
+            message = f"select={select!r:.80}: it is a column, or a list of them"
+            raise InvalidValueError(message)
         names = [select] if isinstance(select, str) else list(select)
         for name in names:
             self.schema[name]

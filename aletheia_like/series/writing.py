@@ -17,7 +17,6 @@ from aletheia_like.series.casting import (
     cast,
     cast_value,
     check_sorted,
-    columns_of,
     join,
     sort_keys,
 )
@@ -25,6 +24,7 @@ from aletheia_like.series.changelog import Draft
 from aletheia_like.series.columnstore import Encoded, encoded, refs
 from aletheia_like.series.encoding import encode
 from aletheia_like.series.frame import Frame
+from aletheia_like.series.given import columns_of
 from aletheia_like.series.history import State
 from aletheia_like.series.intervals import (
     EVERYTHING,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.metastore.metastore import OpenMetastore
@@ -149,12 +150,15 @@ class MovingMetastore(OpenMetastore):
             return copy_project(source, self, experiments, runs, rename=rename)
 
     @contextmanager
-    def _reached(self, other: OpenMetastore | str) -> Iterator[OpenMetastore]:
+    def _reached(self, other: Any) -> Iterator[OpenMetastore]:
         """Give another metastore; what is opened for this alone is closed again."""
         if isinstance(other, OpenMetastore):
             yield other
+        elif not isinstance(other, str | os.PathLike):
+            message = f"{other!r:.80} is no store: give an opened metastore or an address"
+            raise InvalidValueError(message)
         else:
-            with self._open_other(other) as opened:
+            with self._open_other(str(other)) as opened:
                 yield opened
 
     @abstractmethod

@@ -14,6 +14,10 @@ from aletheia_like.ui.plain import shown
 Kind = Literal["", "number", "status", "moment"]
 
 
+LONG_TEXT = 40
+"""Of more characters, a column is not squeezed until its words break."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One cell.
@@ -92,7 +96,8 @@ def plain_row(row: Sequence[Cell]) -> Markup | None:
             text = f'<span class="status {text}">{text}</span>'
         elif one.link:
             text = f'<a href="{escape(one.link)}">{text}</a>'
-        kind = ' class="number"' if one.kind == "number" else ""
+        is_long = len(one.text) > LONG_TEXT
+        kind = ' class="number"' if one.kind == "number" else ' class="long"' if is_long else ""
         title = f' title="{escape(one.title)}"' if one.title else ""
         told.append(f"<td{kind}{title}>{text}</td>")
     return Markup("".join(told))  # noqa: S704 - every part was escaped

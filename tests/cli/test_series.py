@@ -53,7 +53,7 @@ def test_a_session_in_the_shell(aletheia, written, tmp_path):  # C9, L31
     past = run("read", "temperature/Brussels", "--before", again, "--csv")
     assert past.out == BRUSSELS
     monthly = run("read", "temperature/Brussels", "--by", "month", "--agg", "value=max", "--json")
-    assert monthly.json == [{"timestamp": "2020-01-01", "value_max": "20.0"}]
+    assert monthly.json == [{"timestamp": "2020-01-01T00:00:00", "value_max": 20.0}]
 
     assert (
         "1 head" in run("merge", "temperature").err
@@ -101,3 +101,67 @@ def test_what_is_wrong_has_an_exit_code(aletheia, written, tmp_path, arguments, 
     (tmp_path / "bad.csv").write_text("timestamp,value\n2020-01-01\n")
 
     assert aletheia("series", *arguments, "-p", "p").code == code
+
+
+def test_numbers_are_numbers_in_json(aletheia, written):  # C9, C12
+    found = aletheia("series", "read", "temperature/Brussels", "--json", "--tail", "1", "-p", "p")
+
+    assert found.json == [{"timestamp": "2020-01-04T00:00:00", "value": 4.0}]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"timestamp,value\n2020-01-01,\xff\n", "no text in UTF-8"),
+        (b"timestamp,value,value\n2020-01-01,1,2\n", "'value' twice"),
+        (b"timestamp,value\n2020-01-01,1\n2020-01-02\n", "line 3 has 1 cell, the first"),
+    ],
+)
+def test_input_that_is_no_table_is_refused(aletheia, written, tmp_path, content, why):  # C9
+    (tmp_path / "wrong.csv").write_bytes(content)
+
+    done = aletheia("series", "write", "temperature/Brussels", "wrong.csv", "-p", "p")
+
+    assert done.code == 2
+    assert why in done.err
+
+
+def test_the_mark_that_spreadsheets_begin_a_file_with_is_no_name(aletheia, written, tmp_path):
+    (tmp_path / "excel.csv").write_bytes(b"\xef\xbb\xbf" + BRUSSELS.encode())
+
+    done = aletheia("series", "write", "temperature/Brussels", "excel.csv", "-p", "p")
+
+    assert (done.code, "nothing to do" in done.err) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--tail", "2", "--limit", "1"),
+        ("--by", "day", "--paginate", "2"),
+        ("--csv", "--json"),
+        ("--agg", "value=max"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(aletheia, written, options):  # C12
+    done = aletheia("series", "read", "temperature/Brussels", *options, "-p", "p")
+
+    assert done.code == 2
+    assert options[0] in done.err
+
+
+def test_pages_and_columns_that_come_twice_are_as_asked(aletheia, written):  # C9, T6
+    options = ("--paginate", "2", "--limit", "3", "-c", "value,value", "--csv")
+
+    found = aletheia("series", "read", "temperature/Brussels", *options, "-p", "p")
+
+    assert found.out.split() == ["value", "1.0", "2.0", "3.0"]
+
+
+def test_a_rename_stays_in_its_collection(aletheia, written):  # C9, T9
+    moved = aletheia("series", "rename", "temperature/Brussels", "rain/Brussels", "-p", "p")
+    named = aletheia("series", "rename", "temperature/Brussels", "temperature/Ghent", "-p", "p")
+    gone = aletheia("series", "delete", "temperature/Brussels", "-p", "p")
+
+    assert (moved.code, named.code, gone.code) == (2, 0, 3)
+    assert aletheia("series", "ls", "temperature", "-p", "p").out == "Ghent\n"

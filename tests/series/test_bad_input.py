@@ -161,3 +161,61 @@ def test_a_changelog_that_lacks_a_revision_is_neither_merged_nor_moved(opened, t
 def test_garbage_collection_wants_a_grace_time(opened):
     with pytest.raises(al.InvalidValueError, match="grace"):
         opened().gc(grace=dt.timedelta(seconds=-1))
+
+
+@pytest.mark.parametrize("when", ["01/02/2020", "now", "today", "3", "Jan 2 2020"])
+def test_a_text_that_is_no_moment_in_iso_8601_is_refused(clct, when):  # T2
+    with pytest.raises(al.InvalidValueError, match="ISO 8601"):
+        (clct / "a").write({"timestamp": [when], "value": [1]})
+
+    assert clct.log() == []
+
+
+@pytest.mark.parametrize(
+    ("period", "columns", "why"),
+    [
+        ("day", {"text": "mean"}, "type str, which has no mean"),
+        ("day", {"text": "q50"}, "type str, which has no q50"),
+        ("day", {"value": []}, "no column to aggregate"),
+        ("day", {"value": None}, "no function None"),
+        ("day", "max", "column: function"),
+        ("99999999 days", {}, "no period"),
+    ],
+)
+def test_what_cannot_be_asked_of_a_period_is_refused(opened, period, columns, why):  # T25
+    series = opened().create_collection("t timestamp*\nvalue float\ntext str", "c") / "s"
+    series.write({"t": ["2020-01-01"], "value": [1], "text": ["a"]})
+
+    with pytest.raises(al.InvalidValueError, match=why):
+        series.aggregate(period, columns)
+
+
+def test_options_that_make_no_sense_are_refused(clct):  # T6
+    series = clct / "a"
+
+    with pytest.raises(al.InvalidValueError, match="select=3"):
+        series.frame(select=3)
+    with pytest.raises(TypeError, match="limit"):
+        series.tail(3, limit=1)
+    with pytest.raises(TypeError, match="chosen"):
+        series.paginate(3, chosen=1)
+
+
+def test_what_is_no_collection_and_no_store_is_refused(opened, clct):  # T14, T15
+    with pytest.raises(al.InvalidValueError, match="no collection"):
+        clct.push(opened())
+    with pytest.raises(al.InvalidValueError, match="no collection"):
+        clct.pull("memory://")
+    with pytest.raises(al.InvalidValueError, match="no store"):
+        clct.metastore.push(None)
+
+
+def test_promoting_nothing_makes_no_collection(opened):  # L7
+    ms = opened()
+    with ms.exper("e").start_run() as run:
+        run.log({"text": "a"}, step=0)
+
+    for metrics in ((), ("text",)):
+        with pytest.raises(al.InvalidValueError):
+            ms.promote_metrics(run, *metrics, to="curves")
+    assert ms.collections() == []

@@ -265,6 +265,52 @@ def test_periods_equal_those_of_pandas(opened):  # T25, L30
             series.aggregate(*wrong)
 
 
+def test_hours_that_come_twice_and_days_without_a_midnight_have_periods(opened):  # T25
+    ms = opened()
+    brussels = ms.create_collection("t timestamp[Europe/Brussels]*\nv int", "b") / "s"
+    hours = pd.date_range("2020-10-24T22:00", periods=25, freq="h", tz="UTC")
+    brussels.write({"t": hours, "v": range(25)})
+    paulo = ms.create_collection("t timestamp[America/Sao_Paulo]*\nv int", "p") / "s"
+    paulo.write(
+        {"t": pd.date_range("2018-11-04T02:00", periods=3, freq="h", tz="UTC"), "v": [1] * 3}
+    )
+
+    hourly = brussels.aggregate("hour", {"v": "count"})
+    daily = paulo.aggregate("day", {"v": "sum", "t": "min"}, select="v")
+
+    assert hourly["v"].tolist() == [1] * 25
+    assert hourly["t"].tolist() == hours.tolist()
+    assert daily["v"].tolist() == [1, 2]
+    assert daily["t_min"].dt.hour.tolist() == [23, 1]
+
+
+def test_pages_have_the_rows_that_are_asked_for(numbers):  # T6
+    series = numbers / "s"
+    series.write({"at": range(30), "value": range(30)})
+
+    pages = list(series.paginate(10, limit=15, offset=3))
+
+    assert [len(page) for page in pages] == [10, 5]
+    assert pages[1]["at"].tolist() == [13, 14, 15, 16, 17]
+
+
+def test_a_frame_that_was_read_means_the_same_moments_when_written(opened):  # T5, T7
+    series = opened().create_collection("t timestamp[Europe/Brussels]*\nv float", "c") / "s"
+    series.write({"t": ["2020-07-01T00:00", "2020-07-02T00:00"], "v": [1, 2]})
+
+    assert series.write(series.frame()) is None
+    assert series.write(series.df().set_index("t")) is None
+
+
+def test_an_empty_table_of_pandas_empties_an_interval(clct):  # T8
+    series = clct / "a"
+    series.write({"timestamp": ["2020-01-01", "2020-01-02"], "value": [1, 2]})
+
+    series.write(pd.DataFrame({"timestamp": [], "value": []}), start="2020-01-02")
+
+    assert series.df()["value"].tolist() == [1.0]
+
+
 @settings(max_examples=60)
 @given(
     writes=st.lists(

@@ -108,3 +108,16 @@ def test_a_page_of_many_runs_reads_about_a_page(filled):
         assert answer.status == 200
 
     assert filled.ms.usage.document_reads - before <= 5
+
+
+def test_long_texts_are_not_squeezed_until_their_words_break(site, page):  # U2
+    for count in (60, 61):
+        with site.ms.exper("which species").start_run(hyper_params={"text": "word " * count}):
+            pass
+    page.set_viewport_size({"width": 500, "height": 800})
+    page.goto(site.url(EXPERIMENT))
+
+    cell = page.locator("td.long").first
+    cell.wait_for()
+
+    assert cell.evaluate("one => one.offsetWidth") >= 250
