@@ -75,10 +75,10 @@ def test_a_busy_loop_has_the_average_that_psutil_measures():  # F5
 
 
 def test_an_idle_span_has_a_low_average_of_the_process():  # F5
-    with Sampler(0.05) as sampler:
-        time.sleep(0.4)
+    with Sampler(0.2) as sampler:
+        time.sleep(0.8)
 
-    assert sampler.figures["process_cpu_percent"] < 20
+    assert sampler.figures["process_cpu_percent"] < 40
 
 
 def test_a_span_shorter_than_the_interval_has_figures():  # F5
