@@ -101,7 +101,7 @@ def test_a_file_in_a_row_whose_name_climbs_is_refused(ms, tmp_path, name):
         run.log(f=al.File(made(tmp_path)))
     stored = run.rows()["f"][0]
 
-    with pytest.raises(al.InvalidValueError, match="stay inside|rename the file"):
+    with pytest.raises(al.InvalidValueError, match=r"stay inside|rename the file"):
         ms.session.cache.fetch_file(stored.digest, name)
 
     assert outside(tmp_path) == []
