@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aletheia_like.errors import InvalidValueError
-from aletheia_like.model.checking import check_fields
+from aletheia_like.model.checking import check_fields, small_size
 from aletheia_like.model.measuring import FieldsMeter
-from aletheia_like.model.sizes import document_size
+from aletheia_like.model.sizes import document_size, value_size
 from aletheia_like.ports.documents import REMOVE, changed_fields
 
 KEYS = st.sampled_from(["a", "b", "ü", "__reserved__"])
@@ -17,6 +19,15 @@ LEAVES = st.one_of(
     st.none(), st.integers(), st.text(max_size=3), st.lists(st.integers(0, 9), max_size=3)
 )
 VALUES = st.recursive(LEAVES, lambda inner: st.dictionaries(KEYS, inner, max_size=3), max_leaves=6)
+PLAIN = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**65), 2**65),
+    st.floats(),
+    st.text(max_size=3),
+    st.sampled_from(["x" * 1_001, "x" * 2_000_000]),
+    st.datetimes(timezones=st.sampled_from([None, dt.UTC])),
+)
 CHANGES = st.dictionaries(
     st.lists(KEYS, min_size=1, max_size=3).map(tuple),
     st.one_of(VALUES, st.just(REMOVE)),
@@ -59,3 +70,18 @@ def test_what_is_the_same_object_is_not_looked_at_again():
     assert meter.measure("p/a", changed_fields(fields, {("m", "b"): 1})) == before + 10
     with pytest.raises(InvalidValueError):
         FieldsMeter().measure("p/a", fields)
+
+
+@given(st.dictionaries(st.one_of(KEYS, st.text(max_size=3), st.just("k" * 1_501)), PLAIN))
+def test_what_is_checked_in_one_look_is_allowed_and_has_its_size(fields):
+    size = small_size(fields)
+
+    if size is not None:
+        check_fields(fields)
+        assert size == value_size(fields)
+
+
+def test_an_ordinary_document_is_checked_in_one_look():
+    fields = {"size": 7, "crc32c": "AAAA", "created_at": dt.datetime.now(dt.UTC), "where": None}
+
+    assert small_size(fields) == value_size(fields)
