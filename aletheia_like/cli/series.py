@@ -24,6 +24,7 @@ from aletheia_like.cli.seriesnaming import named_series, one_name, there
 from aletheia_like.connect import Metastore
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.model.names import split_reference
+from aletheia_like.model.values import is_missing
 from aletheia_like.series.clock import ROOT
 from aletheia_like.series.schema import Schema
 
@@ -289,7 +290,7 @@ def _print_table(table: Any, as_csv: bool, as_json: bool) -> None:
 
 
 def _plain(cell: Any) -> Any:
-    if type(cell).__name__ in ("NAType", "NaTType"):
+    if is_missing(cell):
         return None
     if hasattr(cell, "isoformat"):
         return cell.isoformat()

@@ -215,7 +215,7 @@ def _error_info(error: BaseException) -> ErrorInfo:
         if kind.__module__ == "builtins"
         else f"{kind.__module__}.{kind.__qualname__}"
     )
-    return ErrorInfo(name, _as_text(_shown, error), _as_text(_traced, error))
+    return ErrorInfo(name, _as_text(str, error), _as_text(_traced, error))
 
 
 def _as_text(show: Callable[[BaseException], str], error: BaseException) -> str:
@@ -225,10 +225,6 @@ def _as_text(show: Callable[[BaseException], str], error: BaseException) -> str:
     except Exception as failure:  # noqa: BLE001 - the text of a foreign error may raise anything
         return f"<its text failed: {type(failure).__qualname__}>"
     return text.encode(errors="backslashreplace").decode()
-
-
-def _shown(error: BaseException) -> str:
-    return str(error)
 
 
 def _traced(error: BaseException) -> str:

@@ -10,7 +10,6 @@ import datetime as dt
 from typing import Any
 
 _CONVERSIONS = ("to_pydatetime", "tolist")
-_MISSING = ("NaTType", "NAType")
 
 
 def plain_value(value: Any) -> Any:
@@ -31,12 +30,6 @@ def plain_value(value: Any) -> Any:
             plain = convert()
             return plain if type(plain) is not type(value) else value
     return value
-
-
-def is_missing(value: object) -> bool:
-    """Whether it is what pandas puts where a value is missing: `NaT` or `NA`."""
-    kind = type(value)
-    return kind.__name__ in _MISSING and kind.__module__.startswith("pandas.")
 
 
 def check_microseconds(value: dt.datetime | dt.timedelta) -> None:

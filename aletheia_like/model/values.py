@@ -29,7 +29,7 @@ from pathlib import PurePath
 from typing import Any
 
 from aletheia_like.errors import InvalidValueError
-from aletheia_like.model._foreign import check_microseconds, is_missing, plain_value
+from aletheia_like.model._foreign import check_microseconds, plain_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,7 @@ _NESTED = frozenset({dict, list})
 _RESERVED_KEY = re.compile(r"__.*__", re.DOTALL)
 _DIGITS_LIMIT = 4_000
 _MAX_CONTAINERS = 100
+_MISSING = ("NaTType", "NAType")
 _EXACT_DAYS = 36_500
 
 
@@ -113,6 +114,12 @@ def decode(value: Value) -> Any:
             key: decode(inner) if type(inner) in _NESTED else inner for key, inner in value.items()
         }
     return value
+
+
+def is_missing(value: object) -> bool:
+    """Whether it is what pandas puts where a value is missing: `NaT` or `NA`."""
+    kind = type(value)
+    return kind.__name__ in _MISSING and kind.__module__.startswith("pandas.")
 
 
 def check_key(key: object, where: FieldPath = ()) -> str:

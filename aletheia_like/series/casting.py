@@ -12,6 +12,7 @@ import numpy as np
 
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.extras import import_extra
+from aletheia_like.model.values import is_missing
 from aletheia_like.series.encoding import DTYPES, Array
 from aletheia_like.series.given import columns_of
 from aletheia_like.series.schema import Column, Schema
@@ -226,7 +227,7 @@ def _is_absent(value: Any) -> bool:
         return True
     if isinstance(value, float):
         return math.isnan(value)
-    return type(value).__name__ in ("NAType", "NaTType")
+    return is_missing(value)
 
 
 def _array(given: Any) -> Array | None:
