@@ -20,8 +20,8 @@ from aletheia_like.errors import (
     UnavailableError,
 )
 from aletheia_like.metastore.run import Run
+from aletheia_like.metastore.runcolumns import run_row
 from aletheia_like.metastore.session import Session
-from aletheia_like.metastore.tables import run_row
 from aletheia_like.model.names import split_reference
 from aletheia_like.model.quantities import shown_bytes, shown_seconds
 from aletheia_like.model.records import RunRecord

@@ -14,7 +14,7 @@ from aletheia_like.cli.browse import project_and_rest
 from aletheia_like.cli.output import print_json_line, say, shown, store_options
 from aletheia_like.connect import Metastore
 from aletheia_like.metastore.changes import RunChange
-from aletheia_like.metastore.tables import run_row
+from aletheia_like.metastore.runcolumns import run_row
 from aletheia_like.model.names import split_reference
 
 

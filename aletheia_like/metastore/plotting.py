@@ -9,8 +9,9 @@ from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.extras import import_extra
 from aletheia_like.metastore.handle import DocumentHandle
 from aletheia_like.metastore.rows import Rows
+from aletheia_like.metastore.runcolumns import run_row
 from aletheia_like.metastore.searching import find_runs, understood
-from aletheia_like.metastore.tables import Runs, run_row
+from aletheia_like.metastore.tables import Runs
 from aletheia_like.model import paths
 from aletheia_like.model.names import from_id
 from aletheia_like.model.records import RunRecord

@@ -17,8 +17,9 @@ from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.metastore.changes import seen_record
 from aletheia_like.metastore.marks import is_deleted, kept
 from aletheia_like.metastore.planning import MOMENTS, best, plan
+from aletheia_like.metastore.runcolumns import run_row
 from aletheia_like.metastore.session import Session
-from aletheia_like.metastore.tables import Runs, run_row
+from aletheia_like.metastore.tables import Runs
 from aletheia_like.model import paths
 from aletheia_like.model.bulk import uncollected
 from aletheia_like.model.conditions import (

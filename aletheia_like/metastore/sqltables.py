@@ -15,12 +15,12 @@ from aletheia_like.metastore.arrowcolumns import MOMENT, NONE, array, named, tex
 from aletheia_like.metastore.finding import with_aliases
 from aletheia_like.metastore.marks import kept
 from aletheia_like.metastore.run import Run
+from aletheia_like.metastore.runcolumns import run_row
 from aletheia_like.metastore.saving import generation_of
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.sqlparsing import EXPERIMENT, Asked, Scope
 from aletheia_like.metastore.sqlrows import OWN, rows_table
 from aletheia_like.metastore.storing import lengthen
-from aletheia_like.metastore.tables import run_row
 from aletheia_like.metastore.texttable import in_order
 from aletheia_like.model import codec, paths
 from aletheia_like.model.names import from_id

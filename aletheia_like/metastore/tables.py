@@ -13,6 +13,7 @@ from typing import Any, overload
 from aletheia_like.errors import NotFoundError
 from aletheia_like.extras import import_extra
 from aletheia_like.metastore.changes import seen_record
+from aletheia_like.metastore.runcolumns import RUN_COLUMNS, run_columns
 from aletheia_like.metastore.texttable import (
     cell_text,
     column_texts,
@@ -20,11 +21,9 @@ from aletheia_like.metastore.texttable import (
     shown_places,
     text_table,
 )
-from aletheia_like.model import codec
 from aletheia_like.model.bulk import uncollected
 from aletheia_like.model.names import from_id
-from aletheia_like.model.parameters import flattened
-from aletheia_like.model.records import RunRecord, lasted, seen_status
+from aletheia_like.model.records import RunRecord
 from aletheia_like.model.values import INT64, LongText
 from aletheia_like.ports.documents import Document
 
@@ -32,22 +31,6 @@ _PLAIN = frozenset("bool int float str bytes moment datetime date time timedelta
 _LISTS = frozenset(f"list {name}" for name in _PLAIN)
 _SCALARS = frozenset({bool, int, float, str, bytes})
 _UNKNOWN = "unknown"
-_NO_COLUMNS = frozenset(
-    "environment error datasets artifacts console summary summary_of_others token notes "
-    "stop_requested heartbeat_at resumed_at updated_by used_artifacts dependencies".split()
-)
-"""Fields of a run that its row does not show, so that they need not be read for it."""
-
-_ROW_FIELDS = tuple(
-    "experiment id number name status fold model started_at ended_at updated_at git tags parent "
-    "desc hyper_params metrics deleted_at extra".split()
-)
-
-RUN_COLUMNS = tuple(
-    "experiment id number name status fold model started_at ended_at seconds commit tags parent "
-    "desc".split()
-)
-"""The columns that every run has."""
 
 
 class Table:
@@ -65,22 +48,27 @@ class Table:
         self._rows = [dict(row) for row in rows]
         self._first = first
 
+    @functools.cached_property
+    def _by_column(self) -> dict[str, list[Any]]:
+        """The columns, in their order."""
+        names = in_order(itertools.chain.from_iterable(self._rows), self._first)
+        return {name: [row.get(name) for row in self._rows] for name in names}
+
     @property
     def columns(self) -> list[str]:
         """Names of all columns: what every row has, parameters, metrics, others by their name."""
-        return in_order(itertools.chain.from_iterable(self._rows), self._first)
+        return list(self._by_column)
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return the rows as dictionaries, every column in each."""
-        columns = self.columns
-        return [{column: row.get(column) for column in columns} for row in self._rows]
+        names = self.columns
+        rows = zip(*self._by_column.values(), strict=True) if names else ((),) * len(self)
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     def to_pandas(self) -> Any:
         """Return a pandas DataFrame; what a row lacks is NaN."""
         pandas = import_extra("pandas", None)
-        columns = self.columns
-        data = {name: [row.get(name) for row in self._rows] for name in columns}
-        return pandas.DataFrame(data, columns=columns, index=range(len(self)))
+        return pandas.DataFrame(self._by_column, columns=self.columns, index=range(len(self)))
 
     def to_polars(self) -> Any:
         """Return a Polars DataFrame, with the columns of `to_arrow`."""
@@ -102,10 +90,10 @@ class Table:
         return self[name]
 
     def __getitem__(self, column: str) -> list[Any]:
-        if column not in self.columns:
+        if column not in self._by_column:
             message = f"no column {column!r}: there are {', '.join(self.columns) or 'none'}"
             raise NotFoundError(message)
-        return [row.get(column) for row in self._rows]
+        return list(self._by_column[column])
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -135,8 +123,8 @@ class Table:
 
     def _shown(self) -> dict[str, list[Any]]:
         """Return of each column the cells that a person is shown."""
-        rows = [self._rows[place] for place in shown_places(len(self))]
-        return {name: [row.get(name) for row in rows] for name in self.columns}
+        places = shown_places(len(self))
+        return {name: [cells[place] for place in places] for name, cells in self._by_column.items()}
 
 
 class Runs(Table):
@@ -150,12 +138,12 @@ class Runs(Table):
 
     def __init__(self, documents: Sequence[Document]) -> None:
         self._documents = list(documents)
-        self._first = RUN_COLUMNS
 
     @functools.cached_property
-    def _rows(self) -> list[dict[str, Any]]:  # type: ignore[override]
+    def _by_column(self) -> dict[str, list[Any]]:
         with uncollected():
-            return [_row(_seen_values(one)) for one in self._documents]
+            columns = run_columns(self._documents)
+        return {name: columns[name] for name in in_order(columns, RUN_COLUMNS)}
 
     @functools.cached_property
     def records(self) -> list[RunRecord]:
@@ -196,49 +184,6 @@ class Runs(Table):
 
     def __len__(self) -> int:
         return len(self._documents)
-
-
-def _seen_values(document: Document) -> dict[str, Any]:
-    """Return what a run's row shows; to make a record of it would take half as long again."""
-    fields = {name: value for name, value in document.fields.items() if name not in _NO_COLUMNS}
-    values = codec.run_values(document.path, fields, document.updated_at)
-    given = values.get("status", "running")
-    return values | {"status": seen_status(given, document.updated_at, document.read_at)}
-
-
-def run_row(record: RunRecord) -> dict[str, Any]:
-    """Return a run as one flat row."""
-    return _row({name: getattr(record, name) for name in _ROW_FIELDS})
-
-
-def _row(values: Mapping[str, Any]) -> dict[str, Any]:
-    get = values.get
-    model, git, until = get("model"), get("git"), get("ended_at") or get("updated_at")
-    duration = lasted(get("started_at"), until)
-    row: dict[str, Any] = {
-        "experiment": values["experiment"],
-        "id": values["id"],
-        "number": get("number"),
-        "name": get("name"),
-        "status": values["status"],
-        "fold": get("fold"),
-        "model": model.name if model else None,
-        "started_at": get("started_at"),
-        "ended_at": get("ended_at"),
-        "seconds": duration.total_seconds() if duration else None,
-        "commit": git.commit if git else None,
-        "tags": list(get("tags") or ()),
-        "parent": get("parent"),
-        "desc": get("desc"),
-    }
-    parameters = get("hyper_params")
-    if isinstance(parameters, Mapping):
-        row |= flattened(parameters, "hyper_params.")
-    row |= flattened(get("metrics") or {}, "metrics.")
-    if get("deleted_at") is not None:
-        row["deleted_at"] = get("deleted_at")
-    row |= get("extra") or {}
-    return row
 
 
 def _one_type(values: Sequence[Any]) -> list[Any]:

@@ -99,6 +99,11 @@ def run_values(path: str, fields: Fields, updated_at: dt.datetime | None) -> dic
     )
 
 
+def run_readers() -> Mapping[str, Callable[[Value], Any]]:
+    """Return how to read each field of a run's document; None is as if there were none."""
+    return _readers_of(cast("Any", RunRecord))
+
+
 def version_record(path: str, fields: Fields) -> VersionRecord:
     """Read the document of one version of an artifact or dataset."""
     parts = path.split("/")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import datetime as dt
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from aletheia_like.errors import InvalidValueError
 from aletheia_like.model.names import with_article
 
 _MAX_DEPTH = 100
-_LEAVES = frozenset({bool, int, float, str, type(None)})
+LEAVES = frozenset({bool, int, float, str, bytes, dt.datetime, type(None)})
 """Types that are surely no mapping: asking about every number of a table takes time."""
 
 
@@ -44,7 +45,7 @@ def flatten(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, 
         {'hyper_params.lr': 0.1, 'hyper_params.opt.name': 'adam'}
     """
     for key, value in values.items():
-        if type(value) not in _LEAVES and isinstance(value, Mapping) and value:
+        if type(value) not in LEAVES and isinstance(value, Mapping) and value:
             yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
@@ -52,7 +53,7 @@ def flatten(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def flattened(values: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
     """Return what `flatten` yields; the quick way for maps without maps in them."""
-    if _LEAVES.issuperset(map(type, values.values())):
+    if LEAVES.issuperset(map(type, values.values())):
         return {f"{prefix}{key}": value for key, value in values.items()}
     return dict(flatten(values, prefix))
 

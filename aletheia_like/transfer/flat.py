@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from aletheia_like.metastore.tables import run_row
+from aletheia_like.metastore.runcolumns import run_row
 from aletheia_like.model import codec
 from aletheia_like.model.names import from_id, to_id
 from aletheia_like.model.rows import ABSENT, cell_text

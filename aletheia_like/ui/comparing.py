@@ -10,8 +10,9 @@ from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.metastore.comparing import Comparison, compare
 from aletheia_like.metastore.experiment import Experiment
 from aletheia_like.metastore.plotting import run_label, run_point
+from aletheia_like.metastore.runcolumns import run_row
 from aletheia_like.metastore.sqlrows import OWN, run_tables
-from aletheia_like.metastore.tables import Runs, run_row
+from aletheia_like.metastore.tables import Runs
 from aletheia_like.model import paths
 from aletheia_like.model.records import RunRecord
 from aletheia_like.plots.figures import Figure

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from aletheia_like.errors import AletheiaError
 from aletheia_like.metastore.artifacts import ArtifactVersion
 from aletheia_like.metastore.run import Run
-from aletheia_like.metastore.tables import run_row
+from aletheia_like.metastore.runcolumns import run_row
 from aletheia_like.model import paths
 from aletheia_like.model.codec import version_record
 from aletheia_like.model.parameters import flattened

@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.experiment import Experiment
-from aletheia_like.metastore.tables import RUN_COLUMNS, Runs, run_row
+from aletheia_like.metastore.runcolumns import RUN_COLUMNS, run_row
+from aletheia_like.metastore.tables import Runs
 from aletheia_like.metastore.texttable import in_order
 from aletheia_like.model.conditiontext import parse_column
 from aletheia_like.model.quantities import shown_seconds
