@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 from aletheia_like.adapters import _sqlitefile as file
-from aletheia_like.adapters._remembered import RememberedRows, Row, Stamp
+from aletheia_like.adapters._knownrows import Row
+from aletheia_like.adapters._remembered import RememberedRows, Stamp
 from aletheia_like.errors import AletheiaError, UnavailableError
 from aletheia_like.forking import watch_forks
 
@@ -111,7 +112,7 @@ class Connections:
             found = known(stamp)
             if found is not None:
                 return found[0]
-            return action(remembered.noted(collection, stamp, rows_in(connection)))
+            return action(remembered.read(collection, stamp, rows_in(connection)))
 
         with self._translated():
             return self._read(look, nothing, known)

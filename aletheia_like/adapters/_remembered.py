@@ -6,12 +6,12 @@ texts again would take longer than looking into them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-Row = tuple[str, str, str, str]
-"""Id, revision, time of the last change, fields."""
+from aletheia_like.adapters._knownrows import KnownRows, Row
 
 Stamp = tuple[object, ...]
 """Two reads with the same stamp would find the same."""
@@ -23,7 +23,7 @@ _MAX_CHARACTERS: Final = 8_000_000
 class _Seen:
     collection: str
     stamp: Stamp
-    rows: list[Row]
+    rows: KnownRows
 
 
 class RememberedRows:
@@ -32,24 +32,24 @@ class RememberedRows:
     def __init__(self) -> None:
         self._seen: _Seen | None = None
 
-    def find(self, collection: str, stamp: Stamp) -> list[Row] | None:
+    def find(self, collection: str, stamp: Stamp) -> KnownRows | None:
         """Return the rows that a read of this stamp would find, if they are known."""
         seen = self._seen
         if seen is None or (seen.collection, seen.stamp) != (collection, stamp):
             return None
         return seen.rows
 
-    def noted(self, collection: str, stamp: Stamp, rows: Iterable[Row]) -> Iterator[Row]:
-        """Yield the rows; they are remembered when all were taken and are not too long."""
+    def read(self, collection: str, stamp: Stamp, rows: Iterable[Row]) -> Iterable[Row]:
+        """Return the rows of a read; they are remembered, unless they are too long."""
         self._seen = None
         taken: list[Row] = []
         size = 0
-        for row in rows:
+        unread = iter(rows)
+        for row in unread:
+            taken.append(row)
             size += len(row[3])
-            if size <= _MAX_CHARACTERS:
-                taken.append(row)
-            elif taken:
-                taken = []
-            yield row
-        if size <= _MAX_CHARACTERS:
-            self._seen = _Seen(collection, stamp, taken)
+            if size > _MAX_CHARACTERS:
+                return itertools.chain(taken, unread)
+        known = KnownRows(taken)
+        self._seen = _Seen(collection, stamp, known)
+        return known

@@ -8,91 +8,90 @@ from __future__ import annotations
 
 import bisect
 import datetime as dt
-import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
-from aletheia_like.adapters._prefilter import is_number, number, number_test
+from aletheia_like.adapters._knownrows import KnownRows, Row, ValuesIn
+from aletheia_like.adapters._prefilter import is_number, passes
+from aletheia_like.adapters._textvalues import moments, numbers
 from aletheia_like.model.jsontext import key_text
 from aletheia_like.ports.documents import RANGE_OPERATORS, Filter, Query
 
-T = TypeVar("T")
 
-_EXTREMES = (dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC))
+@dataclass(frozen=True, slots=True)
+class SortedBy:
+    """By what the documents of a query are sorted, as it stands in their texts.
 
-PossibleKeys = Callable[[str], list[Any]]
-"""Returns from a text everything by which its document may be sorted."""
+    Attributes:
+        values_in: Reads from a text everything by which its document may be sorted.
+        key: Beside what it stands.
+        bounds: Filters that it passes.
+        descending: Greatest first.
+        limit: How many documents are wanted.
+    """
+
+    values_in: ValuesIn
+    key: str
+    bounds: tuple[Filter, ...]
+    descending: bool
+    limit: int
 
 
-def possible_keys(query: Query) -> PossibleKeys | None:
-    """Return how to read from a text by what its document may be sorted.
+def sorted_by(query: Query) -> SortedBy | None:
+    """Return by what a query sorts.
 
-    None unless the query has a limit, and one order, by values that a filter says to be numbers or
+    None unless it has a limit, and one order, by values that a filter says to be numbers or
     moments.
     """
     if query.limit is None or len(query.order_by) != 1:
         return None
-    path = query.order_by[0].path
-    bounds = [one for one in query.filters if one.path == path and one.operator in RANGE_OPERATORS]
+    order = query.order_by[0]
+    own = [one for one in query.filters if one.path == order.path]
+    bounds = tuple(one for one in own if one.operator in RANGE_OPERATORS)
+    key = key_text(order.path[-1])
     if bounds and isinstance(bounds[0].value, dt.datetime):
-        return _moments(key_text(path[-1]))
+        return SortedBy(moments, key, (), order.descending, query.limit)
     if bounds and all(is_number(one.value) for one in bounds):
-        return _numbers(key_text(path[-1]), bounds)
+        return SortedBy(numbers, key, bounds, order.descending, query.limit)
     return None
 
 
-def first_of(
-    texts: Iterable[tuple[str, T]],
-    keys_in: PossibleKeys,
-    decoded: Callable[[T], Any],
-    limit: int,
-    *,
-    descending: bool,
-) -> None:
+def first_of(rows: Iterable[Row], by: SortedBy, decoded: Callable[[Row], Any]) -> None:
     """Decode what may be among the first of an order, the most promising first.
 
     Args:
-        texts: Each text, and what it belongs to.
-        keys_in: See `possible_keys`.
-        decoded: Takes what a text belongs to and returns by what it is sorted; None if it does
-            not match.
-        limit: How many are wanted. Whatever sorts equal to the last of them is decoded too.
-        descending: Greatest first.
+        rows: What to choose from.
+        by: The order, and how many are wanted. Whatever sorts equal to the last of them is decoded
+            too.
+        decoded: Takes a row and returns by what it is sorted; None if it does not match.
     """
-    best = max if descending else min
-    bounds = [(best(keys), one) for text, one in texts if (keys := keys_in(text))]
-    bounds.sort(key=lambda pair: pair[0], reverse=descending)
     found: list[Any] = []
-    for bound, one in bounds:
-        if len(found) >= limit and (
-            found[-limit] > bound if descending else found[limit - 1] < bound
+    for bound, row in _best_first(rows, by):
+        if len(found) >= by.limit and (
+            found[-by.limit] > bound if by.descending else found[by.limit - 1] < bound
         ):
             return
-        key = decoded(one)
+        key = decoded(row)
         if key is not None:
             bisect.insort(found, key)
 
 
-def _numbers(key: str, bounds: Sequence[Filter]) -> PossibleKeys:
-    find = re.compile(rf'{re.escape(key)}(?:(-?\d[\d.eE+-]*)|\{{"__float__":"(-?inf)"\}})').findall
-    within = number_test(bounds)
-
-    def keys(text: str) -> list[Any]:
-        found = [number(plain) if plain else float(odd) for plain, odd in find(text)]
-        return [key for key in found if within(key)]
-
-    return keys
-
-
-def _moments(key: str) -> PossibleKeys:
-    find = re.compile(rf'{re.escape(key)}\{{"__datetime__":"([^"]*)"\}}').findall
-    return lambda text: [moment for found in find(text) for moment in _moment(found)]
-
-
-def _moment(text: str) -> tuple[dt.datetime, ...]:
-    try:
-        found = dt.datetime.fromisoformat(text)
-    except ValueError:
-        return _EXTREMES
-    # Damaged: whoever decodes it says so.
-    return _EXTREMES if found.tzinfo is None else (found,)
+def _best_first(rows: Iterable[Row], by: SortedBy) -> Iterator[tuple[Any, Row]]:
+    """Yield each row once, with the first of the values by which it may be sorted."""
+    if isinstance(rows, KnownRows):
+        seen: set[str] = set()
+        for value, row in rows.in_order(by.values_in, by.key, by.bounds, descending=by.descending):
+            if row[0] not in seen:
+                seen.add(row[0])
+                yield value, row
+        return
+    best = max if by.descending else min
+    within = passes(by.bounds)
+    pairs = [
+        (best(values), row)
+        for row in rows
+        if (values := list(filter(within, by.values_in(by.key, row[3]))))
+    ]
+    pairs.sort(key=lambda pair: pair[0], reverse=by.descending)
+    yield from pairs

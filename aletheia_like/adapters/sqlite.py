@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, TypeVar, cast
 
 from aletheia_like.adapters._connections import Connections
+from aletheia_like.adapters._knownrows import Row, passing
 from aletheia_like.adapters._matching import (
     changes_nothing,
     check_precondition,
@@ -29,9 +30,8 @@ from aletheia_like.adapters._matching import (
     field_at,
     ordered,
 )
-from aletheia_like.adapters._prefilter import text_test
-from aletheia_like.adapters._remembered import Row
-from aletheia_like.adapters._topmost import PossibleKeys, first_of, possible_keys
+from aletheia_like.adapters._prefilter import text_tests
+from aletheia_like.adapters._topmost import SortedBy, first_of, sorted_by
 from aletheia_like.errors import IntegrityError
 from aletheia_like.model.checking import check_fields
 from aletheia_like.model.jsontext import from_text, to_text
@@ -203,32 +203,32 @@ class SqliteDocumentStore:
 
     def _matching(self, rows: Iterable[Row], query: Query) -> Iterator[_Found]:
         """Yield what matches; no more than the limit, unless it has yet to be sorted."""
-        keys_in = possible_keys(query)
-        if keys_in is not None:
-            return iter(self._first(rows, query, keys_in))
-        test = text_test(query.filters)
-        if test is not None:
-            rows = (row for row in rows if test(row[3]))
-        found = self._filtered(rows, query) if query.filters else ((row, None) for row in rows)
+        by = sorted_by(query)
+        if by is not None:
+            return iter(self._first(rows, query, by))
+        if not query.filters:
+            return ((row, None) for row in itertools.islice(rows, _limit(query)))
+        found = self._filtered(passing(rows, text_tests(query.filters)), query)
         return itertools.islice(found, _limit(query))
 
-    def _first(self, rows: Iterable[Row], query: Query, keys_in: PossibleKeys) -> list[_Found]:
+    def _first(self, rows: Iterable[Row], query: Query, by: SortedBy) -> list[_Found]:
         """Return what matches and may be among the first of the order."""
         matches = compiled(query.filters)
-        order = query.order_by[0]
+        path = query.order_by[0].path
         # What it is sorted by is read from every text anyway, and compared.
-        test = text_test([one for one in query.filters if one.path != order.path])
+        tests = text_tests([one for one in query.filters if one.path != path])
         found: list[_Found] = []
 
         def decoded(row: Row) -> Value:
+            if not all(test(row[3]) for test in tests):
+                return None
             fields = self._fields(f"{query.collection}/{row[0]}", row[3])
             if not matches(fields):
                 return None
             found.append((row, fields))
-            return field_at(fields, order.path)
+            return field_at(fields, path)
 
-        texts = ((row[3], row) for row in rows if test is None or test(row[3]))
-        first_of(texts, keys_in, decoded, query.limit or 0, descending=order.descending)
+        first_of(rows, by, decoded)
         return found
 
     def _filtered(self, rows: Iterable[Row], query: Query) -> Iterator[_Found]:

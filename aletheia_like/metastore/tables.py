@@ -124,7 +124,9 @@ class Table:
     def _shown(self) -> dict[str, list[Any]]:
         """Return of each column the cells that a person is shown."""
         places = shown_places(len(self))
-        return {name: [cells[place] for place in places] for name, cells in self._by_column.items()}
+        return {
+            name: [cells[place] for place in places] for name, cells in self._by_column.items()
+        }
 
 
 class Runs(Table):

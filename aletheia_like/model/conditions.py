@@ -183,18 +183,17 @@ def ways(parts: tuple[Part, ...]) -> tuple[Keys, ...]:
     )
 
 
-def first_keys(parts: tuple[Part, ...]) -> Iterator[str]:
-    """Yield what a name may mean on the first level, with more and more of its parts.
+@functools.lru_cache(maxsize=512)
+def first_keys(parts: tuple[Part, ...]) -> tuple[str, ...]:
+    """Return what a name may mean on the first level, with more and more of its parts.
 
     Examples:
-        >>> list(first_keys((Part("a"), Part("b"))))
-        ['a', 'a.b']
+        >>> first_keys((Part("a"), Part("b")))
+        ('a', 'a.b')
     """
-    for count in range(1, len(parts) + 1):
-        joined = parts[:count]
-        if count > 1 and any(part.quoted for part in joined):
-            return
-        yield ".".join(part.text for part in joined)
+    quoted = next((place for place, part in enumerate(parts) if part.quoted), len(parts))
+    most = max(quoted, min(1, len(parts)))
+    return tuple(".".join(part.text for part in parts[:count]) for count in range(1, most + 1))
 
 
 def find(values: Any, parts: tuple[Part, ...]) -> Any:

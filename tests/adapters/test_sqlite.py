@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aletheia_like.adapters import sqlite
+from aletheia_like.adapters import _remembered, sqlite
 from aletheia_like.adapters.memory import MemoryDocumentStore
 from aletheia_like.adapters.sqlite import SqliteDocumentStore
 from aletheia_like.errors import (
@@ -604,8 +604,11 @@ SORTED_BY = st.one_of(
     most=st.sampled_from([None, 2, 2**53, math.inf]),
     descending=st.booleans(),
     limit=st.integers(1, 4),
+    remembered=st.sampled_from([0, 8_000_000]),
 )
-def test_the_first_of_an_order_are_those_of_the_whole(values, least, most, descending, limit):
+def test_the_first_of_an_order_are_those_of_the_whole(
+    values, least, most, descending, limit, remembered
+):
     writes = [
         # The same key stands elsewhere too, and in a text.
         Create(f"c/{id_}", {"m": {"a": value}, "a": other, "text": '"a":99'})
@@ -620,7 +623,8 @@ def test_the_first_of_an_order_are_those_of_the_whole(values, least, most, desce
     memory.apply(writes)
     wanted = [one.id for one in memory.query(query)]
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_remembered, "_MAX_CHARACTERS", remembered)
         store = SqliteDocumentStore(Path(folder) / "documents.sqlite")
         store.apply(writes)
         found = [one.id for one in store.query(query)]
