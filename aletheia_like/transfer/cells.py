@@ -10,6 +10,7 @@ import base64
 import binascii
 import datetime as dt
 import math
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -33,6 +34,7 @@ _PLAIN: Mapping[type, frozenset[Kind]] = {
     type(None): frozenset(),
     Absent: frozenset(),
 }
+_INTEGERS: frozenset[Kind] = frozenset({"int"})
 _TYPES: Mapping[Kind, type] = {"float": float, "int": int, "bool": bool, "text": str}
 _SCALARS: frozenset[Kind] = frozenset({"float", "int", "bool", "text"})
 _ODD_FLOAT = b"null"
@@ -40,13 +42,15 @@ _ODD_FLOAT = b"null"
 
 def kinds_of(cells: Sequence[Any]) -> frozenset[Kind]:
     """Return the kinds of a column's cells."""
+    if isinstance(cells, array):
+        return _PLAIN[float] if cells.typecode == "d" else _INTEGERS
     found: frozenset[Kind] = frozenset()
     types = set(map(type, cells))
     for kind in types:
         if kind is int:
             numbers = cells if len(types) == 1 else [one for one in cells if type(one) is int]
             is_inside = min(numbers) in INT64 and max(numbers) in INT64
-            found |= {"int"} if is_inside else {"json"}
+            found |= _INTEGERS if is_inside else {"json"}
         elif kind is dict:
             found |= {_kind_of_map(one) for one in cells if type(one) is dict}
         else:
@@ -68,11 +72,11 @@ class Typed:
     """Columns of one type each.
 
     Attributes:
-        columns: Values by stored name; None where there is none.
+        columns: Values by stored name, lists or arrays; None where there is none.
         exact: JSON of the cells of each row that the columns do not show exactly, or None.
     """
 
-    columns: dict[str, list[Any]]
+    columns: dict[str, Sequence[Any]]
     exact: list[str | None]
 
 
@@ -94,7 +98,7 @@ def typed(
         has_nan: Whether what the columns are for tells NaN from nothing, and -0.0 from 0.0.
     """
     exact: dict[int, dict[str, Any]] = {}
-    columns = {}
+    columns: dict[str, Sequence[Any]] = {}
     for name, column in cells.items():
         kind = kinds.get(name)
         if kind is None:
@@ -102,11 +106,10 @@ def typed(
                 if type(cell) is not Absent:
                     exact.setdefault(row, {})[name] = cell
         elif _is_exact(column, kind, has_nan=has_nan):
-            has_absent = Absent in set(map(type, column))
             columns[name] = (
                 [None if type(cell) is Absent else cell for cell in column]
-                if has_absent
-                else list(column)
+                if Absent in _types_of(column)
+                else column
             )
         else:
             columns[name] = _converted(name, column, kind, exact, has_nan=has_nan)
@@ -213,9 +216,15 @@ def _kind_of_map(cell: Mapping[str, Any]) -> Kind:
     return "json"
 
 
+def _types_of(column: Sequence[Any]) -> set[type]:
+    if isinstance(column, array):
+        return {float} if column.typecode == "d" else {int}
+    return set(map(type, column))
+
+
 def _is_exact(column: Sequence[Any], kind: Kind, *, has_nan: bool) -> bool:
     """Whether a column shows every cell as it is."""
-    types = set(map(type, column))
+    types = _types_of(column)
     if types - {Absent} != {_TYPES.get(kind)}:
         return False
     if kind != "float" or has_nan:

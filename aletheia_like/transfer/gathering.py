@@ -5,10 +5,12 @@ What a column is is known only when the last row has been seen, so rows wait in 
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import tempfile
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
 from aletheia_like.metastore.reading import amended, merged_by_time
@@ -31,7 +33,8 @@ class RunRows:
     Attributes:
         experiment: Name of its experiment.
         run_id: Its id.
-        columns: The rows, cells in their stored form.
+        columns: The rows, cells in their stored form; columns of nothing but floats, or of
+            integers of 64 bits, may be arrays.
         writers: Who wrote each.
         sequences: Where each stands among all that its writer wrote.
         before: Cells that were changed later, as they were logged, by row and column.
@@ -85,6 +88,7 @@ class Gathered:
 
     def add(self, run: RunRows) -> None:
         """Take in the rows of a run."""
+        run = _packed_rows(run)
         known = self.kinds.setdefault(run.experiment, {})
         for name, cells in run.columns.cells.items():
             known[name] = known.get(name, frozenset()) | kinds_of(cells)
@@ -102,6 +106,23 @@ class Gathered:
     def close(self) -> None:
         """Let the temporary file go."""
         self._waiting.close()
+
+
+def _packed_rows(run: RunRows) -> RunRows:
+    """Return rows with their columns of numbers as arrays, which wait and are written faster."""
+    cells = {name: _packed(column) for name, column in run.columns.cells.items()}
+    columns = Columns(_packed(run.columns.timestamps), cells)
+    return replace(run, columns=columns, sequences=_packed(run.sequences))
+
+
+def _packed(column: Any) -> Any:
+    types = set(map(type, column))
+    if types == {float}:
+        return array("d", column)
+    if types == {int}:
+        with contextlib.suppress(OverflowError):
+            return array("q", column)
+    return column
 
 
 def gather(source: Source, *, show: bool | None) -> Gathered:

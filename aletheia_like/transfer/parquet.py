@@ -35,6 +35,7 @@ from aletheia_like.transfer.gathering import Gathered, RunRows, gather
 from aletheia_like.transfer.locking import locked
 from aletheia_like.transfer.report import Tally
 from aletheia_like.transfer.source import Source
+from aletheia_like.transfer.times import microseconds
 
 MARK: Final = "_aletheia.json"
 FORMAT: Final = 1
@@ -295,22 +296,30 @@ def _batch(run: RunRows, kinds: Mapping[str, Kind], schema: Any) -> Any:
 
     count = len(run)
     found = typed(run.columns.cells, kinds, count, before=run.before)
-    times = [round(timestamp * 1_000_000) for timestamp in run.columns.timestamps]
     arrays = [
         _repeated(run.experiment, count),
         _repeated(run.run_id, count),
-        pa.array(times, pa.int64()).cast(schema.field("timestamp").type),
+        _array(microseconds(run.columns.timestamps), schema.field("timestamp").type),
     ]
     for place, stored in enumerate(kinds, len(arrays)):
         kind = schema.field(place).type
         values = found.columns.get(stored)
-        arrays.append(pa.nulls(count, kind) if values is None else pa.array(values, kind))
+        arrays.append(pa.nulls(count, kind) if values is None else _array(values, kind))
+    has_one = len(set(run.writers)) == 1
     arrays += [
-        pa.array(run.writers, pa.string()),
-        pa.array(run.sequences, pa.int64()),
+        _repeated(run.writers[0], count) if has_one else pa.array(run.writers, pa.string()),
+        _array(run.sequences, pa.int64()),
         pa.array(found.exact, pa.string()),
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _array(values: Any, kind: Any) -> Any:
+    import pyarrow as pa
+
+    if isinstance(values, list):
+        return pa.array(values, kind)
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
 
 
 def _repeated(text: str, count: int) -> Any:

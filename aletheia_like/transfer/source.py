@@ -202,12 +202,16 @@ def with_rows(source: Source) -> Iterator[tuple[Entry, list[Entry]]]:
         def read(path: str) -> list[Entry]:
             return list(source.collection(f"{path}/{ROWS}"))
 
+        ahead = 0
         try:
             for entry in whole_project(source):
                 is_one = is_run(entry.path)
                 waiting.append((entry, pool.submit(read, entry.path) if is_one else None))
-                while sum(future is not None for _, future in waiting) > _AHEAD:
-                    yield _read(*waiting.popleft())
+                ahead += is_one
+                while ahead > _AHEAD:
+                    first, future = waiting.popleft()
+                    ahead -= future is not None
+                    yield _read(first, future)
             while waiting:
                 yield _read(*waiting.popleft())
         finally:

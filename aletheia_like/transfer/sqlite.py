@@ -287,7 +287,7 @@ def _kinds(gathered: Gathered) -> dict[str, Kind]:
     return {name: together(kinds) for name, kinds in listed}
 
 
-def _plain(column: list[Any], kind: Kind) -> list[Any]:
+def _plain(column: Sequence[Any], kind: Kind) -> Sequence[Any]:
     """Return values as SQLite takes them."""
     return (
         [None if one is None else shown_time(one) for one in column] if kind == "time" else column
