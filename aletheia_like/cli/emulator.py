@@ -85,12 +85,12 @@ def exec_(command: tuple[str, ...]) -> None:
 
     Example: aletheia emulator exec -- pytest
     """
-    from aletheia_like.testing.emulators import running_emulators
+    from aletheia_like.testing.emulators import running_emulators, variables_of_classes
 
     relay = _Relay()
     relay.install()
     with running_emulators() as environment:
-        status = relay.run(command, {**os.environ, **environment})
+        status = relay.run(command, os.environ | environment | variables_of_classes())
     sys.exit(status)
 
 

@@ -21,6 +21,8 @@ JAR_URL = (
 JAR_SHA256 = "9d43599ed6151199e8d604dc87fac51218e49e5f3a48519b1ae560bbe5e3382d"
 JAR_BYTES = 63_634_791
 
+CLASSES_VARIABLE = "ALETHEIA_EMULATOR_CLASSES"
+
 Progress = Callable[[int], None]
 
 _CHUNK_BYTES = 1 << 18
@@ -100,6 +102,20 @@ def cache_folder() -> Path:
     import platformdirs
 
     return platformdirs.user_cache_path("aletheia", appauthor=False) / "emulators"
+
+
+def class_archive(java: str, jar: Path) -> Path:
+    """Return where the classes that the emulator loads are kept in the form that Java maps.
+
+    Java takes no archive of another Java or another jar, so each pair has its own. Whoever started
+    the emulators may name it to programs that have another cache folder.
+    """
+    named = os.environ.get(CLASSES_VARIABLE)
+    if named:
+        return Path(named)
+    told = [f"{one.stat().st_size} {one.stat().st_mtime_ns} {one}" for one in (Path(java), jar)]
+    key = hashlib.sha256("\n".join(told).encode()).hexdigest()
+    return cache_folder() / f"firestore-classes-{key[:16]}.jsa"
 
 
 def install_firestore_jar(

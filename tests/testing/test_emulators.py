@@ -19,6 +19,7 @@ import pytest
 from aletheia_like.errors import IntegrityError, NotFoundError, UnavailableError
 from aletheia_like.testing import _programs as programs
 from aletheia_like.testing import emulators
+from aletheia_like.testing._programs import CLASSES_VARIABLE
 from aletheia_like.testing.emulators import (
     BUCKET,
     FirestoreEmulator,
@@ -30,6 +31,7 @@ from aletheia_like.testing.emulators import (
     find_java,
     install_firestore_jar,
     running_emulators,
+    variables_of_classes,
 )
 
 pytestmark = pytest.mark.usefixtures("firestore_emulator", "gcs_emulator")
@@ -99,6 +101,19 @@ def test_a_killed_server_starts_again_at_its_port(server):
 
     assert server.port == port
     assert answering(server.environment)
+
+
+def test_a_second_emulator_starts_from_the_classes_that_the_first_left(monkeypatch):
+    monkeypatch.delenv(CLASSES_VARIABLE, raising=False)
+    monkeypatch.delenv("FIRESTORE_EMULATOR_HOST", raising=False)
+    with running_emulators():
+        archive = Path(variables_of_classes()[CLASSES_VARIABLE])
+        with FirestoreEmulator() as server:
+            (java,) = psutil.Process(server.pid).children()
+            mapped = [one.path for one in java.memory_maps()]
+
+    assert str(archive) in mapped
+    assert [one.name for one in archive.parent.glob("*.jsa*")] == [archive.name]
 
 
 def test_a_server_outlives_the_thread_that_started_it(server):
