@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from aletheia_like.adapters._prefilter import HasNumber, HasPart, TextTest
+from aletheia_like.adapters._prefilter import HasNumber, TextTest
 from aletheia_like.adapters._textvalues import numbers
 from aletheia_like.ports.documents import Filter
 
@@ -53,7 +53,7 @@ class KnownRows:
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = rows
         self._indexes: dict[tuple[ValuesIn, str], _Index] = {}
-        self._places: dict[str, Sequence[int]] = {}
+        self._places: dict[TextTest, Sequence[int]] = {}
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self._rows)
@@ -97,11 +97,10 @@ class KnownRows:
             index = self._index(numbers, test.key)
             span = index.span(test.bound)
             return index.places[span.start : span.stop]
-        part = test.part
-        known = self._places.get(part)
+        known = self._places.get(test)
         if known is None:
-            known = [place for place, row in enumerate(self._rows) if part in row[3]]
-            _note(self._places, part, known)
+            known = [place for place, row in enumerate(self._rows) if test(row[3])]
+            _note(self._places, test, known)
         return known
 
 
@@ -125,8 +124,4 @@ def _passing(rows: Iterable[Row], tests: Sequence[TextTest]) -> Iterable[Row]:
 
 
 def _passing_one(rows: Iterable[Row], test: TextTest) -> Iterator[Row]:
-    if isinstance(test, HasPart):
-        part = test.part
-        # Called for each text, the test would take three times as long as the look.
-        return (row for row in rows if part in row[3])
     return (row for row in rows if test(row[3]))

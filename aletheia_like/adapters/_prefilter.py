@@ -37,6 +37,29 @@ class HasPart:
 
 
 @dataclass(frozen=True, slots=True)
+class HasOpening:
+    """Whether a map or list may stand in a text beside a key of a map.
+
+    The same key often has a map elsewhere: what a run logs has a summary under the names that its
+    parameters and metrics have, too.
+
+    Attributes:
+        part: The key, and how a map or list begins.
+        around: The key of the map around it, and how that begins.
+    """
+
+    part: str
+    around: str
+
+    def __call__(self, text: str) -> bool:
+        start = text.find(self.around)
+        if start < 0 or self.part not in text:
+            return False
+        inside = start + len(self.around)
+        return text.find(self.around, inside) >= 0 or not _is_flat(text, inside)
+
+
+@dataclass(frozen=True, slots=True)
 class HasNumber:
     """Whether a number that passes a filter stands in a text beside a key.
 
@@ -52,7 +75,7 @@ class HasNumber:
         return any(map(passes([self.bound]), numbers(self.key, text)))
 
 
-TextTest = HasPart | HasNumber
+TextTest = HasPart | HasOpening | HasNumber
 
 
 def text_tests(filters: Sequence[Filter]) -> list[TextTest]:
@@ -68,8 +91,19 @@ def _text_test(one: Filter) -> TextTest | None:
         return None
     if isinstance(value, dict | list):
         # A map or list stands only beside its like.
-        return HasPart(key_text(key) + ("[" if isinstance(value, list) else "{"))
+        part = key_text(key) + ("[" if isinstance(value, list) else "{")
+        above = one.path[-2:-1]
+        return HasOpening(part, f"{key_text(above[0])}{{") if above else HasPart(part)
     return HasNumber(key_text(key), one) if is_number(value) else None
+
+
+def _is_flat(text: str, inside: int) -> bool:
+    """Whether the map that has begun there surely ends before any map or list begins."""
+    end = text.find("}", inside)
+    begun = text[inside:end]
+    # Within a text an end is none; where there are escapes nobody knows.
+    is_outside = begun.count('"') % 2 == 0 and "\\" not in begun
+    return is_outside and "{" not in begun and "[" not in begun
 
 
 def passes(bounds: Sequence[Filter]) -> Callable[[Any], bool]:

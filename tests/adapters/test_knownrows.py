@@ -76,3 +76,30 @@ def test_many_keys_are_forgotten_again(monkeypatch):
 
     assert found == [1, 0, 0, 1, 0, 1, 1, 0, 0, 1]
     assert len(known._indexes) <= 2
+
+
+TRICKY = st.lists(st.sampled_from(['"', "}", "{", "\\", "[", ":", '"m":{', '"a":{', "x"])).map(
+    "".join
+)
+INNER = st.dictionaries(
+    st.sampled_from(["a", "b", "m"]) | TRICKY.filter(bool),
+    st.integers(0, 1)
+    | TRICKY
+    | st.sampled_from([{}, [], {"a": {}}, {"m": {"a": 1}}, [{"a": {}}]]),
+    max_size=4,
+)
+
+
+@given(INNER, st.dictionaries(st.sampled_from(["a", "n"]), INNER))
+def test_no_map_within_a_map_is_overlooked(inner, others):
+    (test,) = text_tests([Filter(("m", "a"), ">=", {})])
+    inner.pop("a", None)
+
+    assert test(to_text({**others, "m": {**inner, "a": {}}}))
+
+
+def test_a_map_beside_the_same_key_elsewhere_is_none():
+    (test,) = text_tests([Filter(("metrics", "loss"), ">=", {})])
+
+    assert not test(to_text({"metrics": {"loss": 1.0}, "summary": {"loss": {"last": 1.0}}}))
+    assert test(to_text({"metrics": {"loss": {"@decimal": "1.0"}}, "summary": {"loss": {}}}))
