@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -58,6 +59,16 @@ _VERBS: Mapping[str, str] = {
     "watch": "aletheia_like.cli.watch:watch",
 }
 
+_OTHER_WORDS: Mapping[str, str] = {
+    **dict.fromkeys(("runs", "list", "search", "find", "query", "experiments"), "ls"),
+    **dict.fromkeys(("rm", "remove"), "delete"),
+    "compare": "diff",
+    "download": "get",
+    "info": "show",
+    "status": "top",
+}
+"""What other programs call a verb."""
+
 _EXIT_CODES: Sequence[tuple[type[Exception], int]] = (
     (errors.NotFoundError, 3),
     (errors.DirtyTreeError, 4),
@@ -89,6 +100,32 @@ class LazyGroup(click.Group):
         command = getattr(importlib.import_module(module), name)
         return command if isinstance(command, click.Command) else None
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Say of an option before the verb that its place is behind it."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            message = (
+                f"{error.message} Options of a verb stand behind it: `aletheia ls -p PROJECT`"
+            )
+            raise click.UsageError(message, ctx) from error
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a verb; of one that is not there, say which may be meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], _VERBS)
+            meant = " or ".join(
+                map(repr, [_OTHER_WORDS[args[0]]] if args[0] in _OTHER_WORDS else near)
+            )
+            message = f"No such command {args[0]!r}." + (
+                f" Did you mean {meant}?" if meant else ""
+            )
+            raise click.UsageError(message, ctx) from error
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb; that its reader stopped early is no error, though click takes it for one."""
         try:
@@ -100,6 +137,9 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(
+    package_name="aletheia-like", message="%(version)s", help="Print the version."
+)
 @click.pass_context
 def cli(context: click.Context, *, debug: bool) -> None:
     """Experiments, runs, artifacts and data sets, in Firestore or on this machine.

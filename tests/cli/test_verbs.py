@@ -60,6 +60,26 @@ def test_packages_are_counted_and_can_be_seen(aletheia, recorded, tmp_path):
     assert len(json.loads((tmp_path / "packages.json").read_text())) == int(count)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["shwo"], "No such command 'shwo'. Did you mean 'show'?"),
+        (["runs"], "No such command 'runs'. Did you mean 'ls'?"),
+        (["xyzzy"], "No such command 'xyzzy'."),
+        (["-p", "p", "ls"], "No such option '-p'. Options of a verb stand behind it"),
+    ],
+)
+def test_who_misnames_a_verb_is_told_which_may_be_meant(aletheia, arguments, said):
+    done = aletheia(*arguments)
+
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_the_version_is_an_option_and_a_verb(aletheia):
+    assert aletheia("--version").out == aletheia("version").out
+
+
 def test_no_help_is_cut(aletheia):
     verbs = aletheia("--help", COLUMNS="80").out.partition("Commands:")[2]
     assert "..." not in verbs
