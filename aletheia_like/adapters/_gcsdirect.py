@@ -6,13 +6,17 @@ certificate is in use, and for whatever else is unusual, its own session makes t
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from http.client import HTTPException
+from typing import Any
 from urllib.parse import urlsplit
 
+from aletheia_like.adapters._answers import Answer, Heard, exchange
+
+_FINE = frozenset({200, 201, 206})
 _REFUSED = 401
 _ERRORS = 400
 
@@ -31,7 +35,7 @@ class DirectRequests:
     def after_fork(self) -> None:
         """Forget what threads of the parent held."""
         self._lock = threading.Lock()
-        self._known: tuple[Any, Any] = (None, None)
+        self._known: _Way | None = None
 
     def request(
         self,
@@ -41,7 +45,7 @@ class DirectRequests:
         headers: Mapping[str, str],
         body: bytes | None = None,
     ) -> Any:
-        """Return the answer, whose body is still to be read, as `requests` would show it.
+        """Return the answer, or an error as `requests` shows it.
 
         Args:
             client: Of `google.cloud.storage`.
@@ -50,86 +54,82 @@ class DirectRequests:
             headers: Without those that say who asks.
             body: What is sent.
         """
-        session, url = client._http, base_url(client) + target  # noqa: SLF001 - it offers no other way
-        pool = self._pool(client)
-        if pool is None:
+        way = self._way_to(client)
+        session, url = client._http, way.base + target  # noqa: SLF001 - it offers no other way
+        if way.pool is None:
             return self._by_session(session, method, url, headers, body)
         told = dict(headers)
         session.credentials.before_request(session._auth_request, method, url, told)  # noqa: SLF001
-        raw = self._send(pool, method, url, told, body)
-        if raw.status == _REFUSED:
-            raw.drain_conn()
+        connection = way.pool._get_conn()  # noqa: SLF001 - urllib3's own requests cost too much
+        try:
+            heard = exchange(
+                connection, way.head(method, target, told, body), body, method, self._timeout
+            )
+            if heard.status in _FINE:
+                return _answer(way, connection, heard)
+            # Who refuses may end the connection a moment later than the next request is sent by
+            # it, so it does not go back to the others.
+            content = heard.body.read() if heard.status >= _ERRORS else b""
+        except (OSError, HTTPException) as error:
+            connection.close()
+            raise _broken(error) from error
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+        if heard.status == _REFUSED:
             session.credentials.refresh(session._auth_request)  # noqa: SLF001
+        if heard.status == _REFUSED or heard.status < _ERRORS:
             return self._by_session(session, method, url, headers, body)
-        if raw.status >= _ERRORS:
-            return _refusal(session, method, url, raw)
-        return Answer(raw.status, raw.headers, raw)
-
-    def _send(
-        self, pool: Any, method: str, url: str, headers: Mapping[str, str], body: bytes | None
-    ) -> Any:
-        import urllib3
-
-        parts = urlsplit(url)
-        connect, read = self._timeout
-        return pool.urlopen(
-            method,
-            f"{parts.path}?{parts.query}",
-            body=body,
-            headers=headers,
-            retries=False,
-            redirect=False,
-            assert_same_host=False,
-            preload_content=False,
-            decode_content=False,
-            timeout=urllib3.Timeout(connect=connect, read=read),
-        )
+        return _refusal(method, url, heard, content)
 
     def _by_session(
         self, session: Any, method: str, url: str, headers: Mapping[str, str], body: bytes | None
     ) -> Any:
-        return session.request(
+        response = session.request(
             method, url, data=body, headers=dict(headers), stream=True, timeout=self._timeout
         )
+        if not response.ok:
+            return response
+        raw = response.raw
+        # Straight from the connection: what urllib3 offers itself copies each byte twice more.
+        return Answer(response.status_code, response.headers, raw._fp, raw.release_conn, raw.close)  # noqa: SLF001
 
-    def _pool(self, client: Any) -> Any:
-        """Return the connections that a client's session would use; None if it must be asked."""
-        with self._lock:
-            known, pool = self._known
-            if known is not client:
-                pool = _pool_of(client)
-                self._known = (client, pool)
-            return pool
+    def _way_to(self, client: Any) -> _Way:
+        known = self._known
+        if known is None or known.client is not client:
+            with self._lock:
+                self._known = known = _way_to(client)
+        return known
 
 
-@dataclass(slots=True)
-class Answer:
-    """An answer without error.
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How the server of a client is reached.
 
     Attributes:
-        status_code: Of HTTP.
-        headers: By name, in any case.
-        raw: The body, as urllib3 gives it.
+        client: Of `google.cloud.storage`.
+        pool: Its connections; None if its session must be asked.
+        base: Where it finds the server.
+        host: As the header says it.
+        path: What precedes every target.
     """
 
-    status_code: int
-    headers: Mapping[str, str]
-    raw: Any
-    ok: bool = True
+    client: Any
+    pool: Any
+    base: str
+    host: str
+    path: str
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self.raw._fp.isclosed():  # noqa: SLF001 - the body was read past urllib3
-            self.raw.release_conn()
-        else:
-            self.raw.close()
+    def head(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
+    ) -> bytes:
+        """Return a request without its body."""
+        lines = [f"{method} {self.path}{target} HTTP/1.1", f"Host: {self.host}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if body is not None:
+            lines.append(f"Content-Length: {len(body)}")
+        return "\r\n".join((*lines, "", "")).encode("latin-1")
 
 
 def base_url(client: Any) -> str:
@@ -137,7 +137,14 @@ def base_url(client: Any) -> str:
     return str(client._connection.API_BASE_URL)  # noqa: SLF001
 
 
+def _way_to(client: Any) -> _Way:
+    base = base_url(client)
+    parts = urlsplit(base)
+    return _Way(client, _pool_of(client), base, parts.netloc, parts.path.rstrip("/"))
+
+
 def _pool_of(client: Any) -> Any:
+    """Return the connections that a client's session would use; None if it must be asked."""
     import requests
 
     session, url = client._http, base_url(client)  # noqa: SLF001
@@ -148,23 +155,35 @@ def _pool_of(client: Any) -> Any:
     if not hasattr(adapter, "get_connection_with_tls_context"):
         return None
     prepared = requests.Request("GET", url).prepare()
-    return adapter.get_connection_with_tls_context(prepared, told["verify"], told["proxies"])
+    pool = adapter.get_connection_with_tls_context(prepared, told["verify"], told["proxies"])
+    return pool if hasattr(pool, "_get_conn") and hasattr(pool, "_put_conn") else None
 
 
-def _refusal(session: Any, method: str, url: str, raw: Any) -> Any:
-    """Return an error as `requests` shows it, which is what Google's client understands.
+def _answer(way: _Way, connection: Any, heard: Heard) -> Answer:
+    def keep() -> None:
+        if heard.is_last:
+            connection.close()
+        way.pool._put_conn(connection)  # noqa: SLF001
 
-    A server that refuses may end the connection a moment later than the next request might be sent
-    by it, so it does not go back to the others once the body is read.
-    """
+    return Answer(heard.status, heard.headers, heard.body, keep, connection.close)
+
+
+def _broken(error: Exception) -> Exception:
+    """Return the error of urllib3 for a connection that broke off."""
+    from urllib3.exceptions import HTTPError, ProtocolError
+
+    if isinstance(error, HTTPError):
+        return error
+    return ProtocolError(f"{error or type(error).__name__}")
+
+
+def _refusal(method: str, url: str, heard: Heard, content: bytes) -> Any:
+    """Return an error as `requests` shows it, which is what Google's client understands."""
     import requests
 
-    raw._pool = None  # noqa: SLF001 - it would take the connection back
-    prepared = requests.Request(method, url).prepare()
-    response = session.get_adapter(url).build_response(prepared, raw)
-    try:
-        # All of the body, which says why.
-        _ = response.content
-    finally:
-        raw.close()
+    response = requests.Response()
+    response.status_code = heard.status
+    response.headers.update(heard.headers)
+    response.raw, response.url, response.encoding = io.BytesIO(content), url, "utf-8"
+    response.request = requests.Request(method, url).prepare()
     return response

@@ -122,7 +122,7 @@ class GcsMedia:
             self._write(response, sink, checksum)
             total = _total(response.headers)
             if total is None:
-                total = int(response.headers.get("Content-Length") or sink.size)
+                total = int(response.headers.get("content-length") or sink.size)
         if checksum is not None and sink.size == total and checksum.is_wrong:
             sink.restart()
             message = f"{name}: bytes were changed on their way"
@@ -319,7 +319,7 @@ class _Checksum:
         import google_crc32c
 
         self._found = google_crc32c.Checksum()
-        named = (one.strip().partition("=") for one in headers.get("X-Goog-Hash", "").split(","))
+        named = (one.strip().partition("=") for one in headers.get("x-goog-hash", "").split(","))
         self._told = next((value for kind, _, value in named if kind == "crc32c"), None)
 
     def add(self, chunk: bytes) -> None:
@@ -344,21 +344,17 @@ def crc32c(parts: Any) -> str:
 
 def _chunks(response: Any) -> Iterator[bytes]:
     """Yield a body, straight from the connection."""
-    source = response.raw._fp  # noqa: SLF001 - what urllib3 offers itself copies each byte twice more
     with _broken():
-        while chunk := source.read(CHUNK_BYTES):
+        while chunk := response.body.read(CHUNK_BYTES):
             yield chunk
-    response.raw.release_conn()
 
 
 def _read_into(response: Any, view: memoryview) -> int:
     """Fill a buffer with a body, straight from the connection; return how many bytes came."""
-    source, count = response.raw._fp, 0  # noqa: SLF001
+    count = 0
     with _broken():
-        while count < len(view) and (more := source.readinto(view[count:])):
+        while count < len(view) and (more := response.body.readinto(view[count:])):
             count += more
-    if count == len(view) and source.isclosed():
-        response.raw.release_conn()
     return count
 
 
@@ -375,7 +371,7 @@ def _broken() -> Iterator[None]:
 
 
 def _total(headers: Mapping[str, str]) -> int | None:
-    total = headers.get("Content-Range", "").rpartition("/")[2]
+    total = headers.get("content-range", "").rpartition("/")[2]
     return int(total) if total.isdecimal() else None
 
 
