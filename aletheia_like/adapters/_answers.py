@@ -88,10 +88,10 @@ class Answer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.body.isclosed():
-            self._keep()
-        else:
-            self._drop()
+        # Once only: after that the connection is somebody else's.
+        end = self._keep if self.body.isclosed() else self._drop
+        self._keep = self._drop = lambda: None
+        end()
 
 
 def exchange(
@@ -134,7 +134,8 @@ def _connected(connection: Any, timeout: tuple[float, float]) -> Any:
     if connection.sock is None:
         connection.timeout = timeout[0]
         connection.connect()
-        connection.sock.settimeout(timeout[1])
+        socket: Any = connection.sock
+        socket.settimeout(timeout[1])
     return connection.sock
 
 
@@ -196,6 +197,6 @@ class _Again:
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
 
-    def makefile(self, mode: str) -> IO[bytes]:
+    def makefile(self, _: str) -> IO[bytes]:
         """Return the stream."""
         return self._stream

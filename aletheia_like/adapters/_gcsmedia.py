@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from aletheia_like.adapters._answers import Answer
 from aletheia_like.adapters._gcsdirect import DirectRequests, base_url
 from aletheia_like.adapters._partials import in_order
 from aletheia_like.adapters._verified import CHUNK_BYTES, HashingReader, VerifiedSink, chunks
@@ -69,13 +70,45 @@ class GcsMedia:
         self._downloads = threading.BoundedSemaphore(_DOWNLOADS_AT_ONCE)
         self._uploads = threading.BoundedSemaphore(_UPLOADS_AT_ONCE)
 
-    def receive(self, client: Any, name: str, sink: VerifiedSink) -> None:
-        """Write an object to a sink, from the sink's size on.
+    def begin(self, client: Any, name: str) -> bytes | Answer:
+        """Return an object if it is small, else an answer with its first part.
 
         Raises:
             UnavailableError: The transfer broke off, or bytes were changed on their way.
         """
-        total = self._first(client, name, sink)
+        response: Answer = self._get(client, name, 0, PART_BYTES)
+        if not response.ok and response.status_code != _RANGE:
+            self._refuse(response)
+        size = _size(response)
+        if size is None or size > _SMALL_BYTES:
+            return response
+        with response, _broken():
+            data = response.body.read(size)
+        if len(data) != size:
+            raise _cut(name, len(data), size)
+        checksum = _Checksum(response.headers)
+        checksum.add(data)
+        if checksum.is_wrong:
+            raise _changed(name)
+        return data
+
+    def receive(
+        self, client: Any, name: str, sink: VerifiedSink, begun: Answer | None = None
+    ) -> None:
+        """Write an object to a sink, from the sink's size on.
+
+        Args:
+            client: Of `google.cloud.storage`.
+            name: Of the object.
+            sink: Where to write it.
+            begun: What `begin` answered.
+
+        Raises:
+            UnavailableError: The transfer broke off, or bytes were changed on their way.
+        """
+        if begun is None or sink.size:
+            begun = self._get(client, name, sink.size, sink.size + PART_BYTES)
+        total = self._first(name, sink, begun)
         if sink.size < total:
             with self._downloads:
                 for part in in_order(
@@ -87,8 +120,7 @@ class GcsMedia:
                 ):
                     sink.write(part)
         if sink.size != total:
-            message = f"{name}: {sink.size} of {total} bytes came: the transfer broke off"
-            raise UnavailableError(message)
+            raise _cut(name, sink.size, total)
 
     def send(
         self, client: Any, name: str, digest: str, path: Path, progress: Progress | None
@@ -105,10 +137,10 @@ class GcsMedia:
                 else:
                     self._send_large(client, name, path, reader)
 
-    def _first(self, client: Any, name: str, sink: VerifiedSink) -> int:
+    def _first(self, name: str, sink: VerifiedSink, answer: Any) -> int:
         """Write the next part of an object; return its size."""
         start = sink.size
-        with self._get(client, name, start, start + PART_BYTES) as response:
+        with answer as response:
             if response.status_code == _RANGE:
                 # There is nothing behind what is here: it is whole, empty, or of something else.
                 total = _total(response.headers)
@@ -120,13 +152,12 @@ class GcsMedia:
                 sink.restart()
             checksum = _Checksum(response.headers) if not sink.size else None
             self._write(response, sink, checksum)
-            total = _total(response.headers)
+            total = _size(response)
             if total is None:
-                total = int(response.headers.get("content-length") or sink.size)
+                total = sink.size
         if checksum is not None and sink.size == total and checksum.is_wrong:
             sink.restart()
-            message = f"{name}: bytes were changed on their way"
-            raise UnavailableError(message)
+            raise _changed(name)
         return total
 
     def _write(self, response: Any, sink: VerifiedSink, checksum: _Checksum | None) -> None:
@@ -140,8 +171,7 @@ class GcsMedia:
             self._check(response)
             count = _read_into(response, view) if response.status_code == _PARTIAL else 0
         if count != len(view):
-            message = f"{name}: {count} of {len(view)} bytes came: the transfer broke off"
-            raise UnavailableError(message)
+            raise _cut(name, count, len(view))
 
     def _get(self, client: Any, name: str, start: int, end: int) -> Any:
         return self._direct.request(
@@ -261,8 +291,7 @@ class GcsMedia:
         if not response.ok:
             message = f"the server stored other bytes as {name} than were sent: delete it"
             raise IntegrityError(message)
-        message = f"{name}: bytes were changed on their way"
-        raise UnavailableError(message)
+        raise _changed(name)
 
     def _check(self, response: Any) -> None:
         if not response.ok:
@@ -370,9 +399,25 @@ def _broken() -> Iterator[None]:
         raise UnavailableError(message) from error
 
 
+def _cut(name: str, count: int, size: int) -> UnavailableError:
+    return UnavailableError(f"{name}: {count} of {size} bytes came: the transfer broke off")
+
+
+def _changed(name: str) -> UnavailableError:
+    return UnavailableError(f"{name}: bytes were changed on their way")
+
+
 def _total(headers: Mapping[str, str]) -> int | None:
     total = headers.get("content-range", "").rpartition("/")[2]
     return int(total) if total.isdecimal() else None
+
+
+def _size(response: Any) -> int | None:
+    """Return how many bytes an object has, of which an answer brings all or the beginning."""
+    if response.status_code == _PARTIAL:
+        return _total(response.headers)
+    length = response.headers.get("content-length", "")
+    return int(length) if length.isdecimal() and response.ok else None
 
 
 def _reached(headers: Mapping[str, str]) -> int:

@@ -48,7 +48,7 @@ def resumable_sink(
         InvalidValueError: There is no folder for it.
         UnavailableError: The disk is full, or what was continued was wrong: it begins anew.
     """
-    partial = path.with_name(f".{digest}.part")
+    partial = _partial(path, digest)
     stream = _taken(partial)
     if stream is None:
         with verified_sink(path, digest, what, progress) as sink:
@@ -72,6 +72,11 @@ def resumable_sink(
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
+
+
+def is_begun(path: Path, digest: str) -> bool:
+    """Whether a download broke off, or goes on, that others can go on with."""
+    return _partial(path, digest).exists()
 
 
 def in_order(
@@ -111,6 +116,10 @@ def in_order(
                 free.append(buffer)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _partial(path: Path, digest: str) -> Path:
+    return path.with_name(f".{digest}.part")
 
 
 def _complete(

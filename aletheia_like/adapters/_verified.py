@@ -10,7 +10,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, BinaryIO, NoReturn, Self, cast
@@ -86,6 +86,49 @@ def write_verified(
             sink.write(chunk)
 
 
+def write_whole(
+    path: Path, data: bytes, digest: str, what: str, progress: Progress | None
+) -> None:
+    """Do what `write_verified` does, by as few calls as possible, with what is in memory.
+
+    Raises:
+        AletheiaError: As `write_verified` does.
+    """
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise wrong_bytes(what, digest)
+    folder, name = os.path.split(path)
+    temporary = f"{folder or '.'}/.{name[:80]}.{secrets.token_hex(8)}.part"
+    with translated(path):
+        try:
+            _write_new(temporary, data)
+            os.replace(temporary, path)  # noqa: PTH105 - once a file, for speed
+        except BaseException as error:
+            with suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108
+            if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+                raise _no_folder(path) from error
+            raise
+    if progress is not None:
+        progress(len(data))
+
+
+def _write_new(path: str, data: bytes) -> None:
+    flags = (
+        os.O_WRONLY
+        | os.O_CREAT
+        | os.O_EXCL
+        | getattr(os, "O_CLOEXEC", 0)
+        | getattr(os, "O_BINARY", 0)
+    )
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def verified_sink(
     path: Path, digest: str, what: str, progress: Progress | None
@@ -109,8 +152,11 @@ def _created(path: Path) -> IO[bytes]:
     try:
         return path.open("xb", buffering=0)
     except (FileNotFoundError, NotADirectoryError) as error:
-        message = f"there is no folder {path.parent} to download to: create it first"
-        raise InvalidValueError(message) from error
+        raise _no_folder(path) from error
+
+
+def _no_folder(path: Path) -> InvalidValueError:
+    return InvalidValueError(f"there is no folder {path.parent} to download to: create it first")
 
 
 class VerifiedSink:

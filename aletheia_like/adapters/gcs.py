@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
 from aletheia_like.adapters._clients import ForkGate, PerProcess
 from aletheia_like.adapters._gcsmedia import RESUMABLE_BYTES, GcsMedia, crc32c
-from aletheia_like.adapters._partials import resumable_sink
+from aletheia_like.adapters._partials import is_begun, resumable_sink
 from aletheia_like.adapters._verified import (
-    VerifiedSink,
     check_file,
     chunks,
     only_digests,
     translated,
     verifying,
+    write_whole,
 )
 from aletheia_like.errors import (
     AccessDeniedError,
@@ -81,9 +81,7 @@ class GcsBlobStore:
 
     def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
         name = self._name(digest)
-        what = f"gs://{self._bucket}/{name}"
-        with resumable_sink(path, digest, what, progress) as sink:
-            self._call(lambda: self._receive(name, digest, sink))
+        self._call(lambda: self._download(name, digest, path, progress))
 
     def open(self, digest: str) -> BinaryIO:
         what = f"gs://{self._bucket}/{self._name(digest)}"
@@ -168,10 +166,20 @@ class GcsBlobStore:
             message = f"gs://{self._bucket}/{name} holds other bytes than its name says: delete it"
             raise IntegrityError(message)
 
-    def _receive(self, name: str, digest: str, sink: VerifiedSink) -> None:
-        """Copy a blob into a sink."""
+    def _download(self, name: str, digest: str, path: Path, progress: Progress | None) -> None:
+        what, client = f"gs://{self._bucket}/{name}", self._clients.get()
+        begun = None
         with self._missing(digest):
-            self._media.receive(self._clients.get(), name, sink)
+            if not is_begun(path, digest):
+                begun = self._media.begin(client, name)
+            if isinstance(begun, bytes):
+                write_whole(path, begun, digest, what, progress)
+                return
+            with (
+                nullcontext() if begun is None else begun,
+                resumable_sink(path, digest, what, progress) as sink,
+            ):
+                self._media.receive(client, name, sink, begun)
 
     @contextmanager
     def _missing(self, digest: str) -> Iterator[None]:
