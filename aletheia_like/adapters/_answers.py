@@ -149,7 +149,9 @@ def _plain(stream: IO[bytes]) -> Heard | None:
     headers: dict[str, str] = {}
     for line in lines:
         name, _, value = line.partition(":")
-        _add(headers, name, value)
+        if (name := name.lower()) in headers:
+            value = f"{headers[name]}, {value.strip()}"
+        headers[name] = value.strip()
     length = headers.get("content-length", "")
     # A line that begins with a space goes on with the one before it.
     if not length.isdecimal() or "transfer-encoding" in headers or b"\n " in start[:end]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -42,6 +43,9 @@ RESUMABLE_BYTES = 8 << 20
 
 _MOST_SESSIONS = 64
 _OK, _CREATED, _PARTIAL, _RESUME, _RANGE = 200, 201, 206, 308, 416
+_PLAIN = re.compile("[0-9A-Za-z/_.-]*")
+"""Names of which only the slashes are quoted."""
+
 _GONE = frozenset({404, 410})
 
 
@@ -177,7 +181,7 @@ class GcsMedia:
         return self._direct.request(
             client,
             "GET",
-            f"/download/storage/v1/b/{self._bucket}/o/{quote(name, safe='')}?alt=media",
+            f"/download/storage/v1/b/{self._bucket}/o/{_quoted(name)}?alt=media",
             {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"},
         )
 
@@ -397,6 +401,10 @@ def _broken() -> Iterator[None]:
     except (OSError, HTTPException) as error:
         message = f"the transfer broke off: {error or type(error).__name__}"
         raise UnavailableError(message) from error
+
+
+def _quoted(name: str) -> str:
+    return name.replace("/", "%2F") if _PLAIN.fullmatch(name) else quote(name, safe="")
 
 
 def _cut(name: str, count: int, size: int) -> UnavailableError:

@@ -7,7 +7,7 @@ import errno
 import hashlib
 import os
 import secrets
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,7 +22,7 @@ from aletheia_like.ports.blobs import Progress
 _THREADED_FILES = 4
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NEAR, _FAR = (2, 64), (16, 1)
-"""Threads, and files that one of them takes at once: a disk is faster than handing over."""
+"""Threads, and files that one of them takes at once: a disk is faster than taking turns."""
 
 
 class Source(Protocol):
@@ -46,7 +46,7 @@ class Copies:
         self._places = places
         self._origin = origin
         self._threads, self._portion = _NEAR if near else _FAR
-        self._tidied: set[Path] = set()
+        self._tidied: set[str] = set()
         self.downloaded = 0
         """Bytes that came since somebody set this to 0."""
         self.make_room: Callable[[], bool] = lambda: False
@@ -59,10 +59,10 @@ class Copies:
             digest: Which.
             trust: Believe the record, if the file looks as it says; else hash it.
         """
-        blob, record = self._places.blob(digest), self._places.record(digest)
-        status = seen(blob)
+        status = seen(self._places.blob_name(digest))
         if status is None:
             return False
+        blob, record = self._places.blob(digest), self._places.record(digest)
         if trust and status == read_record(record):
             return True
         if digest_of(blob) == digest:
@@ -114,16 +114,7 @@ class Copies:
         if len(each) < max(_THREADED_FILES, step):
             get(each)
             return
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="aletheia-fetch") as pool:
-            futures = [
-                pool.submit(get, each[start : start + step]) for start in range(0, len(each), step)
-            ]
-            try:
-                for future in futures:
-                    future.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        _by_threads(self._threads, get, [each[at : at + step] for at in range(0, len(each), step)])
 
     def download(
         self,
@@ -135,14 +126,7 @@ class Copies:
     ) -> None:
         """Bring a blob here."""
         blob = self._places.blob(digest)
-        with translated(blob):
-            if not self._tidied:
-                self._places.make_root()
-                sweep_daily(self._places)
-            self._places.make(blob.parent)
-            if blob.parent not in self._tidied:
-                remove_parts(blob, is_alone=is_alone)
-                self._tidied.add(blob.parent)
+        self._make_folder(blob, is_alone=is_alone)
         while True:
             try:
                 (source or self._origin).download(digest, blob, progress)
@@ -152,8 +136,20 @@ class Copies:
                 if not is_full(error) or not self.make_room():
                     raise
         with translated(blob):
-            blob.chmod(0o444)
-            self.downloaded += blob.stat().st_size
+            os.chmod(blob, 0o444)  # noqa: PTH101 - once a file, so not by way of Path
+            self.downloaded += os.stat(blob).st_size  # noqa: PTH116
+
+    def _make_folder(self, blob: Path, *, is_alone: bool) -> None:
+        """Make the folder of a blob, and remove what killed downloads left there."""
+        kind = blob.name[:2]
+        with translated(blob):
+            if not self._tidied:
+                self._places.make_root()
+                sweep_daily(self._places)
+            if kind not in self._tidied or not os.path.isdir(f"{self._places.blobs}/{kind}"):  # noqa: PTH112
+                self._places.make(blob.parent)
+                remove_parts(blob, is_alone=is_alone)
+                self._tidied.add(kind)
 
     def quarantine(self, path: Path) -> None:
         """Set something aside."""
@@ -163,6 +159,33 @@ class Copies:
             with contextlib.suppress(FileNotFoundError):
                 path.replace(aside)
                 os.utime(aside)
+
+
+def _by_threads(
+    threads: int, action: Callable[[list[str]], None], portions: list[list[str]]
+) -> None:
+    """Do something with every portion; after the first error no further one is begun."""
+    waiting = deque(portions)
+
+    def work() -> None:
+        try:
+            while True:
+                try:
+                    portion = waiting.popleft()
+                except IndexError:
+                    return
+                action(portion)
+        except BaseException:
+            waiting.clear()
+            raise
+
+    with ThreadPoolExecutor(threads, thread_name_prefix="aletheia-fetch") as pool:
+        workers = [pool.submit(work) for _ in range(min(threads, len(portions)))]
+        try:
+            for worker in workers:
+                worker.result()
+        finally:
+            waiting.clear()
 
 
 def is_full(error: BaseException | None) -> bool:

@@ -53,11 +53,19 @@ class Places:
 
     def blob(self, digest: str) -> Path:
         """Where a blob is, if it is here."""
-        return self.blobs / check_digest(digest)[:2] / digest
+        return Path(self.blob_name(digest))
+
+    def blob_name(self, digest: str) -> str:
+        """Where a blob is, as text: of that thousands are made in the time of as many paths."""
+        return f"{self.blobs}/{check_digest(digest)[:2]}/{digest}"
 
     def record(self, digest: str) -> Path:
         """What is known of a blob."""
-        return self.records / digest[:2] / digest
+        return Path(self.record_name(digest))
+
+    def record_name(self, digest: str) -> str:
+        """What is known of a blob, as text."""
+        return f"{self.records}/{digest[:2]}/{digest}"
 
     def tree(self, digest: str) -> Path:
         """Where a directory, or a file under its own name, is, if it is here."""
@@ -80,7 +88,7 @@ class Places:
         while not folder.is_dir() and folder != self.root:
             missing.append(folder)
             folder = folder.parent
-        if missing:
+        if missing and folder == self.root:
             folder.mkdir(parents=True, exist_ok=True)
         for one in reversed(missing):
             one.mkdir(exist_ok=True)

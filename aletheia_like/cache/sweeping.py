@@ -50,6 +50,8 @@ def remove_parts(blob: Path, *, is_alone: bool) -> None:
             what is a day old.
     """
     names = [name for name in os.listdir(blob.parent) if name.endswith(PART)]  # noqa: PTH208
+    if not names:
+        return
     _remove_older((blob.parent / name for name in names), _DAY_SECONDS)
     # Names with a random part are written once; others may be meant to be gone on with.
     once = re.compile(rf"\.{blob.name}\.[0-9a-f]{{16}}\{PART}")

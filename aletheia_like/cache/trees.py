@@ -76,7 +76,7 @@ class Trees:
             known = {name: one for name, one in known.items() if name in names}
         # Only now: every further link to a blob changes the ctime of the earlier ones.
         for one in stale:
-            status = seen(folder / one.path)
+            status = seen(f"{folder}/{one.path}")
             if status is not None:
                 known[one.path] = (one.digest, status)
         write_tree_record(self._places, record, folder, known)
@@ -125,7 +125,7 @@ class Trees:
             raise
 
     def _link_or_copy(self, digest: str, target: str) -> None:
-        blob, record = self._places.blob(digest), self._places.record(digest)
+        blob, record = self._places.blob_name(digest), self._places.record_name(digest)
         try:
             os.link(blob, target)  # once a file, so not by way of Path
         except FileNotFoundError:
@@ -135,10 +135,11 @@ class Trees:
             shutil.copyfile(blob, target)
             os.chmod(target, 0o444)  # noqa: PTH101
             return
-        if record.exists():
+        if os.path.exists(record):  # noqa: PTH110
             # A new link changes the blob's ctime, which its record holds too.
+            path = Path(record)
             with contextlib.suppress(OSError):
-                write_record(self._places, record, seen(blob), settled=is_settled(record))
+                write_record(self._places, path, seen(blob), settled=is_settled(path))
 
     def _set_others_aside(self, folder: Path, names: set[str]) -> None:
         """Leave nothing in a directory that is not of it: whoever lists it would read that."""
