@@ -7,6 +7,7 @@ Every other answer is left to `http.client`, which finds the very same bytes: th
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Mapping
 from http.client import HTTPResponse
 from types import TracebackType
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
 _BUFFER_BYTES = 64 << 10
 _PLAIN = (b"HTTP/1.1 200 ", b"HTTP/1.1 206 ")
 _END = b"\r\n\r\n"
+_FIELD = re.compile(
+    rb"\r\n(connection|content-length|content-range|transfer-encoding|x-goog-hash)"
+    rb":[ \t]*([^\r\n]*)",
+    re.IGNORECASE,
+)
+"""What is read of the head of a plain answer."""
+
+_FOLDED = re.compile(rb"\n[ \t]")
+"""A line that goes on with the one before it."""
+
 _JOINED_BYTES = 1 << 20
 
 
@@ -26,7 +37,7 @@ class Heard(NamedTuple):
 
     Attributes:
         status: Of HTTP.
-        headers: By their names in small letters.
+        headers: By their names in small letters; of a plain answer those that are asked for here.
         body: To be read.
         is_last: Whether the connection ends with it.
     """
@@ -126,7 +137,7 @@ def exchange(
     response.begin()
     headers: dict[str, str] = {}
     for name, value in response.headers.items():
-        _add(headers, name, value)
+        _add(headers, name.lower(), value.strip())
     return Heard(response.status, headers, response, response.will_close)
 
 
@@ -145,16 +156,11 @@ def _plain(stream: IO[bytes]) -> Heard | None:
     end = start.find(_END)
     if end < 0 or not start.startswith(_PLAIN):
         return None
-    _, *lines = start[:end].decode("latin-1").split("\r\n")
     headers: dict[str, str] = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        if (name := name.lower()) in headers:
-            value = f"{headers[name]}, {value.strip()}"
-        headers[name] = value.strip()
+    for name, value in _FIELD.findall(start, 0, end):
+        _add(headers, name.decode().lower(), value.decode("latin-1").rstrip())
     length = headers.get("content-length", "")
-    # A line that begins with a space goes on with the one before it.
-    if not length.isdecimal() or "transfer-encoding" in headers or b"\n " in start[:end]:
+    if not length.isdecimal() or "transfer-encoding" in headers or _FOLDED.search(start, 0, end):
         return None
     stream.read(end + len(_END))
     closes = headers.get("connection", "keep-alive").lower() != "keep-alive"
@@ -162,7 +168,6 @@ def _plain(stream: IO[bytes]) -> Heard | None:
 
 
 def _add(headers: dict[str, str], name: str, value: str) -> None:
-    name, value = name.lower(), value.strip()
     headers[name] = f"{headers[name]}, {value}" if name in headers else value
 
 

@@ -146,10 +146,11 @@ class Copies:
             if not self._tidied:
                 self._places.make_root()
                 sweep_daily(self._places)
-            if kind not in self._tidied or not os.path.isdir(f"{self._places.blobs}/{kind}"):  # noqa: PTH112
-                self._places.make(blob.parent)
+            if kind in self._tidied and os.path.isdir(f"{self._places.blobs}/{kind}"):  # noqa: PTH112
+                return
+            if not self._places.make(blob.parent):
                 remove_parts(blob, is_alone=is_alone)
-                self._tidied.add(kind)
+            self._tidied.add(kind)
 
     def quarantine(self, path: Path) -> None:
         """Set something aside."""

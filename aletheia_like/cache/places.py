@@ -82,10 +82,10 @@ class Places:
             self.root.mkdir(parents=True, exist_ok=True)
             self.replace(tag, _TEXT.encode())
 
-    def make(self, folder: Path) -> None:
-        """Make a folder of the cache, with what is missing above it."""
-        missing = []
-        while not folder.is_dir() and folder != self.root:
+    def make(self, folder: Path) -> bool:
+        """Make a folder of the cache, with what is missing above it; whether it was missing."""
+        missing: list[Path] = []
+        while not os.path.isdir(folder) and folder != self.root:  # noqa: PTH112 - as often as files
             missing.append(folder)
             folder = folder.parent
         if missing and folder == self.root:
@@ -93,6 +93,7 @@ class Places:
         for one in reversed(missing):
             one.mkdir(exist_ok=True)
             self._share(one, _FOLDER_BITS)
+        return bool(missing)
 
     def replace(self, path: Path, data: bytes) -> None:
         """Write a small file, whole, by one rename."""

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import attrgetter
 from typing import IO
 
 from aletheia_like.errors import IntegrityError, InvalidValueError
@@ -16,6 +17,7 @@ from aletheia_like.errors import IntegrityError, InvalidValueError
 _CHUNK_BYTES = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _UNSAFE_PARTS = frozenset({"", ".", ".."})
+_in_order = attrgetter("path", "digest", "size")
 _as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -79,7 +81,7 @@ class Manifest:
         Raises:
             InvalidValueError: Two entries have one path, or one has that of a folder.
         """
-        ordered = tuple(sorted(entries))
+        ordered = tuple(sorted(entries, key=_in_order))
         for left, right in pairwise(ordered):
             if left.path == right.path:
                 message = f"two files of one manifest have the path {left.path!r}"
