@@ -105,21 +105,17 @@ class Answer:
         end()
 
 
-def exchange(
-    connection: Any, head: bytes, body: bytes | None, method: str, timeout: tuple[float, float]
-) -> Heard:
-    """Send a request and return what the server says, with a body that is still to be read.
+def send(connection: Any, head: bytes, body: bytes | None, timeout: tuple[float, float]) -> None:
+    """Send a request.
 
     Args:
         connection: Of urllib3's; connected if it is not.
         head: Of the request, whole.
         body: What is sent after it.
-        method: Such as `GET`.
         timeout: Seconds to connect, and between two packets.
 
     Raises:
         OSError: The connection broke off.
-        HTTPException: What came is no answer.
     """
     socket = _connected(connection, timeout)
     # Who answers before it has taken everything in may say why.
@@ -129,7 +125,20 @@ def exchange(
         else:
             socket.sendall(head)
             socket.sendall(body)
-    stream = socket.makefile("rb", _BUFFER_BYTES)
+
+
+def hear(connection: Any, method: str) -> Heard:
+    """Return what the server says to what was sent, with a body that is still to be read.
+
+    Args:
+        connection: Of urllib3's.
+        method: Of the request, such as `GET`.
+
+    Raises:
+        OSError: The connection broke off.
+        HTTPException: What came is no answer.
+    """
+    stream = connection.sock.makefile("rb", _BUFFER_BYTES)
     plain = _plain(stream)
     if plain is not None:
         return plain

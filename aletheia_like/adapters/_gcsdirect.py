@@ -14,7 +14,7 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
-from aletheia_like.adapters._answers import Answer, Heard, exchange
+from aletheia_like.adapters._answers import Answer, Heard, hear, send
 
 _FINE = frozenset({200, 201, 206})
 _REFUSED = 401
@@ -62,9 +62,8 @@ class DirectRequests:
         session.credentials.before_request(session._auth_request, method, url, told)  # noqa: SLF001
         connection = way.pool._get_conn()  # noqa: SLF001 - urllib3's own requests cost too much
         try:
-            heard = exchange(
-                connection, way.head(method, target, told, body), body, method, self._timeout
-            )
+            send(connection, way.head(method, target, told, body), body, self._timeout)
+            heard = hear(connection, method)
             if heard.status in _FINE:
                 return _answer(way, connection, heard)
             # Who refuses may end the connection a moment later than the next request is sent by
@@ -82,6 +81,11 @@ class DirectRequests:
         if heard.status == _REFUSED or heard.status < _ERRORS:
             return self._by_session(session, method, url, headers, body)
         return _refusal(method, url, heard, content)
+
+    def line(self, client: Any) -> Line | None:
+        """Return a connection of its own; None where a session must be asked."""
+        way = self._way_to(client)
+        return None if way.pool is None else Line(way, self._timeout)
 
     def _by_session(
         self, session: Any, method: str, url: str, headers: Mapping[str, str], body: bytes | None
@@ -130,6 +134,40 @@ class _Way:
         if body is not None:
             lines.append(f"Content-Length: {len(body)}")
         return "\r\n".join((*lines, "", "")).encode("latin-1")
+
+
+class Line:
+    """A connection on which one asks first, and hears the answer later.
+
+    Args:
+        way: To the server.
+        timeout: Seconds to connect, and between two packets.
+    """
+
+    def __init__(self, way: _Way, timeout: tuple[float, float]) -> None:
+        self._way = way
+        self._timeout = timeout
+        self._connection = way.pool._get_conn()  # noqa: SLF001
+
+    def ask(self, target: str) -> None:
+        """Ask for something; whoever asks hears the answer, all of it, before asking again."""
+        session, headers = self._way.client._http, {"Accept-Encoding": "identity"}  # noqa: SLF001
+        url = self._way.base + target
+        session.credentials.before_request(session._auth_request, "GET", url, headers)  # noqa: SLF001
+        head = self._way.head("GET", target, headers, None)
+        send(self._connection, head, None, self._timeout)
+
+    def hear(self) -> Heard:
+        """Return the answer."""
+        return hear(self._connection, "GET")
+
+    def keep(self) -> None:
+        """Let others have the connection: the answer was read."""
+        self._way.pool._put_conn(self._connection)  # noqa: SLF001
+
+    def drop(self) -> None:
+        """End the connection."""
+        self._connection.close()
 
 
 def base_url(client: Any) -> str:

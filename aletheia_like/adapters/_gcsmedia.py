@@ -13,7 +13,7 @@ import json
 import re
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -23,10 +23,11 @@ from urllib.parse import quote
 
 from aletheia_like.adapters._answers import Answer
 from aletheia_like.adapters._gcsdirect import DirectRequests, base_url
+from aletheia_like.adapters._gcsmany import Wanted, fetch_ahead
 from aletheia_like.adapters._partials import in_order
 from aletheia_like.adapters._verified import CHUNK_BYTES, HashingReader, VerifiedSink, chunks
 from aletheia_like.errors import AletheiaError, IntegrityError, UnavailableError
-from aletheia_like.ports.blobs import Progress
+from aletheia_like.ports.blobs import SMALL_BYTES, Progress
 
 PART_BYTES = 8 << 20
 _SENT_BYTES = 64 << 20
@@ -37,7 +38,6 @@ _LEAST_SENT_BYTES = 1 << 20
 _WORKERS = 4
 _DOWNLOADS_AT_ONCE = 2
 _UPLOADS_AT_ONCE = 4
-_SMALL_BYTES = 1 << 20
 RESUMABLE_BYTES = 8 << 20
 """A larger file is sent in parts; each costs a round trip."""
 
@@ -84,17 +84,28 @@ class GcsMedia:
         if not response.ok and response.status_code != _RANGE:
             self._refuse(response)
         size = _size(response)
-        if size is None or size > _SMALL_BYTES:
+        if size is None or size > SMALL_BYTES:
             return response
         with response, _broken():
             data = response.body.read(size)
         if len(data) != size:
             raise _cut(name, len(data), size)
-        checksum = _Checksum(response.headers)
-        checksum.add(data)
-        if checksum.is_wrong:
+        if _is_changed(response.headers, data):
             raise _changed(name)
         return data
+
+    def begin_many(
+        self, client: Any, wanted: Iterable[tuple[str, str, Path]], progress: Progress | None
+    ) -> Iterator[tuple[str, int]]:
+        """Yield digest and size of small objects that were fetched, until anything is wrong.
+
+        Args:
+            client: Of `google.cloud.storage`.
+            wanted: Digest, name and path of each.
+            progress: Told of each.
+        """
+        blobs = (Wanted(digest, path, name, self._target(name)) for digest, name, path in wanted)
+        return fetch_ahead(self._direct, client, blobs, _is_changed, progress)
 
     def receive(
         self, client: Any, name: str, sink: VerifiedSink, begun: Answer | None = None
@@ -132,7 +143,7 @@ class GcsMedia:
         """Create an object from a file that has the digest."""
         reader = HashingReader(path, digest, progress)
         with reader:
-            if reader.size <= _SMALL_BYTES:
+            if reader.size <= SMALL_BYTES:
                 self._send_small(client, name, reader)
                 return
             with self._uploads:
@@ -181,9 +192,12 @@ class GcsMedia:
         return self._direct.request(
             client,
             "GET",
-            f"/download/storage/v1/b/{self._bucket}/o/{_quoted(name)}?alt=media",
+            self._target(name),
             {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"},
         )
+
+    def _target(self, name: str) -> str:
+        return f"/download/storage/v1/b/{self._bucket}/o/{_quoted(name)}?alt=media"
 
     def _send_small(self, client: Any, name: str, reader: HashingReader) -> None:
         data = b"".join(chunks(io.BufferedReader(reader, CHUNK_BYTES)))
@@ -363,6 +377,12 @@ class _Checksum:
     def is_wrong(self) -> bool:
         """Whether the bytes are others than were meant."""
         return self._told not in (None, base64.b64encode(self._found.digest()).decode())
+
+
+def _is_changed(headers: Mapping[str, str], data: bytes) -> bool:
+    checksum = _Checksum(headers)
+    checksum.add(data)
+    return checksum.is_wrong
 
 
 def crc32c(parts: Any) -> str:

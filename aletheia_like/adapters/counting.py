@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from aletheia_like.ports.blobs import (
     BlobStore,
     FileState,
+    GivesMany,
     Progress,
     StoredBlob,
     TakesHashed,
+    download_many,
     upload_hashed,
 )
 from aletheia_like.ports.documents import Delete, Document, DocumentStore, Query, Write
@@ -111,6 +113,13 @@ class CountingBlobStore:
         self._inner.download(digest, path, progress)
         self._usage.add(blob_reads=1, bytes_down=path.stat().st_size)
 
+    def download_many(
+        self, wanted: Iterable[tuple[str, Path]], progress: Progress | None = None
+    ) -> Iterator[tuple[str, int]]:
+        for digest, size in download_many(self._inner, wanted, progress):
+            self._usage.add(blob_reads=1, bytes_down=size)
+            yield digest, size
+
     def open(self, digest: str) -> BinaryIO:
         stream = self._inner.open(digest)
         self._usage.add(blob_reads=1)
@@ -159,3 +168,4 @@ if TYPE_CHECKING:
     _listening: type[Listening] = CountingDocumentStore
     _blobs: type[BlobStore] = CountingBlobStore
     _hashed: type[TakesHashed] = CountingBlobStore
+    _many: type[GivesMany] = CountingBlobStore

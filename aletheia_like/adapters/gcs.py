@@ -8,7 +8,7 @@ off, and whose repetitions hide for how long a call will block.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
@@ -36,7 +36,7 @@ from aletheia_like.errors import (
 )
 from aletheia_like.forking import watch_forks
 from aletheia_like.model.digests import check_digest
-from aletheia_like.ports.blobs import BlobStore, Progress, StoredBlob
+from aletheia_like.ports.blobs import BlobStore, GivesMany, Progress, StoredBlob
 
 T = TypeVar("T")
 
@@ -82,6 +82,12 @@ class GcsBlobStore:
     def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
         name = self._name(digest)
         self._call(lambda: self._download(name, digest, path, progress))
+
+    def download_many(
+        self, wanted: Iterable[tuple[str, Path]], progress: Progress | None = None
+    ) -> Iterator[tuple[str, int]]:
+        named = ((digest, self._name(digest), path) for digest, path in wanted)
+        yield from self._media.begin_many(self._call(self._clients.get), named, progress)
 
     def open(self, digest: str) -> BinaryIO:
         what = f"gs://{self._bucket}/{self._name(digest)}"
@@ -344,3 +350,4 @@ def _crc32c(path: Path) -> str:
 
 if TYPE_CHECKING:
     _: type[BlobStore] = GcsBlobStore
+    _many: type[GivesMany] = GcsBlobStore

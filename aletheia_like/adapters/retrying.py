@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
@@ -26,9 +26,11 @@ from aletheia_like.model.values import equal
 from aletheia_like.ports.blobs import (
     BlobStore,
     FileState,
+    GivesMany,
     Progress,
     StoredBlob,
     TakesHashed,
+    download_many,
     upload_hashed,
 )
 from aletheia_like.ports.documents import (
@@ -261,6 +263,11 @@ class RetryingBlobStore:
             # Perhaps they were changed on their way; what is wrong at rest stays so.
             self._patience.transfer(attempt, progress)
 
+    def download_many(
+        self, wanted: Iterable[tuple[str, Path]], progress: Progress | None = None
+    ) -> Iterator[tuple[str, int]]:
+        return download_many(self._inner, wanted, progress)
+
     def open(self, digest: str) -> BinaryIO:
         return self._patience.persist(lambda: self._inner.open(digest))
 
@@ -282,3 +289,4 @@ if TYPE_CHECKING:
     _listening: type[Listening] = RetryingDocumentStore
     _blobs: type[BlobStore] = RetryingBlobStore
     _hashed: type[TakesHashed] = RetryingBlobStore
+    _many: type[GivesMany] = RetryingBlobStore

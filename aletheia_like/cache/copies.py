@@ -8,21 +8,28 @@ import hashlib
 import os
 import secrets
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from aletheia_like.cache.places import Places, translated
 from aletheia_like.cache.records import read_record, seen, settle, this_boot, write_record
 from aletheia_like.cache.sweeping import remove_parts, sweep_daily
 from aletheia_like.errors import UnavailableError
-from aletheia_like.ports.blobs import Progress
+from aletheia_like.model.digests import ManifestEntry
+from aletheia_like.ports.blobs import SMALL_BYTES, Progress, download_many
 
 _THREADED_FILES = 4
+_MANY_FILES, _AHEAD_THREADS = 16, 2
+"""So many small files are asked for ahead, by so many threads."""
+
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NEAR, _FAR = (2, 64), (16, 1)
 """Threads, and files that one of them takes at once: a disk is faster than taking turns."""
+
+
+T = TypeVar("T")
 
 
 class Source(Protocol):
@@ -85,7 +92,7 @@ class Copies:
 
     def get_all(
         self,
-        digests: Iterable[str],
+        files: Iterable[ManifestEntry],
         progress: Progress | None,
         *,
         verify: bool,
@@ -95,26 +102,60 @@ class Copies:
         """Download what is missing or wrong, many at once.
 
         Args:
-            digests: Which.
+            files: Of which the contents are wanted.
             progress: Told of downloaded bytes.
             verify: Hash what is here.
             is_alone: Whether nobody else downloads the same.
             finished: Told of files that are here, each time one more content is.
         """
-        wanted = Counter(digests)
+        each_file = list(files)
+        sizes = {one.digest: one.size for one in each_file}
+        wanted = Counter(one.digest for one in each_file)
+        done: set[str] = set()
+
+        def finish(digest: str) -> None:
+            done.add(digest)
+            if finished is not None:
+                finished(wanted[digest])
 
         def get(some: list[str]) -> None:
             for digest in some:
                 if not self.is_intact(digest, trust=not verify):
                     self.download(digest, progress, is_alone=is_alone)
-                if finished is not None:
-                    finished(wanted[digest])
+                finish(digest)
 
-        each, step = list(wanted), self._portion
+        def get_small(waiting: deque[str]) -> None:
+            missing = self._missing(waiting, finish, verify=verify, is_alone=is_alone)
+            for digest, size in download_many(self._origin, missing, progress):
+                with translated(self._places.blobs):
+                    os.chmod(self._places.blob_name(digest), 0o444)  # noqa: PTH101 - for speed
+                self.downloaded += size
+                finish(digest)
+
+        small = deque(digest for digest, size in sizes.items() if size <= SMALL_BYTES)
+        if self._portion == 1 and len(small) >= _MANY_FILES:
+            _by_threads(_AHEAD_THREADS, get_small, [small] * _AHEAD_THREADS)
+        each, step = [one for one in wanted if one not in done], self._portion
         if len(each) < max(_THREADED_FILES, step):
             get(each)
             return
         _by_threads(self._threads, get, [each[at : at + step] for at in range(0, len(each), step)])
+
+    def _missing(
+        self, waiting: deque[str], finish: Callable[[str], None], *, verify: bool, is_alone: bool
+    ) -> Iterator[tuple[str, Path]]:
+        """Take from a queue, and yield what is not here with the path where it belongs."""
+        while True:
+            try:
+                digest = waiting.popleft()
+            except IndexError:
+                return
+            if self.is_intact(digest, trust=not verify):
+                finish(digest)
+                continue
+            blob = self._places.blob(digest)
+            self._make_folder(blob, is_alone=is_alone)
+            yield digest, blob
 
     def download(
         self,
@@ -162,9 +203,7 @@ class Copies:
                 os.utime(aside)
 
 
-def _by_threads(
-    threads: int, action: Callable[[list[str]], None], portions: list[list[str]]
-) -> None:
+def _by_threads(threads: int, action: Callable[[T], None], portions: list[T]) -> None:
     """Do something with every portion; after the first error no further one is begun."""
     waiting = deque(portions)
 

@@ -353,9 +353,8 @@ class LocalCache:
         told = mine.show(progress)
 
         def get_all(entries: Iterable[ManifestEntry]) -> None:
-            digests = [one.digest for one in entries]
             self._copies.get_all(
-                digests, told, verify=verify, is_alone=mine.is_alone, finished=finished
+                entries, told, verify=verify, is_alone=mine.is_alone, finished=finished
             )
 
         return get_all

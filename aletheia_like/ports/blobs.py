@@ -13,13 +13,16 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 Progress = Callable[[int], None]
 """Called with the number of bytes that just went through."""
+
+SMALL_BYTES = 1 << 20
+"""Blobs up to this size may be whole in memory."""
 
 FileState = tuple[int, int, int, int, int]
 """Size, time of the last change, inode, time of the last change of the inode, device."""
@@ -107,6 +110,29 @@ class BlobStore(Protocol):
     def close(self) -> None:
         """Free connections; may be called twice. The store opens again when it is used."""
         ...
+
+
+class GivesMany(Protocol):
+    """A blob store that gives many small blobs for less than each by itself."""
+
+    def download_many(
+        self, wanted: Iterable[tuple[str, Path]], progress: Progress | None = None
+    ) -> Iterator[tuple[str, int]]:
+        """Put small blobs at their paths; yield digest and size of each that is there, verified.
+
+        What is not yielded, whatever the reason, has to be downloaded by itself: nothing is tried
+        twice, and no error of the store or the disk is raised.
+        """
+        ...
+
+
+def download_many(
+    store: object, wanted: Iterable[tuple[str, Path]], progress: Progress | None = None
+) -> Iterator[tuple[str, int]]:
+    """Yield what a store gives; nothing, and nothing is taken, if it cannot. See `GivesMany`."""
+    giving: Callable[..., Iterator[tuple[str, int]]] | None
+    giving = getattr(store, "download_many", None)
+    return iter(()) if giving is None else giving(wanted, progress)
 
 
 class TakesHashed(Protocol):
