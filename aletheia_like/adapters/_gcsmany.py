@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from aletheia_like.adapters._gcsdirect import DirectRequests, Line
@@ -36,7 +35,7 @@ class Wanted:
     """
 
     digest: str
-    path: Path
+    path: str
     what: str
     target: str
 

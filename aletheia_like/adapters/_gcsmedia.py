@@ -7,7 +7,6 @@ earlier one broke off; so does an upload, by the session that the server keeps.
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import re
@@ -22,6 +21,7 @@ from typing import Any
 from urllib.parse import quote
 
 from aletheia_like.adapters._answers import Answer
+from aletheia_like.adapters._gcschecksums import Checksum, crc32c, is_changed
 from aletheia_like.adapters._gcsdirect import DirectRequests, base_url
 from aletheia_like.adapters._gcsmany import Wanted, fetch_ahead
 from aletheia_like.adapters._partials import in_order
@@ -90,12 +90,12 @@ class GcsMedia:
             data = response.body.read(size)
         if len(data) != size:
             raise _cut(name, len(data), size)
-        if _is_changed(response.headers, data):
+        if is_changed(response.headers, data):
             raise _changed(name)
         return data
 
     def begin_many(
-        self, client: Any, wanted: Iterable[tuple[str, str, Path]], progress: Progress | None
+        self, client: Any, wanted: Iterable[tuple[str, str, str]], progress: Progress | None
     ) -> Iterator[tuple[str, int]]:
         """Yield digest and size of small objects that were fetched, until anything is wrong.
 
@@ -105,7 +105,7 @@ class GcsMedia:
             progress: Told of each.
         """
         blobs = (Wanted(digest, path, name, self._target(name)) for digest, name, path in wanted)
-        return fetch_ahead(self._direct, client, blobs, _is_changed, progress)
+        return fetch_ahead(self._direct, client, blobs, is_changed, progress)
 
     def receive(
         self, client: Any, name: str, sink: VerifiedSink, begun: Answer | None = None
@@ -165,7 +165,7 @@ class GcsMedia:
             self._check(response)
             if response.status_code != _PARTIAL:
                 sink.restart()
-            checksum = _Checksum(response.headers) if not sink.size else None
+            checksum = Checksum(response.headers) if not sink.size else None
             self._write(response, sink, checksum)
             total = _size(response)
             if total is None:
@@ -175,7 +175,7 @@ class GcsMedia:
             raise _changed(name)
         return total
 
-    def _write(self, response: Any, sink: VerifiedSink, checksum: _Checksum | None) -> None:
+    def _write(self, response: Any, sink: VerifiedSink, checksum: Checksum | None) -> None:
         for chunk in _chunks(response):
             if checksum is not None:
                 checksum.add(chunk)
@@ -357,42 +357,6 @@ class _Part:
             piece = _read(self._reader, min(CHUNK_BYTES, left))
             yield piece
             left -= len(piece)
-
-
-class _Checksum:
-    """Compares bytes with the checksum that an answer names, if it names one."""
-
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        import google_crc32c
-
-        self._found = google_crc32c.Checksum()
-        named = (one.strip().partition("=") for one in headers.get("x-goog-hash", "").split(","))
-        self._told = next((value for kind, _, value in named if kind == "crc32c"), None)
-
-    def add(self, chunk: bytes) -> None:
-        """Take more bytes."""
-        self._found.update(chunk)
-
-    @property
-    def is_wrong(self) -> bool:
-        """Whether the bytes are others than were meant."""
-        return self._told not in (None, base64.b64encode(self._found.digest()).decode())
-
-
-def _is_changed(headers: Mapping[str, str], data: bytes) -> bool:
-    checksum = _Checksum(headers)
-    checksum.add(data)
-    return checksum.is_wrong
-
-
-def crc32c(parts: Any) -> str:
-    """Return the checksum of bytes as Cloud Storage shows it."""
-    import google_crc32c
-
-    checksum = google_crc32c.Checksum()
-    for part in parts:
-        checksum.update(part)
-    return base64.b64encode(checksum.digest()).decode()
 
 
 def _chunks(response: Any) -> Iterator[bytes]:

@@ -87,7 +87,7 @@ def write_verified(
 
 
 def write_whole(
-    path: Path, data: bytes, digest: str, what: str, progress: Progress | None
+    path: Path | str, data: bytes, digest: str, what: str, progress: Progress | None
 ) -> None:
     """Do what `write_verified` does, by as few calls as possible, with what is in memory.
 
@@ -155,8 +155,10 @@ def _created(path: Path) -> IO[bytes]:
         raise _no_folder(path) from error
 
 
-def _no_folder(path: Path) -> InvalidValueError:
-    return InvalidValueError(f"there is no folder {path.parent} to download to: create it first")
+def _no_folder(path: Path | str) -> InvalidValueError:
+    return InvalidValueError(
+        f"there is no folder {Path(path).parent} to download to: create it first"
+    )
 
 
 class VerifiedSink:

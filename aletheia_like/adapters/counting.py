@@ -114,7 +114,7 @@ class CountingBlobStore:
         self._usage.add(blob_reads=1, bytes_down=path.stat().st_size)
 
     def download_many(
-        self, wanted: Iterable[tuple[str, Path]], progress: Progress | None = None
+        self, wanted: Iterable[tuple[str, str]], progress: Progress | None = None
     ) -> Iterator[tuple[str, int]]:
         for digest, size in download_many(self._inner, wanted, progress):
             self._usage.add(blob_reads=1, bytes_down=size)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
 from aletheia_like.adapters._clients import ForkGate, PerProcess
-from aletheia_like.adapters._gcsmedia import RESUMABLE_BYTES, GcsMedia, crc32c
+from aletheia_like.adapters._gcschecksums import crc32c
+from aletheia_like.adapters._gcsmedia import RESUMABLE_BYTES, GcsMedia
 from aletheia_like.adapters._partials import is_begun, resumable_sink
 from aletheia_like.adapters._verified import (
     check_file,
@@ -84,7 +85,7 @@ class GcsBlobStore:
         self._call(lambda: self._download(name, digest, path, progress))
 
     def download_many(
-        self, wanted: Iterable[tuple[str, Path]], progress: Progress | None = None
+        self, wanted: Iterable[tuple[str, str]], progress: Progress | None = None
     ) -> Iterator[tuple[str, int]]:
         named = ((digest, self._name(digest), path) for digest, path in wanted)
         yield from self._media.begin_many(self._call(self._clients.get), named, progress)

@@ -264,7 +264,7 @@ class RetryingBlobStore:
             self._patience.transfer(attempt, progress)
 
     def download_many(
-        self, wanted: Iterable[tuple[str, Path]], progress: Progress | None = None
+        self, wanted: Iterable[tuple[str, str]], progress: Progress | None = None
     ) -> Iterator[tuple[str, int]]:
         return download_many(self._inner, wanted, progress)
 

@@ -143,7 +143,7 @@ class Copies:
 
     def _missing(
         self, waiting: deque[str], finish: Callable[[str], None], *, verify: bool, is_alone: bool
-    ) -> Iterator[tuple[str, Path]]:
+    ) -> Iterator[tuple[str, str]]:
         """Take from a queue, and yield what is not here with the path where it belongs."""
         while True:
             try:
@@ -153,9 +153,8 @@ class Copies:
             if self.is_intact(digest, trust=not verify):
                 finish(digest)
                 continue
-            blob = self._places.blob(digest)
-            self._make_folder(blob, is_alone=is_alone)
-            yield digest, blob
+            self._make_folder(digest, is_alone=is_alone)
+            yield digest, self._places.blob_name(digest)
 
     def download(
         self,
@@ -167,7 +166,7 @@ class Copies:
     ) -> None:
         """Bring a blob here."""
         blob = self._places.blob(digest)
-        self._make_folder(blob, is_alone=is_alone)
+        self._make_folder(digest, is_alone=is_alone)
         while True:
             try:
                 (source or self._origin).download(digest, blob, progress)
@@ -180,15 +179,16 @@ class Copies:
             os.chmod(blob, 0o444)  # noqa: PTH101 - once a file, so not by way of Path
             self.downloaded += os.stat(blob).st_size  # noqa: PTH116
 
-    def _make_folder(self, blob: Path, *, is_alone: bool) -> None:
+    def _make_folder(self, digest: str, *, is_alone: bool) -> None:
         """Make the folder of a blob, and remove what killed downloads left there."""
-        kind = blob.name[:2]
+        kind = digest[:2]
+        if kind in self._tidied and os.path.isdir(f"{self._places.blobs}/{kind}"):  # noqa: PTH112
+            return
+        blob = self._places.blob(digest)
         with translated(blob):
             if not self._tidied:
                 self._places.make_root()
                 sweep_daily(self._places)
-            if kind in self._tidied and os.path.isdir(f"{self._places.blobs}/{kind}"):  # noqa: PTH112
-                return
             if not self._places.make(blob.parent):
                 remove_parts(blob, is_alone=is_alone)
             self._tidied.add(kind)

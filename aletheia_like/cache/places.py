@@ -43,6 +43,7 @@ class Places:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.blobs = root / "blobs"
+        self._blobs, self._records = f"{root}/blobs", f"{root}/records"
         self.trees = root / "trees"
         self.records = root / "records"
         self.pins = root / "pins"
@@ -57,7 +58,7 @@ class Places:
 
     def blob_name(self, digest: str) -> str:
         """Where a blob is, as text: of that thousands are made in the time of as many paths."""
-        return f"{self.blobs}/{check_digest(digest)[:2]}/{digest}"
+        return f"{self._blobs}/{check_digest(digest)[:2]}/{digest}"
 
     def record(self, digest: str) -> Path:
         """What is known of a blob."""
@@ -65,7 +66,7 @@ class Places:
 
     def record_name(self, digest: str) -> str:
         """What is known of a blob, as text."""
-        return f"{self.records}/{digest[:2]}/{digest}"
+        return f"{self._records}/{digest[:2]}/{digest}"
 
     def tree(self, digest: str) -> Path:
         """Where a directory, or a file under its own name, is, if it is here."""
@@ -86,6 +87,8 @@ class Places:
         """Make a folder of the cache, with what is missing above it; whether it was missing."""
         missing: list[Path] = []
         while not os.path.isdir(folder) and folder != self.root:  # noqa: PTH112 - as often as files
+            if not missing and folder.parent != self.root and self._made(folder):
+                return True
             missing.append(folder)
             folder = folder.parent
         if missing and folder == self.root:
@@ -94,6 +97,18 @@ class Places:
             one.mkdir(exist_ok=True)
             self._share(one, _FOLDER_BITS)
         return bool(missing)
+
+    def _made(self, folder: Path) -> bool:
+        """Make a folder below another one; False if that is missing, too."""
+        try:
+            os.mkdir(folder)  # noqa: PTH102 - as often as files
+        except FileNotFoundError:
+            return False
+        except FileExistsError:
+            if not folder.is_dir():
+                raise
+        self._share(folder, _FOLDER_BITS)
+        return True
 
     def replace(self, path: Path, data: bytes) -> None:
         """Write a small file, whole, by one rename."""

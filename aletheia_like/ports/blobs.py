@@ -116,7 +116,7 @@ class GivesMany(Protocol):
     """A blob store that gives many small blobs for less than each by itself."""
 
     def download_many(
-        self, wanted: Iterable[tuple[str, Path]], progress: Progress | None = None
+        self, wanted: Iterable[tuple[str, str]], progress: Progress | None = None
     ) -> Iterator[tuple[str, int]]:
         """Put small blobs at their paths; yield digest and size of each that is there, verified.
 
@@ -127,7 +127,7 @@ class GivesMany(Protocol):
 
 
 def download_many(
-    store: object, wanted: Iterable[tuple[str, Path]], progress: Progress | None = None
+    store: object, wanted: Iterable[tuple[str, str]], progress: Progress | None = None
 ) -> Iterator[tuple[str, int]]:
     """Yield what a store gives; nothing, and nothing is taken, if it cannot. See `GivesMany`."""
     giving: Callable[..., Iterator[tuple[str, int]]] | None
