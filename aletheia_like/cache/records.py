@@ -148,17 +148,28 @@ def is_intact(folder: Path, path: Path, count: int) -> bool:
     known = _load(path)
     if known is None or len(known["paths"]) != count or _is_of_another_boot(known):
         return False
-    below = f"{folder}/"
     try:
-        folders = map(os.stat, [below + one for one in known["folders"]])
+        folders = map(os.stat, [f"{folder}/{one}" for one in known["folders"]])
         if list(chain.from_iterable(map(_folder_seen, folders))) != known["folder_stats"]:
             return False
-        files = map(os.stat, [below + one for one in known["paths"]])
         stats: object = known["stats"]
-        return list(chain.from_iterable(map(_seen, files))) == stats
+        return _seen_below(folder, known["paths"]) == stats
     except (OSError, TypeError, ValueError):
         # A record that somebody else wrote may hold anything.
         return False
+
+
+def _seen_below(folder: Path, names: list[str]) -> list[int]:
+    """Return what tells files of a folder from changed ones, one after the other."""
+    look = os.stat
+    if look not in os.supports_dir_fd:
+        return [part for name in names for part in _seen(look(f"{folder}/{name}"))]
+    # The system looks up a short path in three quarters of the time.
+    descriptor = os.open(folder, getattr(os, "O_PATH", os.O_RDONLY) | os.O_CLOEXEC)
+    try:
+        return [part for name in names for part in _seen(look(name, dir_fd=descriptor))]
+    finally:
+        os.close(descriptor)
 
 
 def read_tree_record(path: Path, *, believed: bool = True) -> dict[str, tuple[str, Seen]]:
