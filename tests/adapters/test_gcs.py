@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -195,3 +196,64 @@ def test_other_objects_are_no_blobs(store, file):
     store._at(f"{store._prefix}notes.txt").upload_from_string(b"a note")
 
     assert list(store.digests()) == [file[0]]
+
+
+@pytest.fixture
+def files(tmp_path, store):
+    """Store small files; return where each is to go, by its digest."""
+    wanted = {}
+    for number in range(30):
+        path = tmp_path / f"sent-{number}"
+        path.write_bytes(secrets.token_bytes(1_000 + number))
+        digest = digest_bytes(path.read_bytes())
+        store.upload(digest, path)
+        wanted[digest] = str(tmp_path / digest)
+    return wanted
+
+
+def test_many_small_blobs_come_together(store, files):
+    told = []
+
+    came = dict(store.download_many(files.items(), told.append))
+
+    assert came.keys() == files.keys()
+    assert sorted(told) == sorted(came.values())
+    assert all(digest_bytes(Path(path).read_bytes()) == digest for digest, path in files.items())
+
+
+def test_a_blob_that_is_missing_is_left_to_whoever_asks_for_it(store, files, tmp_path):
+    wanted = [("0" * 64, str(tmp_path / "none")), *files.items()]
+
+    came = dict(store.download_many(wanted))
+
+    assert len(came) < len(wanted)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_large_blob_does_not_come_with_small_ones(store, tmp_path):
+    path = tmp_path / "large"
+    path.write_bytes(os.urandom((1 << 20) + 1))
+    digest = digest_bytes(path.read_bytes())
+    store.upload(digest, path)
+
+    assert list(store.download_many([(digest, str(tmp_path / "copy"))])) == []
+
+
+def test_of_many_those_with_other_bytes_do_not_come(store, files, tmp_path):
+    changed, path = next(iter(files.items()))
+    (tmp_path / "other").write_bytes(b"other bytes")
+    client = store._clients.get()
+    client.bucket(BUCKET).blob(store._name(changed)).upload_from_filename(tmp_path / "other")
+
+    assert changed not in dict(store.download_many(files.items()))
+    assert not Path(path).exists()
+    assert list(tmp_path.glob("*.part")) == []
+
+
+def test_who_stops_asking_for_many_may_ask_for_one(store, files, tmp_path):
+    coming = store.download_many(files.items())
+    next(coming)
+    coming.close()
+
+    store.download(next(iter(files)), tmp_path / "copy")
+    assert (tmp_path / "copy").exists()

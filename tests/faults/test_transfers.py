@@ -15,7 +15,8 @@ from aletheia_like.adapters import _gcsmedia
 from aletheia_like.adapters._gcsmedia import PART_BYTES
 from aletheia_like.adapters.gcs import GcsBlobStore
 from aletheia_like.adapters.retrying import RetryingBlobStore
-from aletheia_like.model.digests import digest_bytes
+from aletheia_like.cache import LocalCache
+from aletheia_like.model.digests import Manifest, ManifestEntry, digest_bytes
 from aletheia_like.testing.emulators import BUCKET
 from tests.faults.faulty import Faulty
 
@@ -286,3 +287,32 @@ def test_memory_is_bounded_whatever_the_size(gcs_emulator, file, tmp_path):
     assert int(told.stdout) < 100
     store = GcsBlobStore(BUCKET, command[4])
     store.delete(digest)
+
+
+@pytest.mark.parametrize("faults", [[429, 503, "cut"], ["flip", "drop", 429]])
+def test_many_small_files_get_through(store, line, tmp_path, faults):
+    entries = []
+    for number in range(24):
+        path = tmp_path / f"{number}"
+        path.write_bytes(os.urandom(2_000))
+        entries.append(ManifestEntry(path.name, digest_bytes(path.read_bytes()), 2_000))
+        store.upload(entries[-1].digest, path)
+    line.plan.extend([None] * 9 + faults[:1] + [None] * 5 + faults)
+    told, finished = [], []
+
+    cache = LocalCache(tmp_path / "cache", store)
+    folder = cache.fetch_tree(Manifest.of(entries), told.append, finished=finished.append)
+
+    for one in entries:
+        assert (folder / one.path).read_bytes() == (tmp_path / one.path).read_bytes()
+    assert (sum(told), sum(finished)) == (48_000, 24)
+    assert left(tmp_path) == []
+
+
+def test_many_small_files_that_are_missing_are_one_error(store, line, tmp_path):
+    entries = [ManifestEntry(f"{n}", digest_bytes(b"%d" % n), 1) for n in range(40)]
+    cache = LocalCache(tmp_path / "cache", store)
+
+    with pytest.raises(al.NotFoundError, match="there is no blob"):
+        cache.fetch_tree(Manifest.of(entries))
+    assert left(tmp_path) == []
