@@ -1,7 +1,9 @@
 """W6: one large object and many small ones from fake-gcs-server, side by side with its peers.
 
 The least of interleaved rounds counts: other programs share the cores. What a system gives was
-compared with its sha-256. The client of Hugging Face speaks to its own Hub only, so it is missing.
+compared with its sha-256. Ours makes a directory of its cache of the small ones, as `get_dataset`
+does; the others write files. The client of Hugging Face speaks to its own Hub only, so it is
+missing.
 """
 
 from __future__ import annotations
