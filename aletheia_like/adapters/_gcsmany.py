@@ -3,11 +3,12 @@
 A thread for each request would cost more than the request does, because all of them take turns at
 every call of the system.
 
-Forking meanwhile does no harm: a child has other connections, and none of these threads.
+A fork does not wait for these requests. A child has other connections, and gives these up.
 """
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ def fetch_ahead(
         progress: Told of each blob.
     """
     flying: deque[tuple[Line, Wanted]] = deque()
-    waiting = iter(wanted)
+    waiting, process = iter(wanted), os.getpid()
     try:
         for one in islice(waiting, _AHEAD):
             line = direct.line(client)
@@ -65,7 +66,7 @@ def fetch_ahead(
                 return
             flying.append((line, one))
             line.ask(one.target)
-        while flying:
+        while flying and os.getpid() == process:
             line, one = flying[0]
             data = _heard(line, is_changed)
             flying.popleft()

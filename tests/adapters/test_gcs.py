@@ -257,3 +257,17 @@ def test_who_stops_asking_for_many_may_ask_for_one(store, files, tmp_path):
 
     store.download(next(iter(files)), tmp_path / "copy")
     assert (tmp_path / "copy").exists()
+
+
+def test_a_fork_amid_many_leaves_both_processes_right(store, files, tmp_path):
+    coming = store.download_many(files.items())
+    came = [next(coming)[0]]
+    child = os.fork()
+    if not child:
+        rest = [digest for digest, _ in coming]
+        store.download(came[0], tmp_path / "copy")
+        os._exit(bool(rest) or digest_bytes((tmp_path / "copy").read_bytes()) != came[0])
+
+    came += [digest for digest, _ in coming]
+    assert os.waitpid(child, 0)[1] == 0
+    assert set(came) == files.keys()
