@@ -125,12 +125,20 @@ class Copies:
                 finish(digest)
 
         def get_small(waiting: deque[str]) -> None:
-            missing = self._missing(waiting, finish, verify=verify, is_alone=is_alone)
-            for digest, size in download_many(self._origin, missing, progress):
-                with translated(self._places.blobs):
-                    os.chmod(self._places.blob_name(digest), 0o444)  # noqa: PTH101 - for speed
-                self.downloaded += size
-                finish(digest)
+            came = True
+            while waiting and came:
+                asked: list[str] = []
+                missing = self._missing(waiting, asked, finish, verify=verify, is_alone=is_alone)
+                came = False
+                for digest, size in download_many(self._origin, missing, progress):
+                    with translated(self._places.blobs):
+                        os.chmod(self._places.blob_name(digest), 0o444)  # noqa: PTH101 - for speed
+                    self.downloaded += size
+                    finish(digest)
+                    came = True
+                if came:
+                    # Something went wrong with a few: by themselves they are tried again.
+                    get([digest for digest in asked if digest not in done])
 
         small = deque(digest for digest, size in sizes.items() if size <= SMALL_BYTES)
         if self._portion == 1 and len(small) >= _MANY_FILES:
@@ -142,9 +150,15 @@ class Copies:
         _by_threads(self._threads, get, [each[at : at + step] for at in range(0, len(each), step)])
 
     def _missing(
-        self, waiting: deque[str], finish: Callable[[str], None], *, verify: bool, is_alone: bool
+        self,
+        waiting: deque[str],
+        asked: list[str],
+        finish: Callable[[str], None],
+        *,
+        verify: bool,
+        is_alone: bool,
     ) -> Iterator[tuple[str, str]]:
-        """Take from a queue, and yield what is not here with the path where it belongs."""
+        """Take from a queue, and yield and note what is not here, with the path of it."""
         while True:
             try:
                 digest = waiting.popleft()
@@ -153,6 +167,7 @@ class Copies:
             if self.is_intact(digest, trust=not verify):
                 finish(digest)
                 continue
+            asked.append(digest)
             self._make_folder(digest, is_alone=is_alone)
             yield digest, self._places.blob_name(digest)
 
