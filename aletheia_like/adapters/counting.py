@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from aletheia_like.ports.blobs import (
     BlobStore,
+    Content,
     FileState,
     GivesMany,
     Progress,
     StoredBlob,
+    TakesBytes,
     TakesHashed,
     download_many,
+    upload_bytes,
     upload_hashed,
 )
 from aletheia_like.ports.documents import Delete, Document, DocumentStore, Query, Write
@@ -109,6 +112,14 @@ class CountingBlobStore:
         self._usage.add(blob_writes=1, bytes_up=state[0] if stored else 0)
         return stored
 
+    def upload_bytes(
+        self, contents: Sequence[Content], progress: Progress | None = None
+    ) -> list[bool]:
+        stored = upload_bytes(self._inner, contents, progress)
+        size = sum(len(one[1]) for one, is_new in zip(contents, stored, strict=True) if is_new)
+        self._usage.add(blob_writes=len(contents), bytes_up=size)
+        return stored
+
     def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
         self._inner.download(digest, path, progress)
         self._usage.add(blob_reads=1, bytes_down=path.stat().st_size)
@@ -169,3 +180,4 @@ if TYPE_CHECKING:
     _blobs: type[BlobStore] = CountingBlobStore
     _hashed: type[TakesHashed] = CountingBlobStore
     _many: type[GivesMany] = CountingBlobStore
+    _bytes: type[TakesBytes] = CountingBlobStore

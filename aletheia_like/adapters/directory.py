@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import itertools
 import os
 import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, ParamSpec, TypeVar
 
 from aletheia_like.adapters._forcing import Forcing
 from aletheia_like.adapters._verified import (
@@ -34,14 +36,20 @@ from aletheia_like.errors import IntegrityError, NotFoundError
 from aletheia_like.model.digests import check_digest, digest_bytes, digest_stream
 from aletheia_like.ports.blobs import (
     BlobStore,
+    Content,
     FileState,
     Progress,
     StoredBlob,
+    TakesBytes,
     TakesHashed,
     file_state,
 )
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 _MODE = 0o444
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _STALE_SECONDS = 24 * 3600.0
 _FORCED_BYTES = 1 << 20
 """A larger file is forced to disk."""
@@ -70,26 +78,41 @@ class DirectoryBlobStore:
     ) -> bool:
         return self._upload(digest, path, state, progress)
 
+    def upload_bytes(
+        self, contents: Sequence[Content], progress: Progress | None = None
+    ) -> list[bool]:
+        writing = _Writing()
+        stored = [self._upload_bytes(digest, data, writing) for digest, data in contents]
+        if progress is not None:
+            sizes = (len(data) for _, data in contents)
+            progress(sum(itertools.compress(sizes, stored)))
+        return stored
+
+    def _upload_bytes(self, digest: str, data: bytes, writing: _Writing) -> bool:
+        folder = f"{self._root}/{check_digest(digest)[:2]}"
+        target = f"{folder}/{digest}"
+        if _is_there(target):
+            return False
+        try:
+            self._in_folder(folder, writing.write, target, digest, data)
+        except OSError as error:
+            raise_translated(error, target)
+        if len(data) > _FORCED_BYTES:
+            self._forcing.add(target)
+        return True
+
     def _upload(
         self, digest: str, path: Path, state: FileState | None, progress: Progress | None
     ) -> bool:
         # As text: of a small file, making a path takes as long as what is done with it.
         folder = f"{self._root}/{check_digest(digest)[:2]}"
         target = f"{folder}/{digest}"
-        # Raises nothing inside when it is not there, as `isfile` does.
-        if os.access(target, os.F_OK) and os.path.isfile(target):  # noqa: PTH113
+        if _is_there(target):
             return False
         if state is None:
             check_file(path)
         with translated(target):
-            try:
-                self._make_folder(folder)
-                size = _copy_verified(path, target, digest, state)
-            except FileNotFoundError:
-                # Somebody took the folder away since it was made.
-                self._folders.discard(folder)
-                self._make_folder(folder)
-                size = _copy_verified(path, target, digest, state)
+            size = self._in_folder(folder, _copy_verified, path, target, digest, state)
         if size > _FORCED_BYTES:
             self._forcing.add(target)
         if progress is not None:
@@ -135,12 +158,58 @@ class DirectoryBlobStore:
         except OSError as error:
             raise_translated(error, path)
 
+    def _in_folder(self, folder: str, write: Callable[P, T], *of: P.args, **by: P.kwargs) -> T:
+        """Return what `write` does in a folder, which is made if need be."""
+        try:
+            if folder not in self._folders:
+                self._make_folder(folder)
+            return write(*of, **by)
+        except FileNotFoundError:
+            # Somebody took the folder away since it was made.
+            self._make_folder(folder)
+            return write(*of, **by)
+
     def _make_folder(self, folder: str) -> None:
-        if folder in self._folders:
-            return
         Path(folder).mkdir(parents=True, exist_ok=True)
         _remove_leftovers(Path(folder))
         self._folders.add(folder)
+
+
+@dataclass(slots=True)
+class _Writing:
+    """Writes small blobs, one after the other."""
+
+    _token: str = field(default_factory=lambda: secrets.token_hex(8))
+    _changes_mode: bool | None = None
+
+    def write(self, target: str, digest: str, data: bytes) -> None:
+        """Put bytes in their place."""
+        temporary = f"{target[: -len(digest)]}.{digest}.{self._token}.part"
+        try:
+            descriptor = os.open(temporary, _NEW, _MODE)
+            try:
+                if self._changes_mode is not False:
+                    self._set_mode(descriptor)
+                _write_all(descriptor, data)
+            finally:
+                os.close(descriptor)
+            os.replace(temporary, target)  # noqa: PTH105 - once a file, so not by way of Path
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)  # noqa: PTH108
+            raise
+
+    def _set_mode(self, descriptor: int) -> None:
+        if self._changes_mode is None:
+            # The first tells whether the system takes away from the mode of all.
+            self._changes_mode = stat.S_IMODE(os.fstat(descriptor).st_mode) != _MODE
+        if self._changes_mode:
+            os.fchmod(descriptor, _MODE)
+
+
+def _is_there(target: str) -> bool:
+    # Raises nothing inside when it is not there, as `isfile` does.
+    return os.access(target, os.F_OK) and os.path.isfile(target)  # noqa: PTH113
 
 
 def _copy_verified(source: Path, target: str, digest: str, state: FileState | None) -> int:
@@ -166,15 +235,19 @@ def _copy_verified(source: Path, target: str, digest: str, state: FileState | No
 def _copy_small(source: Path, temporary: str, digest: str, state: FileState | None) -> int:
     """Copy in memory, with as few calls of the system as a small file is worth."""
     data = _read_small(source, digest, state)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
+    descriptor = os.open(temporary, _NEW, _MODE)
     try:
         os.fchmod(descriptor, _MODE)
-        written = os.write(descriptor, data)
-        while written < len(data):
-            written += os.write(descriptor, memoryview(data)[written:])
+        _write_all(descriptor, data)
     finally:
         os.close(descriptor)
     return len(data)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    written = os.write(descriptor, data)
+    while written < len(data):
+        written += os.write(descriptor, memoryview(data)[written:])
 
 
 def _read_small(source: Path, digest: str, state: FileState | None) -> bytes:
@@ -254,3 +327,4 @@ def _remove_leftovers(folder: Path) -> None:
 if TYPE_CHECKING:
     _: type[BlobStore] = DirectoryBlobStore
     _hashed: type[TakesHashed] = DirectoryBlobStore
+    _bytes: type[TakesBytes] = DirectoryBlobStore

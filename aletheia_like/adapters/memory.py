@@ -31,7 +31,7 @@ from aletheia_like.forking import watch_forks
 from aletheia_like.model.checking import check_fields
 from aletheia_like.model.digests import check_digest, digest_bytes
 from aletheia_like.model.values import Value
-from aletheia_like.ports.blobs import BlobStore, Progress, StoredBlob
+from aletheia_like.ports.blobs import BlobStore, Content, Progress, StoredBlob, TakesBytes
 from aletheia_like.ports.documents import (
     Create,
     Delete,
@@ -148,6 +148,17 @@ class MemoryBlobStore:
             data = path.read_bytes()
         if digest_bytes(data) != digest:
             raise wrong_bytes(str(path), digest)
+        return self._keep(digest, data, progress)
+
+    def upload_bytes(
+        self, contents: Sequence[Content], progress: Progress | None = None
+    ) -> list[bool]:
+        return [
+            not self.exists(digest) and self._keep(digest, data, progress)
+            for digest, data in contents
+        ]
+
+    def _keep(self, digest: str, data: bytes, progress: Progress | None) -> bool:
         if progress is not None:
             progress(len(data))
         self._stored_at.setdefault(digest, _now())
@@ -220,3 +231,4 @@ def _copy(value: Any) -> Any:
 if TYPE_CHECKING:
     _documents: type[DocumentStore] = MemoryDocumentStore
     _blobs: type[BlobStore] = MemoryBlobStore
+    _bytes: type[TakesBytes] = MemoryBlobStore

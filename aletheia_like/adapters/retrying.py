@@ -25,12 +25,15 @@ from aletheia_like.errors import (
 from aletheia_like.model.values import equal
 from aletheia_like.ports.blobs import (
     BlobStore,
+    Content,
     FileState,
     GivesMany,
     Progress,
     StoredBlob,
+    TakesBytes,
     TakesHashed,
     download_many,
+    upload_bytes,
     upload_hashed,
 )
 from aletheia_like.ports.documents import (
@@ -253,6 +256,13 @@ class RetryingBlobStore:
             lambda told: upload_hashed(self._inner, digest, path, state, told), progress
         )
 
+    def upload_bytes(
+        self, contents: Sequence[Content], progress: Progress | None = None
+    ) -> list[bool]:
+        return self._patience.transfer(
+            lambda told: upload_bytes(self._inner, contents, told), progress
+        )
+
     def download(self, digest: str, path: Path, progress: Progress | None = None) -> None:
         def attempt(told: Progress) -> None:
             self._inner.download(digest, path, told)
@@ -290,3 +300,4 @@ if TYPE_CHECKING:
     _blobs: type[BlobStore] = RetryingBlobStore
     _hashed: type[TakesHashed] = RetryingBlobStore
     _many: type[GivesMany] = RetryingBlobStore
+    _bytes: type[TakesBytes] = RetryingBlobStore

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Callable, Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -26,6 +27,10 @@ SMALL_BYTES = 1 << 20
 
 FileState = tuple[int, int, int, int, int]
 """Size, time of the last change, inode, time of the last change of the inode, device."""
+
+
+Content = tuple[str, bytes]
+"""A digest, and the bytes that have it."""
 
 
 def is_near(url: str) -> bool:
@@ -126,6 +131,24 @@ class GivesMany(Protocol):
         ...
 
 
+class TakesBytes(Protocol):
+    """A blob store that stores many small blobs at once for less than one after the other."""
+
+    def upload_bytes(
+        self, contents: Sequence[Content], progress: Progress | None = None
+    ) -> list[bool]:
+        """Store bytes that are in memory, each under the digest that its caller made of them.
+
+        Returns:
+            Of each whether it was stored; False if the blob was already here. If this raises,
+            some may have been.
+
+        Raises:
+            InvalidValueError: A digest is no sha-256.
+        """
+        ...
+
+
 def download_many(
     store: object, wanted: Iterable[tuple[str, str]], progress: Progress | None = None
 ) -> Iterator[tuple[str, int]]:
@@ -148,6 +171,22 @@ class TakesHashed(Protocol):
             InvalidValueError: `digest` is no sha-256, or `path` no file.
         """
         ...
+
+
+def upload_bytes(
+    store: BlobStore, contents: Sequence[Content], progress: Progress | None = None
+) -> list[bool]:
+    """Store bytes, by way of files if the store takes nothing else; see `TakesBytes`."""
+    taking: Callable[..., list[bool]] | None = getattr(store, "upload_bytes", None)
+    if taking is not None:
+        return taking(contents, progress)
+    with tempfile.TemporaryDirectory(prefix="aletheia-") as folder:
+        return [_upload_one(store, Path(folder) / "blob", one, progress) for one in contents]
+
+
+def _upload_one(store: BlobStore, path: Path, content: Content, progress: Progress | None) -> bool:
+    path.write_bytes(content[1])
+    return store.upload(content[0], path, progress)
 
 
 def upload_hashed(

@@ -23,7 +23,7 @@ import pytest
 
 from aletheia_like.errors import IntegrityError, InvalidValueError, NotFoundError
 from aletheia_like.model.digests import digest_bytes
-from aletheia_like.ports.blobs import BlobStore
+from aletheia_like.ports.blobs import BlobStore, upload_bytes
 from aletheia_like.testing._document_sharing import all_done, in_child
 
 _MISSING = hashlib.sha256(b"nowhere").hexdigest()
@@ -247,6 +247,21 @@ class BlobStoreSuite(BlobReadingSuite):
 
         assert (tmp_path / "target").read_bytes() == b"new"
         assert not list(tmp_path.glob(".*"))
+
+    def test_bytes_in_memory_become_blobs_that_were_not_there(
+        self, store: BlobStore, file: MakeFile
+    ) -> None:
+        digest, path = file(b"there")
+        store.upload(digest, path)
+        datas = [b"", b"new", b"there", b"new", os.urandom(300_000)]
+        told: list[int] = []
+        contents = [(digest_bytes(data), data) for data in datas]
+
+        assert upload_bytes(store, contents, told.append) == [True, True, False, False, True]
+        assert sum(told) >= 300_003
+        for digest, data in contents:
+            assert self.read_raw(store, digest) == data
+        assert len(list(store.digests())) == 4
 
     def test_every_digest_is_listed(self, store: BlobStore, file: MakeFile) -> None:
         stored = {

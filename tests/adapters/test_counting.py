@@ -107,6 +107,8 @@ def test_blobs_count_operations_and_bytes(counted, blobs, tmp_path):
     once = UsageRecord(blob_writes=1, bytes_up=1000)
     assert counted(lambda: blobs.upload(digest, path)) == once
     assert counted(lambda: blobs.upload(digest, path)) == UsageRecord(blob_writes=1)
+    many = [(digest, data), (digest_bytes(b"y"), b"y")]
+    assert counted(lambda: blobs.upload_bytes(many)) == UsageRecord(blob_writes=2, bytes_up=1)
     assert counted(lambda: blobs.exists(digest)) == UsageRecord(blob_reads=1)
     download = UsageRecord(blob_reads=1, bytes_down=1000)
     assert counted(lambda: blobs.download(digest, tmp_path / "copy")) == download

@@ -214,3 +214,37 @@ def test_a_hashed_file_is_trusted_only_in_the_state_in_which_it_was_hashed(store
     path.write_bytes(b"x" * size)
     assert store.upload_hashed(digest, path, file_state(path.stat()))
     assert store.open(digest).read() == path.read_bytes()
+
+
+def test_bytes_in_memory_are_read_only_for_all_whatever_the_umask(store, root):
+    contents = [(digest_bytes(data), data) for data in (b"1", b"2", b"3")]
+    before = os.umask(0o077)
+    try:
+        store.upload_bytes(contents)
+    finally:
+        os.umask(before)
+
+    assert {path.stat().st_mode & 0o777 for path in root.rglob("*") if path.is_file()} == {0o444}
+
+
+def test_bytes_in_memory_go_into_a_folder_that_was_taken_away(store, root):
+    contents = [(digest_bytes(data), data) for data in (b"1", b"2")]
+    store.upload_bytes(contents)
+    shutil.rmtree(root)
+
+    assert store.upload_bytes(contents) == [True, True]
+    assert set(store.digests()) == {digest for digest, _ in contents}
+
+
+def test_bytes_in_memory_that_do_not_fit_leave_what_did(tmp_path, mounted):
+    root = tmp_path / "disk"
+    root.mkdir()
+    datas = (b"small", os.urandom(2_000_000))
+    contents = [(digest_bytes(data), data) for data in datas]
+    with mounted(root, "-t", "tmpfs", "-o", "size=1m", "tmpfs"):
+        store = DirectoryBlobStore(root / "blobs")
+
+        with pytest.raises(UnavailableError, match="no space left"):
+            store.upload_bytes(contents)
+        assert list(store.digests()) == [contents[0][0]]
+        assert not list(root.rglob("*.part"))
