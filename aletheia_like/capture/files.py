@@ -7,8 +7,9 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal
@@ -27,6 +28,7 @@ _CHUNK_BYTES = 1 << 18
 _SMALL_BYTES = 1 << 18
 _TASK_BYTES = 16 << 20
 _TASK_FILES = 256
+_TAKEN_BYTES = 4 << 20
 _SETTLED_NS = 2_000_000_000
 _MAPS = Path("/proc/self/maps")
 
@@ -74,12 +76,33 @@ class FileTree:
         return self.manifest.size
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A small file that was hashed, with the bytes that were.
+
+    Attributes:
+        path: Where it is.
+        seen: What was learned.
+        data: Its bytes; they have the digest.
+    """
+
+    path: str
+    seen: Seen
+    data: bytes
+
+
+Take = Callable[[Sequence[Taken], int, int], None]
+"""Called with some files, and of how many bytes and files in all they are a part."""
+
 _Found = tuple[str, str, os.stat_result]
 """A file's relative name, where it is, and what `stat` says."""
 
 
 def read_manifest(
-    path: Path, progress: Progress | None = None, known: Mapping[str, Seen] | None = None
+    path: Path,
+    progress: Progress | None = None,
+    known: Mapping[str, Seen] | None = None,
+    take: Take | None = None,
 ) -> FileTree:
     """Hash a file, or every file below a directory; empty directories leave no trace.
 
@@ -87,6 +110,8 @@ def read_manifest(
         path: What to read; symbolic links are followed, links out of a cycle are refused.
         progress: Called with the bytes of each file when it has been hashed.
         known: Files that were hashed before: one whose `stat` says the same is not read again.
+        take: Given the small files of a directory that are read, some at a time, by two threads;
+            none if they are few. What it raises ends the reading.
 
     Raises:
         NotFoundError: There is nothing at `path`.
@@ -100,7 +125,9 @@ def read_manifest(
         raise NotFoundError(message)
     is_dir = path.is_dir()
     found = list(_walk(path)) if is_dir else [_at(path)]
-    seen = _hash_all(found, _Hashing(known or {}, _mapped_inodes(), progress))
+    _check_regular(found)
+    hashing = _Hashing(known or {}, _mapped_inodes(), progress)
+    seen = _hash_all(found, hashing, take)
     entries = (ManifestEntry(name, one.digest, one.state[0]) for name, one in seen.items())
     if is_dir:
         manifest = Manifest.of(entries)
@@ -172,6 +199,14 @@ def _walk_inside(folder: str, prefix: str, above: tuple[tuple[int, int], ...]) -
         yield from _walk_inside(entry.path, f"{name}/", (*above, identity))
 
 
+def _check_regular(found: Sequence[_Found]) -> None:
+    """Refuse what is no file before anything is read."""
+    for _, path, status in found:
+        if not stat.S_ISREG(status.st_mode):
+            message = f"{path} is no regular file: sockets, pipes and devices cannot be stored"
+            raise InvalidValueError(message)
+
+
 def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
@@ -184,19 +219,16 @@ class _Hashing:
     mapped: frozenset[int]
     progress: Progress | None
 
-    def seen(self, one: _Found) -> Seen:
-        """Return what a file holds, reading it only if need be."""
+    def seen(self, one: _Found) -> tuple[Seen, bytes]:
+        """Return what a file holds, reading it only if need be; with its bytes if it is small."""
         name, path, status = one
-        if not stat.S_ISREG(status.st_mode):
-            message = f"{path} is no regular file: sockets, pipes and devices cannot be stored"
-            raise InvalidValueError(message)
         known = self.known.get(name)
         is_mapped = status.st_ino in self.mapped
         if known is not None and known.state == file_state(status) and not is_mapped:
-            return known
+            return known, b""
         settled = not is_mapped and _age(status) > _SETTLED_NS
         with _translated(path):
-            digest, crc32c, after = _read(path, status.st_size)
+            digest, crc32c, after, data = _read(path, status.st_size)
         if file_state(status)[:3] != file_state(after)[:3]:
             message = f"{path} changed while it was read: wait until it is complete"
             raise IntegrityError(message)
@@ -204,7 +236,7 @@ class _Hashing:
             self.progress(after.st_size)
         # Reading may not change the ctime; a link that was made meanwhile may.
         settled = settled and status.st_ctime_ns == after.st_ctime_ns
-        return Seen(file_state(after), digest, crc32c, settled)
+        return Seen(file_state(after), digest, crc32c, settled), data
 
 
 def _age(status: os.stat_result) -> int:
@@ -212,33 +244,45 @@ def _age(status: os.stat_result) -> int:
     return time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _read(path: str, size: int) -> tuple[str, str, os.stat_result]:
+def _read(path: str, size: int) -> tuple[str, str, os.stat_result, bytes]:
     # Should a pipe have taken the file's place, opening it must not wait for a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         data = os.read(descriptor, size + 1) if size <= _SMALL_BYTES else b""
         if 0 < len(data) == size:
             # Of many small files the calls of the system cost more than the bytes.
-            return digest_bytes(data), crc32c_of(data), os.fstat(descriptor)
+            return digest_bytes(data), crc32c_of(data), os.fstat(descriptor), data
         if data:
             os.lseek(descriptor, 0, os.SEEK_SET)
         with open(descriptor, "rb", buffering=0, closefd=False) as stream:
             digest, crc32c = digests_of(stream)
-        return digest, crc32c, os.fstat(descriptor)
+        return digest, crc32c, os.fstat(descriptor), b""
     finally:
         os.close(descriptor)
 
 
-def _hash_all(found: Sequence[_Found], hashing: _Hashing) -> dict[str, Seen]:
-    tasks = list(_tasks(found))
+def _hash_all(
+    found: Sequence[_Found], hashing: _Hashing, take: Take | None = None
+) -> dict[str, Seen]:
+    tasks = list(_tasks(found, _TASK_BYTES if take is None else _TAKEN_BYTES))
+    if len(tasks) <= 1:
+        return {one[0]: hashing.seen(one)[0] for one in found}
+    small = [one[2].st_size for one in found if one[2].st_size <= _SMALL_BYTES]
+    size = sum(small)
 
     def hash_some(some: Sequence[_Found]) -> list[Seen]:
-        return [hashing.seen(one) for one in some]
+        if take is None:
+            return [hashing.seen(one)[0] for one in some]
+        read = [hashing.seen(one) for one in some]
+        pairs = zip(some, read, strict=True)
+        taken = [Taken(one[1], seen, data) for one, (seen, data) in pairs if data]
+        if taken:
+            take(taken, size, len(small))
+        return [seen for seen, _ in read]
 
-    if len(tasks) <= 1:
-        return {one[0]: hashing.seen(one) for one in found}
     with ThreadPoolExecutor(_HASH_THREADS, thread_name_prefix="aletheia-hash") as pool:
-        hashed = [pool.submit(hash_some, some) for some in tasks]
+        # Each in a copy of this context, so that what is stored is counted for the same run.
+        hashed = [pool.submit(copy_context().run, hash_some, some) for some in tasks]
         try:
             seen = [one for future in hashed for one in future.result()]
         except BaseException:
@@ -247,12 +291,12 @@ def _hash_all(found: Sequence[_Found], hashing: _Hashing) -> dict[str, Seen]:
     return {one[0]: now for one, now in zip(found, seen, strict=True)}
 
 
-def _tasks(found: Sequence[_Found]) -> Iterator[Sequence[_Found]]:
+def _tasks(found: Sequence[_Found], task_bytes: int = _TASK_BYTES) -> Iterator[Sequence[_Found]]:
     """Yield files in portions: to hand over a small file costs more than to hash it."""
     start = size = 0
     for number, (_, _, status) in enumerate(found):
         size += status.st_size
-        if size >= _TASK_BYTES or number - start == _TASK_FILES:
+        if size >= task_bytes or number - start == _TASK_FILES:
             yield found[start : number + 1]
             start, size = number + 1, 0
     if start < len(found):

@@ -16,6 +16,7 @@ from aletheia_like.metastore.versions import (
     newest_of,
     publish,
     read_local,
+    read_to_store,
     store_tree,
 )
 from aletheia_like.model import paths
@@ -137,7 +138,7 @@ def add_artifact(session: Session, maker: Maker, addition: Addition) -> Artifact
     )
     tree = None
     if addition.is_local:
-        tree = _read(session, name, Path(content.value), addition.is_dir)
+        tree = _read(session, owner_path, addition)
     owner = session.documents.get(owner_path)
     draft = Draft(record)
     if tree is not None:
@@ -153,12 +154,17 @@ def told_of(written: Written | None) -> dict[str, Any]:
     return {one.name: getattr(written, one.name) for one in fields(written)}
 
 
-def _read(session: Session, name: str, path: Path, is_dir: bool | None) -> FileTree:
-    tree = read_local(session, path)
+def _read(session: Session, owner_path: str, addition: Addition) -> FileTree:
+    path, is_dir = Path(addition.content.value), addition.is_dir
+    if addition.upload_file and is_dir is not False:
+        written = addition.content.written
+        tree = read_to_store(session, path, owner_path, written.media_type if written else None)
+    else:
+        tree = read_local(session, path)
     found_dir = tree.kind == "directory"
     if is_dir is not None and is_dir != found_dir:
         found, asked = ("directory", "False") if found_dir else ("file", "True")
-        message = f"artifact {name!r} was given is_dir={asked}, but {path} is a {found}"
+        message = f"artifact {addition.name!r} was given is_dir={asked}, but {path} is a {found}"
         raise InvalidValueError(message)
     return tree
 

@@ -33,6 +33,7 @@ from aletheia_like.metastore.versions import (
     normalised,
     publish,
     read_local,
+    read_to_store,
     read_version,
     store_tree,
 )
@@ -249,7 +250,7 @@ def add_dataset(
                 return _add_tree(session, owner_path, tree, described, upload=True)
     local = normalised(str(location).removeprefix("file://"))
     described = replace(described, location=str(local))
-    tree = read_local(session, local)
+    tree = read_to_store(session, local, owner_path) if upload else read_local(session, local)
     if not tree.manifest.entries:
         message = f"{local} has no files: a dataset needs at least one"
         raise InvalidValueError(message)

@@ -7,8 +7,10 @@ on the blob.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import mimetypes
+import os
 import tempfile
 import threading
 import time
@@ -17,8 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from aletheia_like.capture.files import Seen, digests_of
+from aletheia_like.capture.files import Seen, Taken, digests_of
 from aletheia_like.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -32,7 +35,7 @@ from aletheia_like.model import paths
 from aletheia_like.model.codec import SCHEMA_VERSION
 from aletheia_like.model.digests import digest_bytes
 from aletheia_like.model.values import FieldPath, LongText, Value
-from aletheia_like.ports.blobs import is_near, upload_hashed
+from aletheia_like.ports.blobs import is_near, upload_bytes, upload_hashed
 from aletheia_like.ports.documents import (
     REMOVE,
     Create,
@@ -76,14 +79,73 @@ class LocalFile:
     media_type: str | None = None
     seen: Seen | None = None
 
+    @property
+    def crc32c(self) -> str:
+        """As Cloud Storage shows it; reads the file if that is not known."""
+        if self.seen is not None:
+            return self.seen.crc32c
+        with self.path.open("rb", buffering=0) as stream:
+            return digests_of(stream)[1]
 
-def store_files(session: Session, files: Iterable[LocalFile], what: str) -> int:
+    @property
+    def name(self) -> str:
+        """What it is called in its folder."""
+        return self.path.name
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFile:
+    """A small file whose bytes were hashed and are still in memory.
+
+    Attributes:
+        taken: Its bytes, and what was learned.
+        media_type: What it holds; None is guessed from its name.
+    """
+
+    taken: Taken
+    media_type: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """The sha-256 of its bytes."""
+        return self.taken.seen.digest
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return len(self.taken.data)
+
+    @property
+    def crc32c(self) -> str:
+        """As Cloud Storage shows it."""
+        return self.taken.seen.crc32c
+
+    @property
+    def name(self) -> str:
+        """What it is called in its folder."""
+        return self.taken.path.rpartition(os.sep)[2]
+
+    @property
+    def local(self) -> LocalFile:
+        """The file that it is on this machine."""
+        seen = self.taken.seen
+        return LocalFile(seen.digest, self.size, Path(self.taken.path), self.media_type, seen)
+
+
+_File = LocalFile | HeldFile
+F = TypeVar("F", LocalFile, HeldFile)
+
+
+def store_files(
+    session: Session, files: Iterable[LocalFile], what: str, transfer: Transfer | None = None
+) -> int:
     """Store what is not there yet; return how many bytes that was.
 
     Args:
         session: Where to.
         files: What; files of equal content are stored once.
         what: Named beside the progress bar.
+        transfer: Whom to tell instead of a progress bar.
 
     Raises:
         IntegrityError: A file no longer has the content that was hashed.
@@ -91,10 +153,34 @@ def store_files(session: Session, files: Iterable[LocalFile], what: str) -> int:
         UnavailableError: The store is away.
     """
     wanted = {file.digest: file for file in files if not is_known(session, file.digest)}
-    size = 0
-    for _ in range(_LOOKS if wanted else 0):
+    return _store_wanted(session, wanted, what, transfer) if wanted else 0
+
+
+def store_held(session: Session, files: Sequence[HeldFile], what: str, transfer: Transfer) -> None:
+    """Store files whose bytes are in memory, in a store where it costs little to do so in vain.
+
+    A blob that was not there has hardly an index document, so this is not looked for: creating
+    it tells. All others are stored as `store_files` does it.
+    """
+    wanted = {file.digest: file for file in files if not is_known(session, file.digest)}
+    for group in _groups(list(wanted.values())):
         begun = time.monotonic()
-        size += _store(session, wanted, what)
+        new = _upload_held(session, group, _beating(session, transfer))
+        is_indexed = bool(new) and _index(session, new, {})
+        # What took long may have been collected before it was indexed.
+        if is_indexed and time.monotonic() - begun < session.renew_seconds:
+            session.known_files.update((file.digest, begun) for file in new)
+    others = (file.local for file in wanted.values() if not is_known(session, file.digest))
+    store_files(session, others, what, transfer)
+
+
+def _store_wanted(
+    session: Session, wanted: Mapping[str, LocalFile], what: str, transfer: Transfer | None
+) -> int:
+    size = 0
+    for _ in range(_LOOKS):
+        begun = time.monotonic()
+        size += _store(session, wanted, what, transfer)
         session.known_files.update(dict.fromkeys(wanted, begun))
         if time.monotonic() - begun < session.renew_seconds:
             break
@@ -103,16 +189,27 @@ def store_files(session: Session, files: Iterable[LocalFile], what: str) -> int:
     return size
 
 
-def _store(session: Session, wanted: Mapping[str, LocalFile], what: str) -> int:
+def _store(
+    session: Session, wanted: Mapping[str, LocalFile], what: str, told: Transfer | None
+) -> int:
     looked = look(session, wanted)
     missing = [wanted[digest] for digest in wanted if digest in looked.missing]
     size = sum(file.size for file in missing)
-    with transferring(
-        f"storing {what}", size=size, files=len(missing), show=session.settings.progress
-    ) as transfer:
+    with (
+        contextlib.nullcontext(told)
+        if told
+        else bar(session, what, size, len(missing)) as transfer
+    ):
         for group in _groups(missing):
             _store_missing(session, group, looked.left, _beating(session, transfer))
     return size
+
+
+def bar(
+    session: Session, what: str, size: int, files: int
+) -> contextlib.AbstractContextManager[Transfer]:
+    """Draw a progress bar, if it is wanted, while so many bytes and files are stored."""
+    return transferring(f"storing {what}", size=size, files=files, show=session.settings.progress)
 
 
 def _store_missing(
@@ -194,6 +291,16 @@ def _upload(session: Session, files: Sequence[LocalFile], transfer: Transfer) ->
             raise
 
 
+def _upload_held(
+    session: Session, files: Sequence[HeldFile], transfer: Transfer
+) -> list[HeldFile]:
+    """Upload files from memory; return those whose bytes were not there."""
+    contents = [(file.digest, file.taken.data) for file in files]
+    stored = upload_bytes(session.blobs, contents, transfer.add)
+    transfer.finished(len(files))
+    return list(itertools.compress(files, stored))
+
+
 def _upload_one(session: Session, file: LocalFile, transfer: Transfer) -> bool:
     """Upload a file; return whether its bytes were new."""
     blobs, seen = session.blobs, file.seen
@@ -210,13 +317,16 @@ def _is_ending() -> bool:
     return not threading.main_thread().is_alive()
 
 
-def _index(session: Session, files: Sequence[LocalFile], left: Mapping[str, Document]) -> bool:
+def _index(session: Session, files: Sequence[_File], left: Mapping[str, Document]) -> bool:
     """Create index documents, or take over what a collection left; False if one is there."""
     writes: list[Write] = []
+    created = {"schema_version": SCHEMA_VERSION, "where": session.blobs_url}
+    created["created_at"] = session.clock()
+    types: dict[str, str] = {}
     for file in files:
         path, earlier = paths.file(file.digest), left.get(file.digest)
         if earlier is None:
-            writes.append(Create(path, _index_fields(session, file)))
+            writes.append(Create(path, {**_fields(file, types), **created}))
         else:
             changes: dict[FieldPath, Value | Removal] = {(SWEPT_BY,): REMOVE}
             changes[RENEWED,] = new_token()
@@ -228,26 +338,23 @@ def _index(session: Session, files: Sequence[LocalFile], left: Mapping[str, Docu
     return True
 
 
-def _index_fields(session: Session, file: LocalFile) -> dict[str, Value]:
-    media_type = file.media_type or mimetypes.guess_type(file.path.name)[0]
+def _fields(file: _File, types: dict[str, str]) -> dict[str, Value]:
+    """Return what an index document says of a file; `types` are those of earlier suffixes."""
+    name = file.name.lstrip(".")
+    suffixes = ".".join(["", *name.split(".")[1:][-2:]])
+    if suffixes not in types:
+        guessed = mimetypes.guess_type(f"file{suffixes}")[0]
+        types[suffixes] = guessed or "application/octet-stream"
     return {
-        "schema_version": SCHEMA_VERSION,
         "size": file.size,
-        "crc32c": _crc32c(file.path) if file.seen is None else file.seen.crc32c,
-        "media_type": media_type or "application/octet-stream",
-        "where": session.blobs_url,
-        "created_at": session.clock(),
+        "crc32c": file.crc32c,
+        "media_type": file.media_type or types[suffixes],
     }
 
 
-def _crc32c(path: Path) -> str:
-    with path.open("rb", buffering=0) as stream:
-        return digests_of(stream)[1]
-
-
-def _groups(files: Sequence[LocalFile]) -> Iterator[list[LocalFile]]:
+def _groups(files: Sequence[F]) -> Iterator[list[F]]:
     """Yield files in parts that are stored soon after each other, and indexed at once."""
-    group: list[LocalFile] = []
+    group: list[F] = []
     size = 0
     for file in files:
         if len(group) == _WRITE_BATCH or (group and size + file.size > _GROUP_BYTES):

@@ -8,11 +8,12 @@ fetching its files costs no document; the file documents below it are for people
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aletheia_like.capture.files import FileTree, read_manifest
+from aletheia_like.capture.files import FileTree, Take, Taken, read_manifest
 from aletheia_like.capture.hashed import HashMemory
 from aletheia_like.errors import (
     AlreadyExistsError,
@@ -21,14 +22,24 @@ from aletheia_like.errors import (
     NotFoundError,
 )
 from aletheia_like.metastore.marks import check_kept, kept
+from aletheia_like.metastore.progress import Transfer
+from aletheia_like.metastore.renewing import is_known
 from aletheia_like.metastore.session import Session, author, new_token
-from aletheia_like.metastore.storing import LocalFile, store_bytes, store_files
+from aletheia_like.metastore.storing import (
+    HeldFile,
+    LocalFile,
+    bar,
+    store_bytes,
+    store_files,
+    store_held,
+)
 from aletheia_like.model import paths
 from aletheia_like.model.codec import SCHEMA_VERSION, to_fields, version_record
 from aletheia_like.model.digests import Manifest, ManifestEntry
 from aletheia_like.model.names import from_id, to_id
 from aletheia_like.model.records import VersionRecord
 from aletheia_like.model.values import FieldPath, Value
+from aletheia_like.ports.blobs import is_near
 from aletheia_like.ports.documents import Create, Document, Query, Removal, Update, Write
 
 _FILE_BATCH = 400
@@ -53,19 +64,56 @@ def normalised(location: str | Path) -> Path:
     return path.resolve() if ".." in path.parts else path
 
 
-def read_local(session: Session, path: Path, *, anew: bool = False) -> FileTree:
+def read_local(
+    session: Session, path: Path, *, anew: bool = False, take: Take | None = None
+) -> FileTree:
     """Hash a file or directory, but for what is remembered of its unchanged files.
 
     Args:
         session: Its cache remembers.
         path: What to read.
         anew: Read every byte.
+        take: Given the small files of a directory while they are read.
     """
     memory = HashMemory(session.cache.root / "hashed")
     known = {} if anew else memory.recall(path)
-    tree = read_manifest(path, known=known)
+    tree = read_manifest(path, known=known, take=take)
     memory.keep(tree, known)
     return tree
+
+
+def read_to_store(
+    session: Session, path: Path, owner_path: str, media_type: str | None = None
+) -> FileTree:
+    """Do as `read_local`, and store small files as soon as they are read, where that is quick.
+
+    That spares a second look at each of them. It stores no more than `store_tree` would, which
+    has to follow: it relies on what was stored here for as long as that may be relied on.
+
+    Args:
+        session: Where to.
+        path: What to read.
+        owner_path: Document of the artifact or dataset.
+        media_type: Of the files, if their names do not tell.
+    """
+    if not is_near(session.blobs_url):
+        return read_local(session, path)
+    what = from_id(owner_path.rpartition("/")[2])
+    with contextlib.ExitStack() as stack:
+        begun: list[tuple[Transfer, frozenset[str]]] = []
+        beginning = threading.Lock()
+
+        def take(taken: Sequence[Taken], size: int, files: int) -> None:
+            with beginning:
+                if not begun:
+                    newest = newest_of(session.documents.get(owner_path))
+                    transfer = stack.enter_context(bar(session, what, size, files))
+                    begun.append((transfer, _files_of(session, newest)))
+            transfer, held = begun[0]
+            new = [HeldFile(one, media_type) for one in taken if one.seen.digest not in held]
+            store_held(session, new, what, transfer)
+
+        return read_local(session, path, take=take)
 
 
 def store_tree(
@@ -89,11 +137,11 @@ def store_tree(
     """
     if newest is not None and newest.uploaded and _content(newest) == (tree.kind, tree.digest):
         return newest.manifest
-    files = local_files(tree, media_type)
-    if newest is not None and newest.uploaded and len(files) > _MANY_FILES:
+    wanted = [one for one in tree.manifest if not is_known(session, one.digest)]
+    if len(wanted) > _MANY_FILES:
         held = _files_of(session, newest)
-        files = [file for file in files if file.digest not in held]
-    store_files(session, files, what)
+        wanted = [one for one in wanted if one.digest not in held]
+    store_files(session, _local(tree, wanted, media_type), what)
     if tree.kind == "file":
         return None
     return store_bytes(session, tree.manifest.to_text().encode(), "manifest.jsonl")
@@ -103,9 +151,9 @@ def _content(record: VersionRecord) -> tuple[str, str | None]:
     return record.kind, record.digest
 
 
-def _files_of(session: Session, newest: VersionRecord) -> frozenset[str]:
-    """Return the digests of a version's files; none if its list is gone."""
-    if newest.manifest is None:
+def _files_of(session: Session, newest: VersionRecord | None) -> frozenset[str]:
+    """Return the digests of a version's files in the store; none if its list is gone."""
+    if newest is None or not newest.uploaded or newest.manifest is None:
         return frozenset()
     with contextlib.suppress(NotFoundError, IntegrityError, InvalidValueError):
         text = session.cache.fetch(newest.manifest).read_text(encoding="utf-8")
@@ -115,10 +163,16 @@ def _files_of(session: Session, newest: VersionRecord) -> frozenset[str]:
 
 def local_files(tree: FileTree, media_type: str | None = None) -> list[LocalFile]:
     """Return the files of a tree, ready to be stored."""
+    return _local(tree, tree.manifest, media_type)
+
+
+def _local(
+    tree: FileTree, entries: Iterable[ManifestEntry], media_type: str | None
+) -> list[LocalFile]:
     below = tree.path if tree.kind == "directory" else tree.path.parent
     return [
         LocalFile(one.digest, one.size, below / one.path, media_type, tree.seen.get(one.path))
-        for one in tree.manifest
+        for one in entries
     ]
 
 

@@ -12,13 +12,22 @@ import numpy as np
 import pytest
 
 from aletheia_like.adapters.memory import MemoryDocumentStore
+from aletheia_like.capture.files import Seen, Taken, crc32c_of
 from aletheia_like.collect import collecting, sweeping
 from aletheia_like.collect.collecting import Options, collect
 from aletheia_like.collect.sweeping import Unreferenced, sweep
-from aletheia_like.metastore.renewing import LEASE_SECONDS, SWEPT_BY
-from aletheia_like.metastore.storing import LocalFile, store_bytes, store_files
+from aletheia_like.metastore.progress import Transfer
+from aletheia_like.metastore.renewing import LEASE_SECONDS, SWEPT_BY, is_known
+from aletheia_like.metastore.storing import (
+    HeldFile,
+    LocalFile,
+    store_bytes,
+    store_files,
+    store_held,
+)
 from aletheia_like.model import paths
 from aletheia_like.model.digests import digest_bytes
+from aletheia_like.ports.blobs import file_state
 from aletheia_like.ports.documents import Create, Update
 
 NOW = dt.timedelta(0)
@@ -168,6 +177,49 @@ def test_bytes_that_vanish_between_upload_and_index_are_sent_again(ms, clock, tm
     store_files(ms.session, [LocalFile(DIGEST, len(DATA), tmp_path / "x")], "x")
 
     assert (ms.session.blobs.exists(DIGEST), len(calls)) == (True, 2)
+
+
+def held(tmp_path):
+    """The same bytes, as they are when they were just read."""
+    (tmp_path / "x").write_bytes(DATA)
+    seen = Seen(file_state((tmp_path / "x").stat()), DIGEST, crc32c_of(DATA))
+    return HeldFile(Taken(str(tmp_path / "x"), seen, DATA))
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("mark", [None, "indexed", "left"])
+def test_what_was_just_read_is_stored_whatever_a_collection_left(ms, clock, tmp_path, mark, there):
+    if mark is not None:
+        store_bytes(ms.session, DATA, "x")
+        ms.session.known_files.clear()
+    if mark == "left":
+        ms.session.documents.apply([Update(paths.file(DIGEST), {(SWEPT_BY,): "dead"})])
+        clock.pass_by(LEASE_SECONDS + 1)
+    if not there:
+        ms.session.blobs.delete(DIGEST)
+    elif mark is None:
+        ms.session.blobs.upload(DIGEST, held(tmp_path).local.path)
+    store_held(ms.session, [held(tmp_path)], "x", Transfer())
+
+    assert ms.session.blobs.exists(DIGEST)
+    assert SWEPT_BY not in indexed(ms).fields
+    assert is_known(ms.session, DIGEST)
+
+
+def test_an_old_orphan_that_was_just_read_and_is_collected_is_sent_again(ms, clock, tmp_path):
+    ms.session.blobs.upload(DIGEST, held(tmp_path).local.path)
+    upload, calls = ms.session.blobs.upload_bytes, []
+
+    def upload_and_lose(contents, progress=None):
+        calls.append(contents)
+        is_new = upload(contents, progress)
+        swept(ms, Unreferenced(DIGEST, len(DATA), None))
+        return is_new
+
+    ms.session.blobs.upload_bytes = upload_and_lose
+    store_held(ms.session, [held(tmp_path)], "x", Transfer())
+
+    assert (ms.session.blobs.exists(DIGEST), len(calls)) == (True, 1)
 
 
 GRACE, RENEWAL = 1.5, 0.2

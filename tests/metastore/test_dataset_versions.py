@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import aletheia_like as al
 from aletheia_like.model.digests import Manifest, digest_bytes
+from aletheia_like.ports.documents import Query
 from tests.cli.calling import call
 
 
@@ -47,6 +49,76 @@ def test_changing_one_file_of_many_uploads_one_file(ms, tmp_path):
     # The file and the manifest; what is stored already is known by the manifest before.
     assert used.blob_writes == 2
     assert used.document_reads < 50
+
+
+@pytest.fixture
+def many(tmp_path):
+    """So many small files that they are stored while they are read, some of equal content."""
+    root = tmp_path / "many"
+    root.mkdir()
+    for number in range(1000):
+        (root / f"{number}.csv").write_text(str(number % 700))
+    (root / "large.bin").write_bytes(b"x" * 1_000_000)
+    return root
+
+
+def test_many_files_are_stored_once_each_and_come_back(ms, many):
+    before = ms.usage
+    ms.add_dataset("many", many)
+    used = ms.usage - before
+
+    assert len(list(ms.session.blobs.digests())) == 702
+    assert used.bytes_up < 1_300_000
+    with ms.get_dataset("many").open("999.csv") as stream:
+        assert stream.read() == b"299"
+    for digest in ms.session.blobs.digests():
+        told = ms.session.documents.get(f"files/{digest}").fields
+        assert told["crc32c"]
+    digest = digest_bytes(b"299")
+    assert ms.session.documents.get(f"files/{digest}").fields["media_type"] == "text/csv"
+    fetched = ms.get_dataset("many").fetch()
+    assert {path.name for path in fetched.iterdir()} == {path.name for path in many.iterdir()}
+
+
+def test_many_files_that_nobody_remembers_are_not_written_again(ms, many, tmp_path):
+    ms.add_dataset("many", many)
+    ms.session.known_files.clear()
+    shutil.rmtree(tmp_path / "cache" / "hashed", ignore_errors=True)
+
+    before = ms.usage
+    assert ms.add_dataset("many", many).version == 0
+    used = ms.usage - before
+    assert (used.document_writes, used.blob_writes, used.bytes_up) == (0, 0, 0)
+
+
+def test_a_file_that_cannot_be_read_among_many_leaves_no_version(ms, many):
+    (many / "999.csv").unlink()
+    (many / "999.csv").symlink_to("/proc/self/mem")
+
+    with pytest.raises(al.AletheiaError):
+        ms.add_dataset("many", many)
+
+    assert ms.datasets() == []
+    (many / "999.csv").unlink()
+    assert len(ms.add_dataset("many", many).files()) == 1000
+
+
+def test_nothing_is_stored_if_one_of_many_is_no_file(ms, many):
+    os.mkfifo(many / "zzz")
+
+    with pytest.raises(al.InvalidValueError, match="zzz"):
+        ms.add_dataset("many", many)
+
+    assert list(ms.session.blobs.digests()) == []
+
+
+def test_two_who_add_the_same_many_files_at_once_lose_nothing(ms, many):
+    with ThreadPoolExecutor(2) as pool:
+        added = list(pool.map(lambda name: ms.add_dataset(name, many), ("one", "two")))
+
+    assert added[0].digest == added[1].digest
+    assert len(list(ms.session.blobs.digests())) == 702
+    assert len(list(ms.session.documents.query(Query("files")))) == 702
 
 
 def test_a_directory_has_the_digest_of_its_sorted_manifest(ms, tree, tmp_path):  # D7, D11
