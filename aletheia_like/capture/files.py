@@ -9,10 +9,11 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Literal, NoReturn
 
 from aletheia_like.errors import (
     AccessDeniedError,
@@ -26,9 +27,11 @@ from aletheia_like.ports.blobs import FileState, Progress, file_state
 _HASH_THREADS = 2
 _CHUNK_BYTES = 1 << 18
 _SMALL_BYTES = 1 << 18
-_TASK_BYTES = 16 << 20
-_TASK_FILES = 256
-_TAKEN_BYTES = 4 << 20
+_SHORT_BYTES = 1 << 16
+_TASK = 256, 16 << 20
+_TAKEN = 480, 6 << 20
+"""Files and bytes of a portion; of those that are taken, all are in memory."""
+
 _SETTLED_NS = 2_000_000_000
 _MAPS = Path("/proc/self/maps")
 
@@ -110,8 +113,8 @@ def read_manifest(
         path: What to read; symbolic links are followed, links out of a cycle are refused.
         progress: Called with the bytes of each file when it has been hashed.
         known: Files that were hashed before: one whose `stat` says the same is not read again.
-        take: Given the small files of a directory that are read, some at a time, by two threads;
-            none if they are few. What it raises ends the reading.
+        take: Given the small files of a directory that are read, some at a time, by two threads
+            if they are not very small; none if they are few. What it raises ends the reading.
 
     Raises:
         NotFoundError: There is nothing at `path`.
@@ -187,8 +190,10 @@ def _walk_inside(folder: str, prefix: str, above: tuple[tuple[int, int], ...]) -
             message = f"{entry.path} is a link that leads nowhere or in a circle: remove it"
             raise InvalidValueError(message)
         name = prefix + entry.name
-        with _translated(entry.path):
+        try:
             status = entry.stat()
+        except OSError as error:
+            _raise_translated(error, entry.path)
         if not stat.S_ISDIR(status.st_mode):
             yield check_relative(name), entry.path, status
             continue
@@ -219,16 +224,22 @@ class _Hashing:
     mapped: frozenset[int]
     progress: Progress | None
 
-    def seen(self, one: _Found) -> tuple[Seen, bytes]:
-        """Return what a file holds, reading it only if need be; with its bytes if it is small."""
-        name, path, status = one
+    def recalled(self, one: _Found) -> Seen | None:
+        """Return what is known of a file, None if it has to be read."""
+        name, _, status = one
         known = self.known.get(name)
-        is_mapped = status.st_ino in self.mapped
-        if known is not None and known.state == file_state(status) and not is_mapped:
-            return known, b""
-        settled = not is_mapped and _age(status) > _SETTLED_NS
-        with _translated(path):
+        if known is None or known.state != file_state(status):
+            return None
+        return None if status.st_ino in self.mapped else known
+
+    def read(self, one: _Found) -> tuple[Seen, bytes]:
+        """Return what a file holds, with its bytes if it is small."""
+        _, path, status = one
+        settled = status.st_ino not in self.mapped and _age(status) > _SETTLED_NS
+        try:
             digest, crc32c, after, data = _read(path, status.st_size)
+        except OSError as error:
+            _raise_translated(error, path)
         if file_state(status)[:3] != file_state(after)[:3]:
             message = f"{path} changed while it was read: wait until it is complete"
             raise IntegrityError(message)
@@ -261,42 +272,53 @@ def _read(path: str, size: int) -> tuple[str, str, os.stat_result, bytes]:
         os.close(descriptor)
 
 
-def _hash_all(
-    found: Sequence[_Found], hashing: _Hashing, take: Take | None = None
-) -> dict[str, Seen]:
-    tasks = list(_tasks(found, _TASK_BYTES if take is None else _TAKEN_BYTES))
-    if len(tasks) <= 1:
-        return {one[0]: hashing.seen(one)[0] for one in found}
-    small = [one[2].st_size for one in found if one[2].st_size <= _SMALL_BYTES]
-    size = sum(small)
+def _hash_all(found: Sequence[_Found], hashing: _Hashing, take: Take | None) -> dict[str, Seen]:
+    recalled = [hashing.recalled(one) for one in found]
+    unread = [one for one, seen in zip(found, recalled, strict=True) if seen is None]
+    read = iter(_read_all(unread, hashing, take))
+    pairs = zip(found, recalled, strict=True)
+    return {one[0]: next(read) if seen is None else seen for one, seen in pairs}
 
-    def hash_some(some: Sequence[_Found]) -> list[Seen]:
+
+def _read_all(found: Sequence[_Found], hashing: _Hashing, take: Take | None) -> list[Seen]:
+    tasks = list(_tasks(found, *(_TASK if take is None else _TAKEN)))
+    if len(tasks) <= 1:
+        return [hashing.read(one)[0] for one in found]
+    sizes = [one[2].st_size for one in found]
+    small = [size for size in sizes if size <= _SMALL_BYTES]
+    in_all = sum(small), len(small)
+
+    def read_some(some: Sequence[_Found]) -> list[Seen]:
         if take is None:
-            return [hashing.seen(one)[0] for one in some]
-        read = [hashing.seen(one) for one in some]
+            return [hashing.read(one)[0] for one in some]
+        read = [hashing.read(one) for one in some]
         pairs = zip(some, read, strict=True)
         taken = [Taken(one[1], seen, data) for one, (seen, data) in pairs if data]
         if taken:
-            take(taken, size, len(small))
+            take(taken, *in_all)
         return [seen for seen, _ in read]
 
+    if take is not None and sum(sizes) <= _SHORT_BYTES * len(sizes):
+        # Two threads would mostly wait for each other.
+        return [one for some in tasks for one in read_some(some)]
     with ThreadPoolExecutor(_HASH_THREADS, thread_name_prefix="aletheia-hash") as pool:
         # Each in a copy of this context, so that what is stored is counted for the same run.
-        hashed = [pool.submit(copy_context().run, hash_some, some) for some in tasks]
+        reading = [pool.submit(copy_context().run, read_some, some) for some in tasks]
         try:
-            seen = [one for future in hashed for one in future.result()]
+            return [one for future in reading for one in future.result()]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return {one[0]: now for one, now in zip(found, seen, strict=True)}
 
 
-def _tasks(found: Sequence[_Found], task_bytes: int = _TASK_BYTES) -> Iterator[Sequence[_Found]]:
+def _tasks(
+    found: Sequence[_Found], task_files: int, task_bytes: int
+) -> Iterator[Sequence[_Found]]:
     """Yield files in portions: to hand over a small file costs more than to hash it."""
     start = size = 0
     for number, (_, _, status) in enumerate(found):
         size += status.st_size
-        if size >= task_bytes or number - start == _TASK_FILES:
+        if size >= task_bytes or number - start + 1 == task_files:
             yield found[start : number + 1]
             start, size = number + 1, 0
     if start < len(found):
@@ -313,24 +335,21 @@ def _mapped_inodes() -> frozenset[int]:
     return frozenset(int(one[4]) for one in fields if one[1][1:4:2] == b"ws")
 
 
-class _translated:  # noqa: N801 - reads as a verb; a class, because it is entered for each file
-    """Turns what the operating system says of a file into our words."""
+@contextmanager
+def _translated(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        _raise_translated(error, path)
 
-    __slots__ = ("_path",)
 
-    def __init__(self, path: str | Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, FileNotFoundError | NotADirectoryError):
-            message = f"{self._path} vanished while it was read"
-            raise IntegrityError(message) from error
-        if isinstance(error, PermissionError):
-            message = f"{self._path} may not be read: change its permissions"
-            raise AccessDeniedError(message) from error
-        if isinstance(error, OSError):
-            message = f"{self._path} cannot be read: {error.strerror or error}"
-            raise IntegrityError(message) from error
+def _raise_translated(error: OSError, path: str | Path) -> NoReturn:
+    """Raise what the operating system says of a file in our words."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        message = f"{path} vanished while it was read"
+        raise IntegrityError(message) from error
+    if isinstance(error, PermissionError):
+        message = f"{path} may not be read: change its permissions"
+        raise AccessDeniedError(message) from error
+    message = f"{path} cannot be read: {error.strerror or error}"
+    raise IntegrityError(message) from error

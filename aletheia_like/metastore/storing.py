@@ -37,6 +37,7 @@ from aletheia_like.model.digests import digest_bytes
 from aletheia_like.model.values import FieldPath, LongText, Value
 from aletheia_like.ports.blobs import is_near, upload_bytes, upload_hashed
 from aletheia_like.ports.documents import (
+    MAX_WRITES,
     REMOVE,
     Create,
     Document,
@@ -55,7 +56,7 @@ _SMALL_BYTES = 1 << 16
 _LARGE_BYTES = 1 << 20
 """Files of about this size are waited for, until the disk has them: best side by side."""
 
-_WRITE_BATCH = 400
+_WRITE_BATCH = MAX_WRITES - 20
 _GROUP_BYTES = 4 << 30
 _LOOKS = 3
 _HEAD_CHARACTERS = 200

@@ -40,9 +40,17 @@ from aletheia_like.model.names import from_id, to_id
 from aletheia_like.model.records import VersionRecord
 from aletheia_like.model.values import FieldPath, Value
 from aletheia_like.ports.blobs import is_near
-from aletheia_like.ports.documents import Create, Document, Query, Removal, Update, Write
+from aletheia_like.ports.documents import (
+    MAX_WRITES,
+    Create,
+    Document,
+    Query,
+    Removal,
+    Update,
+    Write,
+)
 
-_FILE_BATCH = 400
+_FILE_BATCH = MAX_WRITES - 20
 _MANY_FILES = 300
 
 
