@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -110,6 +113,40 @@ def test_nothing_is_stored_if_one_of_many_is_no_file(ms, many):
         ms.add_dataset("many", many)
 
     assert list(ms.session.blobs.digests()) == []
+
+
+KILLED = """
+import os, signal, sys
+import aletheia_like as al
+
+url, cache, many, calls = sys.argv[1:]
+ms = al.Metastore("p", url=url, cache_dir=cache, git="off")
+apply, left = ms.session.documents.apply, int(calls)
+
+def applied(writes):
+    global left
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    left -= 1
+    return apply(writes)
+
+ms.session.documents.apply = applied
+ms.add_dataset("many", many)
+"""
+
+
+@pytest.mark.parametrize("calls", [1, 4])
+def test_who_is_killed_while_many_are_added_leaves_nothing_that_misleads(
+    ms, many, tmp_path, calls
+):
+    place = (tmp_path / "store").as_uri(), tmp_path / "elsewhere", many, str(calls)
+    died = subprocess.run([sys.executable, "-c", KILLED, *place], check=False)
+
+    assert died.returncode == -signal.SIGKILL
+    assert ms.datasets() == []
+    for document in ms.session.documents.query(Query("files")):
+        assert ms.session.blobs.exists(document.id)
+    assert ms.add_dataset("many", many).fetch(verify=True).is_dir()
 
 
 def test_two_who_add_the_same_many_files_at_once_lose_nothing(ms, many):
