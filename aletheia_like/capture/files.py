@@ -29,7 +29,7 @@ _CHUNK_BYTES = 1 << 18
 _SMALL_BYTES = 1 << 18
 _SHORT_BYTES = 1 << 16
 _TASK = 256, 16 << 20
-_TAKEN = 480, 6 << 20
+_TAKEN = 240, 3 << 20
 """Files and bytes of a portion; of those that are taken, all are in memory."""
 
 _SETTLED_NS = 2_000_000_000
