@@ -35,8 +35,10 @@ _SENT_BYTES = 64 << 20
 
 _LEAST_SENT_BYTES = 1 << 20
 
-_WORKERS = 4
-_DOWNLOADS_AT_ONCE = 2
+_WORKERS = 3
+_DOWNLOADS_AT_ONCE = 1
+"""Beyond its first part: one more part than there are workers is in memory, 32 MiB."""
+
 _UPLOADS_AT_ONCE = 4
 RESUMABLE_BYTES = 8 << 20
 """A larger file is sent in parts; each costs a round trip."""

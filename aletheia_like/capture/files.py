@@ -21,6 +21,7 @@ from aletheia_like.errors import (
     InvalidValueError,
     NotFoundError,
 )
+from aletheia_like.model.bulk import uncollected
 from aletheia_like.model.digests import Manifest, ManifestEntry, check_relative, digest_bytes
 from aletheia_like.ports.blobs import FileState, Progress, file_state
 
@@ -127,13 +128,15 @@ def read_manifest(
         message = f"nothing at {path}{link}: check the path"
         raise NotFoundError(message)
     is_dir = path.is_dir()
-    found = list(_walk(path)) if is_dir else [_at(path)]
+    with uncollected():
+        found = list(_walk(path)) if is_dir else [_at(path)]
     _check_regular(found)
     hashing = _Hashing(known or {}, _mapped_inodes(), progress)
     seen = _hash_all(found, hashing, take)
     entries = (ManifestEntry(name, one.digest, one.state[0]) for name, one in seen.items())
     if is_dir:
-        manifest = Manifest.of(entries)
+        with uncollected():
+            manifest = Manifest.of(entries)
         return FileTree(path, "directory", manifest, manifest.digest, seen)
     manifest = Manifest(tuple(entries))
     return FileTree(path, "file", manifest, manifest.entries[0].digest, seen)
@@ -212,6 +215,14 @@ def _check_regular(found: Sequence[_Found]) -> None:
             raise InvalidValueError(message)
 
 
+def _check_readable(found: Sequence[_Found]) -> None:
+    """Refuse what may not be read before anything is taken."""
+    for _, path, _ in found:
+        if not os.access(path, os.R_OK):
+            with _translated(path):
+                raise PermissionError(path)
+
+
 def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
@@ -284,6 +295,8 @@ def _read_all(found: Sequence[_Found], hashing: _Hashing, take: Take | None) -> 
     tasks = list(_tasks(found, *(_TASK if take is None else _TAKEN)))
     if len(tasks) <= 1:
         return [hashing.read(one)[0] for one in found]
+    if take is not None:
+        _check_readable(found)
     sizes = [one[2].st_size for one in found]
     small = [size for size in sizes if size <= _SMALL_BYTES]
     in_all = sum(small), len(small)

@@ -18,6 +18,7 @@ from pathlib import Path
 import orjson
 
 from aletheia_like.capture.files import FileTree, Seen
+from aletheia_like.model.bulk import uncollected
 
 _WORTH_BYTES = 1 << 20
 _WORTH_FILES = 16
@@ -41,7 +42,8 @@ class HashMemory:
             told = orjson.loads(place.read_bytes())
             if told["path"] != str(path):
                 return {}
-            return {name: _seen(*one) for name, one in told["files"].items()}
+            with uncollected():
+                return {name: _seen(*one) for name, one in told["files"].items()}
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return {}
 

@@ -17,7 +17,10 @@ from aletheia_like.errors import IntegrityError, InvalidValueError
 _CHUNK_BYTES = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _UNSAFE_PARTS = frozenset({"", ".", ".."})
-_in_order = attrgetter("path", "digest", "size")
+_PLAIN_PATH = re.compile(r"[^\\/.][^\\/]*(?:/[^\\/.][^\\/]*)*")
+"""No part is empty or begins with a point."""
+
+_in_order = attrgetter("path")
 _as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -134,6 +137,8 @@ def check_relative(path: str) -> str:
     Raises:
         InvalidValueError: It is absolute, climbs, has empty parts, or is no valid text.
     """
+    if isinstance(path, str) and _PLAIN_PATH.fullmatch(path) and path.isprintable():
+        return path
     parts = path.split("/") if isinstance(path, str) else [""]
     if isinstance(path, str) and ("\\" in path or _has_control(path)):
         message = (

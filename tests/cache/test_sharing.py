@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import stat
@@ -20,6 +19,7 @@ from aletheia_like.cache.places import Places
 from aletheia_like.capture.files import read_manifest
 from aletheia_like.model.digests import digest_bytes
 from aletheia_like.ports.documents import Create, Update
+from tests.users import as_user
 
 WATCH = """
 manifest = Manifest.from_text(pathlib.Path(words[0]).read_text())
@@ -58,30 +58,6 @@ def test_sixteen_processes_fetch_ten_thousand_files_once(tmp_path, cache, start)
     assert cache.tree(manifest.digest, 10_000) is not None
     assert not list(cache.root.glob("locks/*"))
     assert not list(cache.root.rglob("*.part"))
-
-
-def as_user(user, action):
-    """Do something in a process of another user, with a strict umask; return what it told."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        told = ["failed"]
-        try:
-            os.setgroups([])
-            os.setgid(60_000)
-            os.setuid(user)
-            os.umask(0o077)
-            told = action()
-        except BaseException as error:  # noqa: BLE001 - told to the parent
-            told = [f"{type(error).__name__}: {error}"]
-        finally:
-            os.write(writing, json.dumps(told).encode())
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as stream:
-        told = json.load(stream)
-    os.waitpid(child, 0)
-    return told
 
 
 @pytest.fixture

@@ -5,15 +5,23 @@ from __future__ import annotations
 import mmap
 import os
 import socket
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from aletheia_like.capture.files import Seen, read_manifest
 from aletheia_like.capture.hashed import HashMemory
-from aletheia_like.errors import IntegrityError, InvalidValueError, NotFoundError
+from aletheia_like.errors import (
+    AccessDeniedError,
+    IntegrityError,
+    InvalidValueError,
+    NotFoundError,
+)
 from aletheia_like.model.digests import digest_bytes
+from tests.users import as_user
 
 
 def test_a_file(tmp_path):
@@ -216,3 +224,27 @@ def test_the_checksum_is_that_of_cloud_storage(tmp_path):
 
     assert isinstance(seen, Seen)
     assert seen.crc32c == "4waSgw=="
+
+
+def test_nothing_is_taken_if_one_of_many_may_not_be_read():
+    if os.geteuid() != 0:
+        pytest.skip("only root can be another user")
+    taken = []
+
+    def read():
+        with pytest.raises(AccessDeniedError, match="zzz may not be read"):
+            read_manifest(folder, take=lambda *some: taken.append(some))
+        return [len(taken)]
+
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        for number in range(300):
+            (folder / str(number)).write_text(str(number))
+        read_manifest(folder, take=lambda *some: taken.append(some))
+        assert taken
+        taken.clear()
+        (folder / "zzz").touch(0o600)
+        (folder / "zzz").write_text("secret")
+
+        assert as_user(60_000, read) == [0]
