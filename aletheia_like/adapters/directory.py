@@ -29,6 +29,7 @@ from aletheia_like.adapters._verified import (
     raise_translated,
     translated,
     verifying,
+    write_all,
     write_verified,
     wrong_bytes,
 )
@@ -190,7 +191,7 @@ class _Writing:
             try:
                 if self._changes_mode is not False:
                     self._set_mode(descriptor)
-                _write_all(descriptor, data)
+                write_all(descriptor, data)
             finally:
                 os.close(descriptor)
             os.replace(temporary, target)  # noqa: PTH105 - once a file, so not by way of Path
@@ -238,16 +239,10 @@ def _copy_small(source: Path, temporary: str, digest: str, state: FileState | No
     descriptor = os.open(temporary, _NEW, _MODE)
     try:
         os.fchmod(descriptor, _MODE)
-        _write_all(descriptor, data)
+        write_all(descriptor, data)
     finally:
         os.close(descriptor)
     return len(data)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    written = os.write(descriptor, data)
-    while written < len(data):
-        written += os.write(descriptor, memoryview(data)[written:])
 
 
 def _read_small(source: Path, digest: str, state: FileState | None) -> bytes:

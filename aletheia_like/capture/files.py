@@ -219,8 +219,7 @@ def _check_readable(found: Sequence[_Found]) -> None:
     """Refuse what may not be read before anything is taken."""
     for _, path, _ in found:
         if not os.access(path, os.R_OK):
-            with _translated(path):
-                raise PermissionError(path)
+            _raise_translated(PermissionError(path), path)
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

@@ -105,9 +105,8 @@ class LazyGroup(click.Group):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            message = (
-                f"{error.message} Options of a verb stand behind it: `aletheia ls -p PROJECT`"
-            )
+            told = error.format_message()
+            message = f"{told} Options of a verb stand behind it: `aletheia ls -p PROJECT`"
             raise click.UsageError(message, ctx) from error
 
     def resolve_command(
@@ -117,13 +116,11 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            near = difflib.get_close_matches(args[0], _VERBS)
-            meant = " or ".join(
-                map(repr, [_OTHER_WORDS[args[0]]] if args[0] in _OTHER_WORDS else near)
-            )
-            message = f"No such command {args[0]!r}." + (
-                f" Did you mean {meant}?" if meant else ""
-            )
+            word = args[0]
+            other = _OTHER_WORDS.get(word)
+            meant = [other] if other else difflib.get_close_matches(word, _VERBS)
+            hint = f" Did you mean {' or '.join(map(repr, meant))}?" if meant else ""
+            message = f"No such command {word!r}.{hint}"
             raise click.UsageError(message, ctx) from error
 
     def invoke(self, ctx: click.Context) -> Any:
