@@ -1,7 +1,7 @@
 """The embedded default: documents in one SQLite file, readable by any SQLite tool.
 
 One row holds one document: its collection, its id, and its fields as JSON text; a long text, as
-chunks of rows have, is compressed by zlib. Many threads and processes of one machine may write at
+chunks of rows have, is compressed. Many threads and processes of one machine may write at
 once; SQLite's locks do not work on most network file systems, so machines that share a store need
 Firestore.
 """
@@ -15,7 +15,6 @@ import json
 import secrets
 import sqlite3
 import tempfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Final, TypeVar, cast
 
 from aletheia_like.adapters._connections import Connections
 from aletheia_like.adapters._knownrows import Row, passing
+from aletheia_like.adapters._longtexts import packed, unpacked
 from aletheia_like.adapters._matching import (
     changes_nothing,
     check_precondition,
@@ -59,8 +59,6 @@ _CREATE: Final = "INSERT INTO documents VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NO
 _COLUMNS: Final = "id, revision, updated_at, fields"
 _DECODED_CHARACTERS: Final = 4_000_000
 _SPILL_CHARACTERS: Final = 32_000_000
-_PLAIN_CHARACTERS: Final = 64_000
-"""A longer text is stored compressed: half the size, and no search looks into it."""
 
 _SAFE_CHARACTERS: Final = 40_000
 """A shorter text cannot belong to a document over a limit of bytes or of index entries."""
@@ -130,7 +128,7 @@ class SqliteDocumentStore:
         if not writes:
             return []
         texts = [
-            _packed(to_text(write.fields)) if isinstance(write, Create) else "" for write in writes
+            packed(to_text(write.fields)) if isinstance(write, Create) else "" for write in writes
         ]
 
         def write_all(connection: sqlite3.Connection) -> list[str | None]:
@@ -176,7 +174,7 @@ class SqliteDocumentStore:
                 connection.execute(
                     "UPDATE documents SET revision = ?, updated_at = ?, fields = ?"
                     " WHERE collection = ? AND id = ?",
-                    (revision, now, _packed(text), *place),
+                    (revision, now, packed(text), *place),
                 )
                 return revision
             case Delete():
@@ -288,19 +286,11 @@ def _row_at(connection: sqlite3.Connection, place: tuple[str, str]) -> Row | Non
     return None if row is None else _unpacked(row)
 
 
-def _packed(text: str) -> str | bytes:
-    return text if len(text) <= _PLAIN_CHARACTERS else zlib.compress(text.encode(), level=1)
-
-
 def _unpacked(row: tuple[str, str, str, str | bytes]) -> Row:
     id_, revision, updated_at, stored = row
     if isinstance(stored, str):
         return cast("Row", row)
-    try:
-        return id_, revision, updated_at, zlib.decompress(stored).decode()
-    except (zlib.error, UnicodeDecodeError):
-        # Damaged: the reader of the text says so, and where.
-        return id_, revision, updated_at, stored.decode(errors="replace")
+    return id_, revision, updated_at, unpacked(stored)
 
 
 @contextmanager

@@ -12,7 +12,9 @@ from typing import Any, overload
 from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.extras import import_extra
 from aletheia_like.metastore.assets import complete
+from aletheia_like.metastore.latest import last, last_by_key
 from aletheia_like.metastore.rowfiles import check_target, csv_cell, is_uniform
+from aletheia_like.metastore.rowframes import frame_of
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.tables import Table
 from aletheia_like.metastore.texttable import shown_places
@@ -119,9 +121,9 @@ class Rows(Table):
         if index is not None:
             keep = keep_rows_without_values
             table = self.latest_columns(columns, index, deep_merge=deep_merge, keep=keep)
-            return import_extra("pandas", None).DataFrame(table, columns=list(table))
+            return frame_of(table, table.__getitem__)
         found = {
-            name: _last(self._backwards(name), merge=deep_merge)
+            name: last(self._backwards(name), merge=deep_merge)
             for name in names
             if name in self._columns
         }
@@ -145,7 +147,12 @@ class Rows(Table):
         apart = {*keys, TIMESTAMP, RUN_ID} if every else {*keys}
         names = self.columns if every else _names(columns)
         wanted = [name for name in names if name not in apart]
-        return self._latest_by(keys, wanted, merge=deep_merge, keep=keep)
+        if any(name not in self._columns for name in keys):
+            return {name: [] for name in [*keys, *wanted]}
+        known = {name: self._cells(name) for name in wanted if name in self._columns}
+        found = last_by_key([self._cells(key) for key in keys], known, merge=deep_merge, keep=keep)
+        table = {**dict(zip(keys, found.keys, strict=True)), **found.columns}
+        return {name: table[name] for name in [*keys, *wanted] if name in table}
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return the rows as dictionaries, each with the columns it has."""
@@ -153,8 +160,8 @@ class Rows(Table):
 
     def to_pandas(self) -> Any:
         """Return a pandas DataFrame; what a row lacks is NaN."""
-        frame = import_extra("pandas", None).DataFrame
-        return frame({name: self[name] for name in self._columns}, columns=self.columns)
+        is_raw = self._read is not None and TIMESTAMP not in self._complete
+        return frame_of(self._columns, self.__getitem__, TIMESTAMP if is_raw else None)
 
     def to_csv(self, path: str | Path) -> Path:
         """Write the rows as comma-separated values; dictionaries and lists as JSON."""
@@ -292,31 +299,6 @@ class Rows(Table):
                 columns[name] = kept
         return Rows(columns, len(indices), self._read)
 
-    def _latest_by(
-        self, keys: Sequence[str], wanted: Sequence[str], *, merge: bool, keep: bool
-    ) -> dict[str, list[Any]]:
-        names = [*keys, *wanted]
-        if any(name not in self._columns for name in keys):
-            return {name: [] for name in names}
-        places = [self._cells(key) for key in keys]
-        distinct: list[tuple[Any, ...]] = []
-        group_of = _grouped(zip(*places, strict=True), distinct)
-        table: dict[str, list[Any]] = {
-            name: _last_by_group(self._cells(name), group_of, len(distinct), merge=merge)
-            for name in wanted
-            if name in self._columns
-        }
-        rows = [
-            row
-            for row in range(len(distinct))
-            if keep or any(column[row] is not None for column in table.values())
-        ]
-        order = _sorted(rows, distinct)
-        for place, key in enumerate(keys):
-            table[key] = [values[place] for values in distinct]
-        present = [name for name in names if name in table]
-        return {name: [table[name][row] for row in order] for name in present}
-
 
 _ELSEWHERE = (LongText, LongValue)
 _SIMPLE = frozenset({type(None), bool, int, float, str, bytes, type(ABSENT)})
@@ -344,16 +326,6 @@ def joined_rows(parts: Sequence[Rows]) -> Rows:
     return Rows(columns, sum(map(len, parts)), read)
 
 
-def deep_merged(earlier: Any, later: Any) -> Any:
-    """Return two values as one: dictionaries key by key, else the later; both stay as they are."""
-    if not isinstance(earlier, Mapping) or not isinstance(later, Mapping):
-        return later
-    merged = dict(earlier)
-    for key, value in later.items():
-        merged[key] = deep_merged(merged[key], value) if key in merged else value
-    return merged
-
-
 def _as_moment(cell: Any) -> Any:
     return moment(cell) if type(cell) is float else cell
 
@@ -364,66 +336,6 @@ def _names(columns: str | Sequence[str]) -> list[str]:
         message = f"columns are named by a text or a list of texts, not {columns!r:.80}"
         raise InvalidValueError(message)
     return list(names)
-
-
-def _last(backwards: Iterable[Any], *, merge: bool) -> Any:
-    last: Any = None
-    for cell in backwards:
-        if _is_missing(cell):
-            continue
-        if not merge or not isinstance(cell, Mapping):
-            return cell if last is None else last
-        last = cell if last is None else deep_merged(cell, last)
-    return last
-
-
-def _last_by_group(
-    cells: Sequence[Any], group_of: Sequence[int | None], count: int, *, merge: bool
-) -> list[Any]:
-    if count == len(cells):
-        # A group for each row, as a column of steps mostly is.
-        return [None if cell is ABSENT else cell for cell in cells]
-    merge = merge and any(isinstance(cell, Mapping) for cell in cells)
-    column: list[Any] = [None] * count
-    for group, cell in zip(group_of, cells, strict=True):
-        if group is not None and cell is not None and cell is not ABSENT:
-            column[group] = deep_merged(column[group], cell) if merge else cell
-    return column
-
-
-def _grouped(rows: Iterable[tuple[Any, ...]], distinct: list[tuple[Any, ...]]) -> list[int | None]:
-    """Number the rows by their distinct values, which are added to `distinct`; None lacks one."""
-    numbers: dict[Any, int] = {}
-    grouped: list[int | None] = []
-    for values in rows:
-        if None in values or ABSENT in values:
-            grouped.append(None)
-            continue
-        key = _hashable(values)
-        if key not in numbers:
-            numbers[key] = len(distinct)
-            distinct.append(values)
-        grouped.append(numbers[key])
-    return grouped
-
-
-def _hashable(values: tuple[Any, ...]) -> Any:
-    try:
-        hash(values)
-    except TypeError:
-        return repr(values)
-    return values
-
-
-def _sorted(rows: list[int], keys: Sequence[Any]) -> list[int]:
-    try:
-        return sorted(rows, key=lambda row: keys[row])
-    except TypeError:
-        return rows
-
-
-def _is_missing(cell: Any) -> bool:
-    return cell is None or cell is ABSENT
 
 
 def _is_equal(cell: Any, value: Any) -> bool:

@@ -25,7 +25,7 @@ from typing import Any, Final
 from aletheia_like.errors import AlreadyExistsError
 from aletheia_like.extras import import_extra
 from aletheia_like.model.digests import digest_bytes
-from aletheia_like.model.rows import moment
+from aletheia_like.model.rows import microseconds, moment
 from aletheia_like.transfer import flat
 from aletheia_like.transfer.bar import counting_bar
 from aletheia_like.transfer.blobfolder import BlobFolder, NamedBlob
@@ -35,7 +35,6 @@ from aletheia_like.transfer.gathering import Gathered, RunRows, gather
 from aletheia_like.transfer.locking import locked
 from aletheia_like.transfer.report import Tally
 from aletheia_like.transfer.source import Source
-from aletheia_like.transfer.times import microseconds
 
 MARK: Final = "_aletheia.json"
 FORMAT: Final = 1

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any
 
 import orjson
 
-_MICROSECONDS = 1_000_000
+from aletheia_like.model.rows import microseconds
+
 _FULL = "2026-01-31 12:00:00.123456"
 _BETWEEN = '","'
 
@@ -38,10 +38,3 @@ def _texts(timestamps: Sequence[float]) -> str:
     moments = microseconds(timestamps).astype("M8[us]")
     data = orjson.dumps(moments, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NAIVE_UTC)
     return data[2:-2].decode()
-
-
-def microseconds(timestamps: Sequence[float]) -> Any:
-    """Return seconds since 1970 as an array of whole microseconds, as `round` rounds."""
-    import numpy as np
-
-    return np.rint(np.array(timestamps, dtype=float) * _MICROSECONDS).astype("i8")

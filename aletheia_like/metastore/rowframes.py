@@ -1,0 +1,57 @@
+"""Rows as a pandas DataFrame: columns of one plain kind become arrays at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from aletheia_like.extras import import_extra
+from aletheia_like.model.rows import microseconds, moment
+
+_FLOATS = "f8"
+_ARRAYS: Mapping[frozenset[type], str] = {
+    frozenset({float}): _FLOATS,
+    frozenset({int}): "i8",
+    frozenset({bool}): "?",
+}
+
+
+def frame_of(
+    columns: Mapping[str, Sequence[Any]],
+    read: Callable[[str], Sequence[Any]],
+    timestamps: str | None = None,
+) -> Any:
+    """Return the DataFrame that pandas would make of the values that `read` gives.
+
+    Args:
+        columns: Values by column, as they are stored.
+        read: Gives the values of a column to the user.
+        timestamps: Column that is stored as seconds since 1970 and read as moments in UTC.
+    """
+    table = {name: _array(cells, name == timestamps) for name, cells in columns.items()}
+    return import_extra("pandas", None).DataFrame(
+        {name: read(name) if known is None else known for name, known in table.items()},
+        columns=list(columns),
+    )
+
+
+def _array(cells: Sequence[Any], are_moments: bool) -> Any:  # noqa: FBT001 - of a column
+    """Return an array of a column's plain values; None if pandas is to look at each."""
+    import numpy as np
+
+    kind = _ARRAYS.get(frozenset(map(type, cells)))
+    if are_moments:
+        return _moments(cells) if kind == _FLOATS else None
+    try:
+        return None if kind is None else np.array(cells, kind)
+    except OverflowError:
+        return None
+
+
+def _moments(timestamps: Sequence[float]) -> Any:
+    import pandas as pd
+
+    # Whether pandas counts in microseconds or less is a matter of its version.
+    kind = pd.Series([moment(timestamps[0])]).dtype
+    plain = pd.Series(microseconds(timestamps).astype("M8[us]"))
+    return plain.dt.tz_localize("UTC").astype(kind)
