@@ -89,6 +89,9 @@ def fold(earlier: Changes, later: Changes) -> dict[FieldPath, Value | Removal]:
         >>> fold({("a",): {"x": 1}}, {("a", "y"): 2})
         {('a',): {'x': 1, 'y': 2}}
     """
+    if len({*map(len, earlier), *map(len, later)}) == 1:
+        # None can lie inside another.
+        return {**earlier, **later}
     folded = dict(earlier)
     around = {path[:n] for path in folded for n in range(1, len(path))}
     for path, value in later.items():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import logging
+import math
 import os
 import threading
 import time
@@ -98,6 +99,8 @@ class Recorder:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._warned = False
+        # Until when the thread has nothing to do; whoever needs it sooner wakes it.
+        self._asleep_until = math.inf
 
     def watch(self, path: str, feed: Feed | None = None, *, beats: bool = True) -> None:
         """Keep a live document's heartbeat going until `forget`, and send what its feed has."""
@@ -224,7 +227,8 @@ class Recorder:
                 return key
             self._closed = False
             self._begin_work()
-        if self._wake.empty():
+            is_soon = notes.sent_at + self._rest(notes) < self._asleep_until
+        if is_soon and self._wake.empty():
             self._wake.put(None)
         return key
 
@@ -378,16 +382,19 @@ class Recorder:
         pause = self._heartbeat
         with self._here():
             for key, notes in self._notes.items():
-                more = _has_more(notes)
-                if not more and not notes.beats:
-                    continue
-                rest = max(self._interval, _PAUSE_FACTOR * notes.took) if more else self._heartbeat
-                left = notes.sent_at + rest - now
+                left = notes.sent_at + self._rest(notes) - now
                 if left <= 0:
                     due.append(key)
                 else:
                     pause = min(pause, left)
+            self._asleep_until = math.inf if due else now + pause
         return due, pause
+
+    def _rest(self, notes: _Notes) -> float:
+        """Return for how many seconds after its last write a document needs none."""
+        if _has_more(notes):
+            return max(self._interval, _PAUSE_FACTOR * notes.took)
+        return self._heartbeat if notes.beats else math.inf
 
     def _delay(self, key: _Key, seconds: float, refusal: AletheiaError | None = None) -> None:
         """Wait longer than usual before the next try; the next `flush` tells of a refusal."""

@@ -55,6 +55,7 @@ def read_environment(*, allow: Sequence[str] = ()) -> Environment:
         allow: Names, with `*`, of environment variables to record, beside those few on which the
             numbers of a run depend.
     """
+    variables = dict(os.environ)
     return Environment(
         command=tuple(mask_arguments(_command())),
         entry_point=_entry_point(),
@@ -68,8 +69,8 @@ def read_environment(*, allow: Sequence[str] = ()) -> Environment:
         cpu=read_cpu(),
         cpu_count=read_cpu_count(),
         memory=read_memory(),
-        job={name: os.environ[name] for name in _JOB if os.environ.get(name)},
-        variables=dict(_variables(os.environ, allow)),
+        job={name: variables[name] for name in _JOB if variables.get(name)},
+        variables=dict(_variables(variables, allow)),
     )
 
 

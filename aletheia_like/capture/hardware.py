@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import shutil
@@ -11,8 +12,9 @@ from pathlib import Path
 _GPU_SECONDS = 2.0
 
 
+@functools.cache
 def read_cpu() -> str | None:
-    """Return the processor's name."""
+    """Return the processor's name; a machine of many takes milliseconds to tell it."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:

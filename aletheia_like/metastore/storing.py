@@ -64,6 +64,9 @@ _HEAD_CHARACTERS = 200
 LONG_TEXT_BYTES = 16_384
 """A text over this many bytes of UTF-8 leaves its document for a blob."""
 
+_SURELY_SHORT = LONG_TEXT_BYTES // 4
+_SHORT = frozenset({type(None), bool, int, float})
+
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
@@ -369,7 +372,7 @@ def _groups(files: Sequence[F]) -> Iterator[list[F]]:
 
 def shorten(session: Session, value: Value) -> Value:
     """Return a storable value with its long texts moved to blobs, each leaving a reference."""
-    if isinstance(value, str) and len(value) > LONG_TEXT_BYTES // 4:
+    if isinstance(value, str) and len(value) > _SURELY_SHORT:
         data = value.encode()
         if len(data) > LONG_TEXT_BYTES:
             digest = store_bytes(session, data, "text.txt")
@@ -377,7 +380,10 @@ def shorten(session: Session, value: Value) -> Value:
     if isinstance(value, list):
         return [shorten(session, item) for item in value]
     if isinstance(value, dict):
-        return {key: shorten(session, inner) for key, inner in value.items()}
+        return {
+            key: inner if type(inner) in _SHORT else shorten(session, inner)
+            for key, inner in value.items()
+        }
     return value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.model.values import (
@@ -25,6 +25,8 @@ from aletheia_like.model.values import (
 _PLAIN = frozenset({float, bool, type(None)})
 _SMALL_KEYS = 100
 _SMALL_TEXT = 1_000
+_SMALL_DEPTH = 5
+_SMALL_BYTES = 30_000
 
 
 def check_fields(fields: Fields) -> int:
@@ -42,25 +44,43 @@ def check_fields(fields: Fields) -> int:
     return entries
 
 
-def small_size(fields: Fields) -> int | None:
-    """Return the bytes of fields that plainly break no limit, in one look; None of all others.
+class Cost(NamedTuple):
+    """What fields take: bytes, as Firestore counts them, and index entries."""
 
-    Most documents are such: few keys, and short values without others in them.
+    size: int
+    entries: int
+
+
+def small_cost(fields: Fields, depth: int = _SMALL_DEPTH) -> Cost | None:
+    """Return the cost of fields that plainly break no limit, in one look; None of all others.
+
+    Most documents are such: few keys, and short values. Every index entry takes a byte at least.
     """
-    if len(fields) > _SMALL_KEYS:
+    if len(fields) > _SMALL_KEYS or not depth:
         return None
-    size = 0
+    size = entries = 0
     for key, value in fields.items():
         kind = type(value)
-        if kind is str:
-            inside = len(value) + 1 if len(value) <= _SMALL_TEXT and value.isascii() else None
+        if kind is dict:
+            below = small_cost(value, depth - 1)
+            if below is None:
+                return None
+            inside, inner = below
+            entries += inner - 1
+        elif kind is list:
+            sizes = [_small_value(type(item), item) for item in value]
+            inside = sum(filter(None, sizes)) or 1
+            entries += len(sizes)
+            if None in sizes:
+                return None
         else:
-            inside = _eight_or_one(kind, value)
+            inside = _small_value(kind, value) or 0
         named = type(key) is str and len(key) <= _SMALL_TEXT and key.isascii()
-        if inside is None or not named or not key[:1].isalpha():
+        if not inside or not named or not key[:1].isalpha():
             return None
         size += inside + len(key) + 1
-    return size or None
+        entries += 2
+    return Cost(size or 1, entries) if size <= _SMALL_BYTES else None
 
 
 def check_entries(entries: int) -> None:
@@ -77,7 +97,10 @@ def check_entries(entries: int) -> None:
         raise InvalidValueError(message)
 
 
-def _eight_or_one(kind: type, value: Any) -> int | None:
+def _small_value(kind: type, value: Any) -> int | None:
+    """Return the bytes of a short value; None of what is long or none, or has others in it."""
+    if kind is str:
+        return len(value) + 1 if len(value) <= _SMALL_TEXT and value.isascii() else None
     if kind is float or (kind is int and value in INT64):
         return 8
     if kind is dt.datetime and value.tzinfo is dt.UTC:

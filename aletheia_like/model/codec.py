@@ -33,6 +33,7 @@ SCHEMA_VERSION = 1
 
 R = TypeVar("R")
 
+_CONTAINERS = frozenset({str, tuple, dict})
 _IN_PATH = {
     RunRecord: ("project", "experiment", "id", "updated_at"),
     ExperimentRecord: (),
@@ -224,4 +225,6 @@ _READERS: Mapping[Any, Callable[[Value], Any]] = {
 
 
 def _is_empty(value: Any) -> bool:
-    return value is None or (isinstance(value, str | tuple | Mapping) and not value)
+    if value is None or type(value) in _CONTAINERS:
+        return not value
+    return isinstance(value, str | tuple | Mapping) and not value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from aletheia_like.model.checking import check_entries, check_fields
+from aletheia_like.model.checking import check_entries, check_fields, small_cost
 from aletheia_like.model.sizes import name_size, value_size
 from aletheia_like.model.values import Fields, Value
 
@@ -21,7 +21,7 @@ class _Measured:
 
 
 class FieldsMeter:
-    """Measures fields; those that are the same objects as the last time are not looked at again.
+    """Measures fields; what is in a large map is not looked at again while it is the same object.
 
     A run with hundreds of artifacts changes one of them at a time: looking at all of them each
     time would take a time that grows with the square of their number.
@@ -49,6 +49,9 @@ class FieldsMeter:
         known = self._known.get(name)
         if known is not None and known.value is value:
             return known
+        cost = small_cost({name: value})
+        if cost is not None:
+            return _Measured(value, *cost)
         if type(value) is not dict or not value:
             size = value_size(name) + value_size(value)
             return _Measured(value, size, check_fields({name: value}))

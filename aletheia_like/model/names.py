@@ -14,6 +14,9 @@ from aletheia_like.errors import InvalidValueError
 MAX_ID_BYTES = 1_500
 """Firestore's limit for one document id, in bytes of UTF-8."""
 
+_SURELY_SHORT = MAX_ID_BYTES // 5
+"""So many characters never take more: four bytes each at most, and two to escape the whole."""
+
 _ESCAPED = re.compile(r"%([0-9A-F]{2})")
 _INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 _RESERVED = re.compile(r"__.*__|_{2,3}", re.DOTALL)
@@ -38,6 +41,8 @@ def check_name(name: object, what: str) -> str:
             f"{name!r:.80}"
         )
         raise InvalidValueError(message)
+    if len(name) <= _SURELY_SHORT:
+        return name
     size = len(_escape(name).encode())
     if size > MAX_ID_BYTES:
         message = (

@@ -80,6 +80,7 @@ MAX_KEY_BYTES = 1_500
 MAX_DEPTH = 20
 MAX_INDEX_ENTRIES = 40_000
 _NESTED = frozenset({dict, list})
+_PLAIN = frozenset({type(None), bool, float, bytes})
 _RESERVED_KEY = re.compile(r"__.*__", re.DOTALL)
 _DIGITS_LIMIT = 4_000
 _MAX_CONTAINERS = 100
@@ -164,7 +165,7 @@ def is_key(key: object) -> bool:
 
 def _encode(value: Any, where: FieldPath, *, in_list: bool, above: tuple[int, ...]) -> Value:
     kind = type(value)
-    if value is None or kind in (bool, float, bytes):
+    if kind in _PLAIN:
         return value
     if kind is str:
         check_text(value, where)
@@ -193,7 +194,9 @@ def _encode(value: Any, where: FieldPath, *, in_list: bool, above: tuple[int, ..
 def _encode_map(value: Mapping[Any, Any], where: FieldPath, above: tuple[int, ...]) -> Value:
     if all(is_key(key) and not key.startswith("@") for key in value):
         return {
-            str.__str__(key): _encode(inner, (*where, key), in_list=False, above=above)
+            str.__str__(key): inner
+            if type(inner) in _PLAIN
+            else _encode(inner, (*where, key), in_list=False, above=above)
             for key, inner in value.items()
         }
     return {

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from aletheia_like.errors import InvalidValueError
-from aletheia_like.model.checking import check_fields, small_size
+from aletheia_like.model.checking import check_fields, small_cost
 from aletheia_like.model.sizes import name_size, value_size
 from aletheia_like.model.values import (
     MAX_DOCUMENT_BYTES,
@@ -394,9 +394,9 @@ def _is_id(part: str) -> bool:
 def _check_content(write: Write) -> int:
     match write:
         case Create(path, fields):
-            size = small_size(fields)
-            if size is not None:
-                return size
+            cost = small_cost(fields)
+            if cost is not None:
+                return cost.size
             check_fields(fields)
             return check_size(path, fields)
         case Update(path, changes):
@@ -411,14 +411,22 @@ def _check_changes(path: str, changes: Mapping[FieldPath, Value | Removal]) -> i
         raise InvalidValueError(message)
     for field_path in changes:
         _check_field_path(field_path)
-        if any(field_path[:length] in changes for length in range(1, len(field_path))):
+        if _has_around(field_path, changes):
             message = f"an update of {path} changes {'.'.join(field_path)} and something around it"
             raise InvalidValueError(message)
-    values = {".".join(key): value for key, value in changes.items() if value is not REMOVE}
-    nested = _nest({key: value for key, value in changes.items() if value is not REMOVE})
+    kept = {key: value for key, value in changes.items() if value is not REMOVE}
+    nested = _nest(kept)
+    cost = small_cost(nested)
+    if cost is not None:
+        return cost.size
     check_fields(nested)
     check_size(path, nested)
-    return value_size(values)
+    return value_size({".".join(key): value for key, value in kept.items()})
+
+
+def _has_around(path: FieldPath, changes: Mapping[FieldPath, object]) -> bool:
+    """Whether something around a field changes, too."""
+    return len(path) > 1 and any(path[:length] in changes for length in range(1, len(path)))
 
 
 def _nest(changes: Mapping[FieldPath, Value]) -> dict[str, Value]:
