@@ -50,8 +50,15 @@ def read_columns(
     Raises:
         IntegrityError: A chunk cannot be read.
     """
-    query = Query(paths.rows(run_path))
-    return columns_of(session.documents.query(query) if stored else (), unsent, stream)
+    chunks = list(session.documents.query(Query(paths.rows(run_path)))) if stored else []
+    if any(unsent.values()):
+        return columns_of(chunks, unsent, stream)
+    place = (run_path, stream)
+    columns = session.recent_rows.find(place, chunks)
+    if columns is None:
+        columns = columns_of(chunks, stream=stream)
+        session.recent_rows.remember(place, chunks, columns)
+    return columns
 
 
 def columns_of(
@@ -79,8 +86,8 @@ def _of_writer(stored: Sequence[Document], unsent: Sequence[Line]) -> Columns:
             columns = taken(columns, range(len(columns) - new, len(columns)))
         parts.append(columns)
         covered = max(covered, last)
-    parts.append(from_lines([line for line in unsent if line.sequence > covered]))
-    return joined(parts)
+    later = [line for line in unsent if line.sequence > covered]
+    return joined([*parts, from_lines(later)] if later else parts)
 
 
 def _unpacked(document: Document) -> Columns:
@@ -145,14 +152,12 @@ def _shown(columns: Columns, stream: str | None) -> Columns:
         wanted = ABSENT if stream is None else stream
         columns = taken(columns, [i for i, one in enumerate(streams) if one == wanted])
     named = {shown_name(name): column for name, column in columns.cells.items()}
-    return Columns(
-        columns.timestamps,
-        {
-            name: column
-            for name, column in named.items()
-            if name is not None and (streams is None or any(one is not ABSENT for one in column))
-        },
-    )
+    cells = {
+        name: column
+        for name, column in named.items()
+        if name is not None and (streams is None or any(one is not ABSENT for one in column))
+    }
+    return Columns(columns.timestamps, cells, columns.is_plain)
 
 
 def taken(columns: Columns, order: Sequence[int]) -> Columns:
@@ -160,4 +165,5 @@ def taken(columns: Columns, order: Sequence[int]) -> Columns:
     return Columns(
         [columns.timestamps[index] for index in order],
         {name: [cells[index] for index in order] for name, cells in columns.cells.items()},
+        columns.is_plain,
     )

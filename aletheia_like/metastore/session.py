@@ -17,6 +17,7 @@ from typing import TypeVar
 from aletheia_like.cache import LocalCache
 from aletheia_like.errors import AlreadyExistsError, ConflictError
 from aletheia_like.metastore.ending import LiveRuns
+from aletheia_like.metastore.recentrows import RecentRows
 from aletheia_like.metastore.spool import Spool
 from aletheia_like.metastore.telling import warn_once
 from aletheia_like.model import paths
@@ -62,6 +63,7 @@ class Session:
         journal_folder: Where journals of this store lie.
         spool: Bytes that wait for the store.
         captures: Threads that are learning them, by the run that waits for them.
+        recent_rows: Rows that were read a moment ago.
         known_files: When, by the monotonic clock, this process has seen a digest in the index.
         renew_seconds: An index document that did not change for so long is renewed before
             its blob is mentioned.
@@ -84,6 +86,7 @@ class Session:
     surroundings: dict[FieldPath, Value] | None = None
     captures: dict[str, threading.Thread] = field(default_factory=dict)
     live_runs: LiveRuns = field(default_factory=LiveRuns)
+    recent_rows: RecentRows = field(default_factory=RecentRows)
     known_files: dict[str, float] = field(default_factory=dict)
     renew_seconds: float = RENEW_SECONDS
     project_exists: bool = False

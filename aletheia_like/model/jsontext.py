@@ -13,7 +13,7 @@ import datetime as dt
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -44,16 +44,16 @@ def from_text(text: str) -> dict[str, Value]:
     except orjson.JSONDecodeError:
         # Edited by hand, maybe to a bare NaN, which Python's own reader knows.
         fields = json.loads(text)
-    # Inside a JSON string a quote has a backslash, so this sequence can only open a map.
-    tags = text.count('{"__')
-    if tags and isinstance(fields, dict):
-        # Most are moments on the first level: looking into every map takes longer than reading.
-        tags -= _untag_first_level(fields)
-        fields = _untagged(fields) if tags else fields
     if not isinstance(fields, dict):
         message = f"a map of fields was expected: {text:.80}"
         raise ValueError(message)  # noqa: TRY004 - the text is wrong, not the caller's type
-    return fields
+    # Most tags are moments on the first level: looking into every map takes longer than reading.
+    untagged = _untag_first_level(fields)
+    if _NESTED.isdisjoint(map(type, fields.values())):
+        return fields
+    # Inside a JSON string a quote has a backslash, so this sequence can only open a map.
+    is_tagged = text.count('{"__') > untagged
+    return cast("dict[str, Value]", _untagged(fields)) if is_tagged else fields
 
 
 def key_text(key: str) -> str:

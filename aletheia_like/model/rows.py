@@ -76,10 +76,17 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Rows by column; every list has a cell for each row, `ABSENT` where a row has none."""
+    """Rows by column; every list has a cell for each row, `ABSENT` where a row has none.
+
+    Attributes:
+        timestamps: Seconds since 1970 of each row.
+        cells: Values by column.
+        is_plain: Whether every cell is known to be a number, a text, a truth value or none.
+    """
 
     timestamps: list[float] = field(default_factory=list)
     cells: dict[str, list[Any]] = field(default_factory=dict)
+    is_plain: bool = False
 
     def __len__(self) -> int:
         return len(self.timestamps)
@@ -204,9 +211,10 @@ def unpack(text: str, count: int) -> Columns:
     """
     moments, stored = stored_columns(text)
     cells = {name: _dense(column, count) for name, column in stored.items()}
-    if not _is_flat(text, stored):
+    is_plain = _is_flat(text, stored)
+    if not is_plain:
         cells = {name: _decoded(column) for name, column in cells.items()}
-    return Columns(_seconds(moments), cells)
+    return Columns(_seconds(moments), cells, is_plain)
 
 
 def unpack_stored(text: str, count: int) -> Columns:
@@ -285,7 +293,8 @@ def joined(parts: Sequence[Columns]) -> Columns:
         for part in parts:
             column += part.cells.get(name) or [ABSENT] * len(part)
         cells[name] = column
-    return Columns([moment for part in parts for moment in part.timestamps], cells)
+    timestamps = [moment for part in parts for moment in part.timestamps]
+    return Columns(timestamps, cells, all(part.is_plain for part in parts))
 
 
 def moment(timestamp: float) -> dt.datetime:
