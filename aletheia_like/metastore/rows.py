@@ -14,7 +14,7 @@ from aletheia_like.extras import import_extra
 from aletheia_like.metastore.assets import complete
 from aletheia_like.metastore.latest import last, last_by_key
 from aletheia_like.metastore.rowfiles import check_target, csv_cell, is_uniform
-from aletheia_like.metastore.rowframes import frame_of
+from aletheia_like.metastore.frames import frame_of
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.tables import Table
 from aletheia_like.metastore.texttable import shown_places
@@ -121,7 +121,7 @@ class Rows(Table):
         if index is not None:
             keep = keep_rows_without_values
             table = self.latest_columns(columns, index, deep_merge=deep_merge, keep=keep)
-            return frame_of(table, table.__getitem__)
+            return frame_of(table, len(next(iter(table.values()))))
         found = {
             name: last(self._backwards(name), merge=deep_merge)
             for name in names
@@ -161,7 +161,8 @@ class Rows(Table):
     def to_pandas(self) -> Any:
         """Return a pandas DataFrame; what a row lacks is NaN."""
         is_raw = self._read is not None and TIMESTAMP not in self._complete
-        return frame_of(self._columns, self.__getitem__, TIMESTAMP if is_raw else None)
+        stamps = TIMESTAMP if is_raw else None
+        return frame_of(self._columns, self._count, self.__getitem__, stamps)
 
     def to_csv(self, path: str | Path) -> Path:
         """Write the rows as comma-separated values; dictionaries and lists as JSON."""

@@ -13,6 +13,7 @@ from typing import Any, overload
 from aletheia_like.errors import NotFoundError
 from aletheia_like.extras import import_extra
 from aletheia_like.metastore.changes import seen_record
+from aletheia_like.metastore.frames import frame_of
 from aletheia_like.metastore.runcolumns import RUN_COLUMNS, run_columns
 from aletheia_like.metastore.texttable import (
     cell_text,
@@ -67,8 +68,7 @@ class Table:
 
     def to_pandas(self) -> Any:
         """Return a pandas DataFrame; what a row lacks is NaN."""
-        pandas = import_extra("pandas", None)
-        return pandas.DataFrame(self._by_column, columns=self.columns, index=range(len(self)))
+        return frame_of(self._by_column, len(self))
 
     def to_polars(self) -> Any:
         """Return a Polars DataFrame, with the columns of `to_arrow`."""

@@ -12,7 +12,7 @@ import base64
 import datetime as dt
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import orjson
@@ -48,12 +48,12 @@ def from_text(text: str) -> dict[str, Value]:
         message = f"a map of fields was expected: {text:.80}"
         raise ValueError(message)  # noqa: TRY004 - the text is wrong, not the caller's type
     # Most tags are moments on the first level: looking into every map takes longer than reading.
-    untagged = _untag_first_level(fields)
-    if _NESTED.isdisjoint(map(type, fields.values())):
-        return fields
+    nested = [key for key, value in fields.items() if type(value) in _NESTED]
+    untagged = _untag_some(fields, nested)
     # Inside a JSON string a quote has a backslash, so this sequence can only open a map.
-    is_tagged = text.count('{"__') > untagged
-    return cast("dict[str, Value]", _untagged(fields)) if is_tagged else fields
+    if untagged == len(nested) or text.count('{"__') == untagged:
+        return fields
+    return cast("dict[str, Value]", _untagged(fields))
 
 
 def key_text(key: str) -> str:
@@ -92,28 +92,28 @@ _READERS: Mapping[str, Callable[[str], Value]] = {
 }
 
 
-def _untag_first_level(fields: dict[str, Any]) -> int:
-    """Replace the values that stand in a map of their own; return how many there were."""
+def _untag_some(fields: dict[str, Any], keys: Sequence[str]) -> int:
+    """Replace those of the values that stand in a map of their own; return how many there were."""
     count = 0
-    for key, inner in fields.items():
-        if type(inner) is dict and len(inner) == 1:
-            fields[key] = untagged = _untag(inner)
-            count += untagged is not inner
+    for key in keys:
+        mapping = fields[key]
+        if len(mapping) == 1 and type(mapping) is dict:
+            ((tag, inner),) = mapping.items()
+            reader = _READERS.get(tag)
+            if reader is not None:
+                fields[key] = reader(inner)
+                count += 1
     return count
-
-
-def _untag(mapping: dict[str, Any]) -> Value:
-    ((key, inner),) = mapping.items()
-    reader = _READERS.get(key)
-    return mapping if reader is None else reader(inner)
 
 
 def _untagged(value: Any) -> Value:
     """Return a value with everything that stood in a map of its own; changes it in place."""
     if type(value) is list:
         return [_untagged(item) if type(item) in _NESTED else item for item in value]
-    if len(value) == 1 and (untagged := _untag(value)) is not value:
-        return untagged
+    if len(value) == 1:
+        ((tag, inner),) = value.items()
+        if tag in _READERS:
+            return _READERS[tag](inner)
     for key, inner in value.items():
         if type(inner) in _NESTED:
             value[key] = _untagged(inner)

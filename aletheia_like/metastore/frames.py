@@ -1,4 +1,4 @@
-"""Rows as a pandas DataFrame: columns of one plain kind become arrays at once."""
+"""Columns as a pandas DataFrame: columns of one plain kind become arrays at once."""
 
 from __future__ import annotations
 
@@ -18,20 +18,24 @@ _ARRAYS: Mapping[frozenset[type], str] = {
 
 def frame_of(
     columns: Mapping[str, Sequence[Any]],
-    read: Callable[[str], Sequence[Any]],
+    count: int,
+    read: Callable[[str], Sequence[Any]] | None = None,
     timestamps: str | None = None,
 ) -> Any:
-    """Return the DataFrame that pandas would make of the values that `read` gives.
+    """Return the DataFrame that pandas would make of columns.
 
     Args:
         columns: Values by column, as they are stored.
-        read: Gives the values of a column to the user.
+        count: How many there are in each.
+        read: Gives the values of a column to the user; None if they are stored so.
         timestamps: Column that is stored as seconds since 1970 and read as moments in UTC.
     """
+    read = read or columns.__getitem__
     table = {name: _array(cells, name == timestamps) for name, cells in columns.items()}
     return import_extra("pandas", None).DataFrame(
         {name: read(name) if known is None else known for name, known in table.items()},
         columns=list(columns),
+        index=range(count),
     )
 
 
