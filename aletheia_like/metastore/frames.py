@@ -39,7 +39,7 @@ def frame_of(
     )
 
 
-def _array(cells: Sequence[Any], are_moments: bool) -> Any:  # noqa: FBT001 - of a column
+def _array(cells: Sequence[Any], are_moments: bool) -> Any:
     """Return an array of a column's plain values; None if pandas is to look at each."""
     import numpy as np
 

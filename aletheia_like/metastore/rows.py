@@ -12,9 +12,9 @@ from typing import Any, overload
 from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.extras import import_extra
 from aletheia_like.metastore.assets import complete
+from aletheia_like.metastore.frames import frame_of
 from aletheia_like.metastore.latest import last, last_by_key
 from aletheia_like.metastore.rowfiles import check_target, csv_cell, is_uniform
-from aletheia_like.metastore.frames import frame_of
 from aletheia_like.metastore.session import Session
 from aletheia_like.metastore.tables import Table
 from aletheia_like.metastore.texttable import shown_places
@@ -34,6 +34,7 @@ class Rows(Table):
         columns: Values by column, all of one length; `ABSENT` where a row lacks the column.
         count: How many rows there are.
         read: Completes a value that lies elsewhere, such as a long text.
+        whole: Columns of which no value does.
     """
 
     def __init__(
@@ -41,11 +42,12 @@ class Rows(Table):
         columns: Mapping[str, Sequence[Any]],
         count: int,
         read: Callable[[Any], Any] | None = None,
+        whole: Iterable[str] = (),
     ) -> None:
         self._columns = dict(columns)
         self._count = count
         self._read = read
-        self._complete: set[str] = set()
+        self._complete = set(whole)
 
     @property
     def columns(self) -> list[str]:
@@ -311,7 +313,8 @@ def rows_of(session: Session, columns: Columns, run_id: str) -> Rows:
     # As numbers: hardly anybody asks for the moment of every row.
     cells[TIMESTAMP] = columns.timestamps
     cells[RUN_ID] = [run_id] * len(columns)
-    return Rows(cells, len(columns), functools.partial(complete, session))
+    whole = (*columns.cells, RUN_ID) if columns.is_plain else (RUN_ID,)
+    return Rows(cells, len(columns), functools.partial(complete, session), whole)
 
 
 def joined_rows(parts: Sequence[Rows]) -> Rows:

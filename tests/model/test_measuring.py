@@ -30,9 +30,7 @@ PLAIN = st.one_of(
 )
 NESTED = st.recursive(
     st.one_of(PLAIN, st.lists(PLAIN, max_size=3)),
-    lambda inner: st.one_of(
-        st.dictionaries(KEYS, inner, max_size=3), st.lists(inner, max_size=2)
-    ),
+    lambda inner: st.one_of(st.dictionaries(KEYS, inner, max_size=3), st.lists(inner, max_size=2)),
     max_leaves=6,
 )
 ODD_KEYS = st.one_of(KEYS, st.text(max_size=3), st.just("k" * 1_501))
