@@ -284,8 +284,8 @@ def from_lines(lines: Sequence[Line]) -> Columns:
 
 def joined(parts: Sequence[Columns]) -> Columns:
     """Return the rows of all parts, one after the other."""
-    if len(parts) == 1:
-        return parts[0]
+    if len(parts) <= 1:
+        return parts[0] if parts else Columns()
     names = dict.fromkeys(name for part in parts for name in part.cells)
     cells: dict[str, list[Any]] = {}
     for name in names:
