@@ -134,7 +134,9 @@ class SqliteDocumentStore:
         def write_all(connection: sqlite3.Connection) -> list[str | None]:
             now = self._clock().astimezone(dt.UTC).isoformat()
             tokens = secrets.token_hex(8 * len(writes))
-            revisions = (tokens[start : start + 16] for start in range(0, len(tokens), 16))
+            revisions = [tokens[start : start + 16] for start in range(0, len(tokens), 16)]
+            if len(writes) > 1 and all(type(write) is Create for write in writes):
+                return self._create_all(connection, writes, texts, now, revisions)
             return [
                 self._write(connection, write, text, now, revision)
                 for write, text, revision in zip(writes, texts, revisions, strict=True)
@@ -144,6 +146,24 @@ class SqliteDocumentStore:
 
     def close(self) -> None:
         self._connections.close()
+
+    def _create_all(
+        self,
+        connection: sqlite3.Connection,
+        writes: Sequence[Write],
+        texts: Sequence[str | bytes],
+        now: str,
+        revisions: Sequence[str],
+    ) -> list[str | None]:
+        rows = [
+            (*_place(write.path), revision, now, text)
+            for write, revision, text in zip(writes, revisions, texts, strict=True)
+        ]
+        if connection.executemany(_CREATE, rows).rowcount < len(rows):
+            for write, revision in zip(writes, revisions, strict=True):
+                row = _row_at(connection, _place(write.path))
+                check_precondition(write, None if row and row[1] == revision else "there")
+        return list(revisions)
 
     def _write(
         self,

@@ -9,12 +9,21 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal, NoReturn
+from typing import IO, NoReturn
 
+from aletheia_like.capture.trees import (
+    NOTHING_KNOWN,
+    FileTree,
+    Known,
+    Seen,
+    Take,
+    Taken,
+    manifest_of,
+)
 from aletheia_like.errors import (
     AccessDeniedError,
     IntegrityError,
@@ -22,8 +31,12 @@ from aletheia_like.errors import (
     NotFoundError,
 )
 from aletheia_like.model.bulk import uncollected
-from aletheia_like.model.digests import Manifest, ManifestEntry, check_relative, digest_bytes
-from aletheia_like.ports.blobs import FileState, Progress, file_state
+from aletheia_like.model.digests import (
+    check_all_relative,
+    check_relative,
+    digest_bytes,
+)
+from aletheia_like.ports.blobs import Progress, file_state
 
 _HASH_THREADS = 2
 _CHUNK_BYTES = 1 << 18
@@ -34,69 +47,9 @@ _TAKEN = 240, 3 << 20
 """Files and bytes of a portion; of those that are taken, all are in memory."""
 
 _SETTLED_NS = 2_000_000_000
+_FOR_ALL = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 _MAPS = Path("/proc/self/maps")
 
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A file that was hashed.
-
-    Attributes:
-        state: What `stat` said, before and after.
-        digest: sha-256 of its content.
-        crc32c: As Cloud Storage shows it: base64 of four bytes, big end first.
-        settled: Whether any later change must show in `stat`: nothing wrote to it for a while,
-            so that no change can hide in a tick of the clock, and this process has not mapped
-            it into memory for writing.
-    """
-
-    state: FileState
-    digest: str
-    crc32c: str
-    settled: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class FileTree:
-    """A file, or the files of a directory, as they were when they were hashed.
-
-    Attributes:
-        path: Where it is.
-        kind: `file` or `directory`.
-        manifest: The files; of a single file, one entry with its name.
-        digest: sha-256 of the file, or of the directory's manifest.
-        seen: More about each file, by its path in the manifest.
-    """
-
-    path: Path
-    kind: Literal["file", "directory"]
-    manifest: Manifest
-    digest: str
-    seen: Mapping[str, Seen] = field(default_factory=dict)
-
-    @property
-    def size(self) -> int:
-        """Bytes of all files."""
-        return self.manifest.size
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A small file that was hashed, with the bytes that were.
-
-    Attributes:
-        path: Where it is.
-        seen: What was learned.
-        data: Its bytes; they have the digest.
-    """
-
-    path: str
-    seen: Seen
-    data: bytes
-
-
-Take = Callable[[Sequence[Taken], int, int], None]
-"""Called with some files, and of how many bytes and files in all they are a part."""
 
 _Found = tuple[str, str, os.stat_result]
 """A file's relative name, where it is, and what `stat` says."""
@@ -105,7 +58,7 @@ _Found = tuple[str, str, os.stat_result]
 def read_manifest(
     path: Path,
     progress: Progress | None = None,
-    known: Mapping[str, Seen] | None = None,
+    known: Known = NOTHING_KNOWN,
     take: Take | None = None,
 ) -> FileTree:
     """Hash a file, or every file below a directory; empty directories leave no trace.
@@ -127,19 +80,18 @@ def read_manifest(
         link = ": it is a link to nothing" if path.is_symlink() else ""
         message = f"nothing at {path}{link}: check the path"
         raise NotFoundError(message)
-    is_dir = path.is_dir()
-    with uncollected():
-        found = list(_walk(path)) if is_dir else [_at(path)]
-    _check_regular(found)
-    hashing = _Hashing(known or {}, _mapped_inodes(), progress)
-    seen = _hash_all(found, hashing, take)
-    entries = (ManifestEntry(name, one.digest, one.state[0]) for name, one in seen.items())
-    if is_dir:
-        with uncollected():
-            manifest = Manifest.of(entries)
-        return FileTree(path, "directory", manifest, manifest.digest, seen)
-    manifest = Manifest(tuple(entries))
-    return FileTree(path, "file", manifest, manifest.entries[0].digest, seen)
+    hashing = _Hashing(known.files, _mapped_inodes(), progress)
+    with ExitStack() as stack:
+        stack.enter_context(uncollected())
+        # Reading may take long, and others make garbage meanwhile.
+        seen = _seen_at(path, hashing, take, before_reading=stack.close)
+        if not path.is_dir():
+            (one,) = seen.values()
+            return FileTree(path, "file", one.digest, seen)
+        if known.digest is not None and seen == known.files:
+            return FileTree(path, "directory", known.digest, seen)
+        manifest = manifest_of(seen)
+        return FileTree(path, "directory", manifest.digest, seen, manifest)
 
 
 def digests_of(stream: IO[bytes]) -> tuple[str, str]:
@@ -164,6 +116,21 @@ def _crc32c_text(checksum: int) -> str:
     return base64.b64encode(checksum.to_bytes(4, "big")).decode()
 
 
+def _seen_at(
+    path: Path, hashing: _Hashing, take: Take | None, before_reading: Callable[[], object]
+) -> dict[str, Seen]:
+    """Return what is known, or is read now, of a file or of each below a directory."""
+    found = _walk(path) if path.is_dir() else [_at(path)]
+    _check_regular(found)
+    recalled = [hashing.recalled(one) for one in found]
+    unread = [one for one, seen in zip(found, recalled, strict=True) if seen is None]
+    if unread:
+        before_reading()
+    read = iter(_read_all(unread, hashing, take))
+    pairs = zip(found, recalled, strict=True)
+    return {one[0]: next(read) if seen is None else seen for one, seen in pairs}
+
+
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
@@ -178,11 +145,13 @@ def _at(path: Path) -> _Found:
         return name, str(path), path.stat()
 
 
-def _walk(root: Path) -> Iterator[_Found]:
-    """Yield every file below a directory."""
+def _walk(root: Path) -> list[_Found]:
+    """Return every file below a directory."""
     with _translated(root):
         status = root.stat()
-    yield from _walk_inside(str(root), "", (_identity(status),))
+    found = list(_walk_inside(str(root), "", (_identity(status),)))
+    check_all_relative([name for name, _, _ in found])
+    return found
 
 
 def _walk_inside(folder: str, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[_Found]:
@@ -198,7 +167,7 @@ def _walk_inside(folder: str, prefix: str, above: tuple[tuple[int, int], ...]) -
         except OSError as error:
             _raise_translated(error, entry.path)
         if not stat.S_ISDIR(status.st_mode):
-            yield check_relative(name), entry.path, status
+            yield name, entry.path, status
             continue
         identity = _identity(status)
         if identity in above:
@@ -217,8 +186,9 @@ def _check_regular(found: Sequence[_Found]) -> None:
 
 def _check_readable(found: Sequence[_Found]) -> None:
     """Refuse what may not be read before anything is taken."""
-    for _, path, _ in found:
-        if not os.access(path, os.R_OK):
+    for _, path, status in found:
+        # Most may be read by all, and that is known already.
+        if status.st_mode & _FOR_ALL != _FOR_ALL and not os.access(path, os.R_OK):
             _raise_translated(PermissionError(path), path)
 
 
@@ -280,14 +250,6 @@ def _read(path: str, size: int) -> tuple[str, str, os.stat_result, bytes]:
         return digest, crc32c, os.fstat(descriptor), b""
     finally:
         os.close(descriptor)
-
-
-def _hash_all(found: Sequence[_Found], hashing: _Hashing, take: Take | None) -> dict[str, Seen]:
-    recalled = [hashing.recalled(one) for one in found]
-    unread = [one for one, seen in zip(found, recalled, strict=True) if seen is None]
-    read = iter(_read_all(unread, hashing, take))
-    pairs = zip(found, recalled, strict=True)
-    return {one[0]: next(read) if seen is None else seen for one, seen in pairs}
 
 
 def _read_all(found: Sequence[_Found], hashing: _Hashing, take: Take | None) -> list[Seen]:

@@ -1,7 +1,8 @@
 """Remembers what files held when they were hashed, so that unchanged ones are not read again.
 
-One file of JSON for each path that was hashed, in a folder that may be removed at any time. Only
-files that had settled are remembered, see `Seen`; any doubt means that they are read again.
+One file for each path that was hashed: a checksum, and JSON on the next line. The folder may be
+removed at any time. Only files that had settled are remembered, see `Seen`; any doubt means that
+they are read again.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
-from aletheia_like.capture.files import FileTree, Seen
+from aletheia_like.capture.trees import NOTHING_KNOWN, FileTree, Known, Seen
 from aletheia_like.model.bulk import uncollected
+from aletheia_like.model.digests import digest_bytes
 
 _WORTH_BYTES = 1 << 20
 _WORTH_FILES = 16
@@ -35,21 +36,25 @@ class HashMemory:
 
     folder: Path
 
-    def recall(self, path: Path) -> dict[str, Seen]:
-        """Return what is remembered of a file, or of the files of a directory, by their names."""
+    def recall(self, path: Path) -> Known:
+        """Return what is remembered of a file or a directory."""
         place = self._place(path)
         try:
-            told = orjson.loads(place.read_bytes())
+            checksum, _, data = place.read_bytes().partition(b"\n")
+            if digest_bytes(data).encode() != checksum:
+                return NOTHING_KNOWN
+            told = orjson.loads(data)
             if told["path"] != str(path):
-                return {}
+                return NOTHING_KNOWN
             with uncollected():
-                return {name: _seen(*one) for name, one in told["files"].items()}
+                files = {name: _seen(*one) for name, one in told["files"].items()}
+                return Known(files, told["digest"])
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            return {}
+            return NOTHING_KNOWN
 
-    def keep(self, tree: FileTree, known: Mapping[str, Seen]) -> None:
+    def keep(self, tree: FileTree, known: Known) -> None:
         """Remember a tree, if it is worth it and was not known already."""
-        if tree.seen == known:
+        if tree.seen == known.files:
             with contextlib.suppress(OSError):
                 os.utime(self._place(tree.path))
             return
@@ -61,8 +66,10 @@ class HashMemory:
             if one.settled
         }
         if files:
+            digest = tree.digest if len(files) == len(tree.seen) else None
+            told = {"path": str(tree.path), "digest": digest, "files": files}
             with contextlib.suppress(OSError):
-                self._write(tree.path, orjson.dumps({"path": str(tree.path), "files": files}))
+                self._write(tree.path, orjson.dumps(told))
 
     def _write(self, path: Path, data: bytes) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +79,7 @@ class HashMemory:
                 old.unlink(missing_ok=True)
         temporary = self.folder / f".{secrets.token_hex(8)}.part"
         try:
-            temporary.write_bytes(data)
+            temporary.write_bytes(digest_bytes(data).encode() + b"\n" + data)
             temporary.replace(self._place(path))
         finally:
             temporary.unlink(missing_ok=True)

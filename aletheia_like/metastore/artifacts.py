@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from aletheia_like.capture.files import FileTree
+from aletheia_like.capture.trees import FileTree
 from aletheia_like.errors import InvalidValueError
 from aletheia_like.metastore.objects import Content, Written, load_object
 from aletheia_like.metastore.session import Session
@@ -185,7 +185,7 @@ def _draft(
         kind=tree.kind,
         digest=tree.digest,
         size=tree.size,
-        files=len(tree.manifest),
+        files=tree.count,
         filename=tree.path.name,
         manifest=manifest,
         uploaded=upload,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
-from aletheia_like.capture.files import FileTree
+from aletheia_like.capture.trees import FileTree
 from aletheia_like.errors import InvalidValueError, NotFoundError
 from aletheia_like.metastore.datadiffs import DatasetDifference, compare_manifests
 from aletheia_like.metastore.objects import making_folder
@@ -251,7 +251,7 @@ def add_dataset(
     local = normalised(str(location).removeprefix("file://"))
     described = replace(described, location=str(local))
     tree = read_to_store(session, local, owner_path) if upload else read_local(session, local)
-    if not tree.manifest.entries:
+    if not tree.count:
         message = f"{local} has no files: a dataset needs at least one"
         raise InvalidValueError(message)
     return _add_tree(session, owner_path, tree, described, upload=upload)
@@ -321,7 +321,7 @@ def _add_tree(
         kind=tree.kind,
         digest=tree.digest,
         size=tree.size,
-        files=len(tree.manifest),
+        files=tree.count,
         filename=tree.path.name,
         manifest=manifest,
         uploaded=upload,

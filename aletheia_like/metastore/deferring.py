@@ -145,7 +145,7 @@ def _deferred(
             tree.kind,
             tree.digest,
             tree.size,
-            files=len(tree.manifest),
+            files=tree.count,
             filename=path.name,
             location=content.location or kept,
             uploaded=False,

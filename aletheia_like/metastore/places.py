@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from aletheia_like.capture.files import FileTree
+from aletheia_like.capture.trees import FileTree
 from aletheia_like.errors import IntegrityError, InvalidValueError, NotFoundError, UnavailableError
 from aletheia_like.metastore.fetching import persistently
 from aletheia_like.metastore.progress import Transfer
@@ -134,7 +134,7 @@ class Place:
             raise IntegrityError(message)
         manifest = Manifest.of(entries)
         digest = manifest.digest if listing.kind == "directory" else entries[0].digest
-        return FileTree(root, listing.kind, manifest, digest)
+        return FileTree(root, listing.kind, digest, listed=manifest)
 
     def download(
         self, file: RemoteFile, digest: str, path: Path, progress: Progress | None = None

@@ -94,7 +94,7 @@ def _staged_path(session: Session, record: VersionRecord, path: Path, folder: Pa
         kind=tree.kind,
         digest=tree.digest,
         size=tree.size,
-        files=len(tree.manifest),
+        files=tree.count,
         filename=path.name,
         manifest=manifest,
         uploaded=True,

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from aletheia_like.capture.files import Seen, Taken, digests_of
+from aletheia_like.capture.files import digests_of
+from aletheia_like.capture.trees import Seen, Taken
 from aletheia_like.errors import (
     AlreadyExistsError,
     ConflictError,

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aletheia_like.capture.files import FileTree, Take, Taken, read_manifest
+from aletheia_like.capture.files import read_manifest
 from aletheia_like.capture.hashed import HashMemory
+from aletheia_like.capture.trees import NOTHING_KNOWN, FileTree, Take, Taken
 from aletheia_like.errors import (
     AlreadyExistsError,
     IntegrityError,
@@ -84,7 +85,7 @@ def read_local(
         take: Given the small files of a directory while they are read.
     """
     memory = HashMemory(session.cache.root / "hashed")
-    known = {} if anew else memory.recall(path)
+    known = NOTHING_KNOWN if anew else memory.recall(path)
     tree = read_manifest(path, known=known, take=take)
     memory.keep(tree, known)
     return tree
@@ -207,7 +208,6 @@ def publish(
         draft.record, token=new_token(), created_at=session.clock(), created_by=author()
     )
 
-    entries = () if draft.tree is None else draft.tree.manifest.entries
     read: list[Document | None] = [owner]
 
     def attempt() -> tuple[VersionRecord, bool]:
@@ -221,22 +221,33 @@ def publish(
             store_tree(session, draft.tree, draft_record.name, None, draft_record.media_type)
         number = next_number(owner)
         record = replace(draft_record, version=number)
-        files = _file_writes(paths.version(owner_path, number), entries[:_FILE_BATCH])
+        files = _file_writes(paths.version(owner_path, number), _entries(draft)[:_FILE_BATCH])
         writes = _owner_writes(session, owner_path, owner, record)
         session.documents.apply([*writes, *files])
         return record, True
 
     record, is_new = session.retry(attempt, AlreadyExistsError)
-    path, more = paths.version(owner_path, record.version), entries[_FILE_BATCH:]
-    if not is_new and more and session.documents.get(_file_writes(path, more[-1:])[0].path):
+    path = paths.version(owner_path, record.version)
+    if not is_new and _has_last_file(session, path, draft.tree):
         return record
-    rest = _file_writes(path, more)
+    rest = _file_writes(path, _entries(draft)[_FILE_BATCH:])
     if not is_new and rest:
         # A process that died here left the version whole but its file documents incomplete.
         rest = _missing(session, rest)
     for start in range(0, len(rest), _FILE_BATCH):
         session.documents.apply(rest[start : start + _FILE_BATCH])
     return record
+
+
+def _entries(draft: Draft) -> Sequence[ManifestEntry]:
+    return () if draft.tree is None else draft.tree.manifest.entries
+
+
+def _has_last_file(session: Session, version_path: str, tree: FileTree | None) -> bool:
+    """Whether a version that exists has the document of its last file, which is written last."""
+    if tree is None or tree.count <= _FILE_BATCH:
+        return True
+    return session.documents.get(paths.version_file(version_path, tree.last_path)) is not None
 
 
 def _missing(session: Session, writes: Sequence[Create]) -> list[Create]:

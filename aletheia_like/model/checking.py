@@ -60,27 +60,38 @@ def small_cost(fields: Fields, depth: int = _SMALL_DEPTH) -> Cost | None:
         return None
     size = entries = 0
     for key, value in fields.items():
+        named = type(key) is str and len(key) <= _SMALL_TEXT and key.isascii()
+        if not named or not key[:1].isalpha():
+            return None
         kind = type(value)
-        if kind is dict:
-            below = small_cost(value, depth - 1)
+        # Here, not in a function of its own, for the many fields that are short texts.
+        if kind is str and len(value) <= _SMALL_TEXT and value.isascii():
+            inside = len(value) + 1
+        elif kind is dict or kind is list:
+            below = small_cost(value, depth - 1) if kind is dict else _small_list(value)
             if below is None:
                 return None
-            inside, inner = below
-            entries += inner - 1
-        elif kind is list:
-            sizes = [_small_value(type(item), item) for item in value]
-            inside = sum(filter(None, sizes)) or 1
-            entries += len(sizes)
-            if None in sizes:
-                return None
+            inside = below.size
+            entries += below.entries - 1
         else:
-            inside = _small_value(kind, value) or 0
-        named = type(key) is str and len(key) <= _SMALL_TEXT and key.isascii()
-        if not inside or not named or not key[:1].isalpha():
+            inside = _eight_or_one(kind, value)
+        if not inside:
             return None
         size += inside + len(key) + 1
         entries += 2
     return Cost(size or 1, entries) if size <= _SMALL_BYTES else None
+
+
+def _small_list(value: list[Value]) -> Cost | None:
+    sizes = [
+        len(item) + 1
+        if type(item) is str and len(item) <= _SMALL_TEXT and item.isascii()
+        else _eight_or_one(type(item), item)
+        for item in value
+    ]
+    if 0 in sizes:
+        return None
+    return Cost(sum(sizes) or 1, len(sizes) + 1)
 
 
 def check_entries(entries: int) -> None:
@@ -97,15 +108,13 @@ def check_entries(entries: int) -> None:
         raise InvalidValueError(message)
 
 
-def _small_value(kind: type, value: Any) -> int | None:
-    """Return the bytes of a short value; None of what is long or none, or has others in it."""
-    if kind is str:
-        return len(value) + 1 if len(value) <= _SMALL_TEXT and value.isascii() else None
+def _eight_or_one(kind: type, value: Any) -> int:
+    """Return the bytes of a number, a moment or the like; 0 of all else."""
     if kind is float or (kind is int and value in INT64):
         return 8
     if kind is dt.datetime and value.tzinfo is dt.UTC:
         return 8
-    return 1 if value is None or kind is bool else None
+    return 1 if value is None or kind is bool else 0
 
 
 def _check_map(fields: object, where: FieldPath, depth: int) -> int:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import attrgetter
@@ -19,6 +19,8 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _UNSAFE_PARTS = frozenset({"", ".", ".."})
 _PLAIN_PATH = re.compile(r"[^\\/.][^\\/]*(?:/[^\\/.][^\\/]*)*")
 """No part is empty or begins with a point."""
+
+_PLAIN_PATHS = re.compile(r"(?:[^\\/.\n][^\\/\n]*(?:/[^\\/.\n][^\\/\n]*)*+\n)*+")
 
 _in_order = attrgetter("path")
 _as_json = json.JSONEncoder(ensure_ascii=False).encode
@@ -150,6 +152,18 @@ def check_relative(path: str) -> str:
         message = f"a file's path must be relative and stay inside its directory: {path!r}"
         raise InvalidValueError(message)
     return path
+
+
+def check_all_relative(paths: Sequence[str]) -> None:
+    """Refuse a path that `check_relative` refuses; most are plain, and looked at all together.
+
+    Raises:
+        InvalidValueError: One of them is refused.
+    """
+    if "".join(paths).isprintable() and _PLAIN_PATHS.fullmatch("\n".join([*paths, ""])):
+        return
+    for path in paths:
+        check_relative(path)
 
 
 def _check_folders(paths: set[str]) -> None:

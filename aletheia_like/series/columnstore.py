@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aletheia_like.cache import LocalCache
-from aletheia_like.capture.files import Seen, crc32c_of
+from aletheia_like.capture.files import crc32c_of
+from aletheia_like.capture.trees import Seen
 from aletheia_like.errors import IntegrityError, NotFoundError
 from aletheia_like.metastore.renewing import is_known, look
 from aletheia_like.metastore.session import Session

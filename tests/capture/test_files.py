@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from aletheia_like.capture.files import Seen, read_manifest
+from aletheia_like.capture.files import read_manifest
 from aletheia_like.capture.hashed import HashMemory
+from aletheia_like.capture.trees import Seen
 from aletheia_like.errors import (
     AccessDeniedError,
     IntegrityError,
@@ -132,7 +133,7 @@ def test_ten_thousand_files(tmp_path):
 def settled_files(tmp_path_factory):
     """Files that nothing has written to for longer than any clock ticks."""
     folder = tmp_path_factory.mktemp("settled")
-    paths = [folder / str(number) / "settled" for number in range(12)]
+    paths = [folder / str(number) / "settled" for number in range(24)]
     for path in paths:
         path.parent.mkdir()
         path.write_bytes(b"x" * (1 << 20))
@@ -192,7 +193,7 @@ def test_a_file_that_was_written_just_now_is_not_remembered(tmp_path):
     tree = remembered(memory, tmp_path / "fresh")
 
     assert not tree.seen["fresh"].settled
-    assert memory.recall(tmp_path / "fresh") == {}
+    assert not memory.recall(tmp_path / "fresh").files
 
 
 def test_a_file_that_is_mapped_for_writing_is_always_read(tmp_path, settled):
@@ -208,13 +209,55 @@ def test_a_file_that_is_mapped_for_writing_is_always_read(tmp_path, settled):
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"path": 1}', '{"path": "P", "files": [1]}'])
-def test_what_is_remembered_may_be_damaged(tmp_path, settled, text):
+@pytest.mark.parametrize("has_checksum", [True, False])
+def test_what_is_remembered_may_be_damaged(tmp_path, settled, text, has_checksum):
     memory = HashMemory(tmp_path / "hashed")
     first = remembered(memory, settled)
     (place,) = memory.folder.iterdir()
-    place.write_text(text.replace("P", str(settled)))
+    data = text.replace("P", str(settled)).encode()
+    place.write_bytes((digest_bytes(data).encode() + b"\n") * has_checksum + data)
 
     assert remembered(memory, settled).digest == first.digest
+
+
+def test_a_changed_byte_of_what_is_remembered_is_noticed(tmp_path, settled):
+    memory = HashMemory(tmp_path / "hashed")
+    first = remembered(memory, settled)
+    (place,) = memory.folder.iterdir()
+    digest = first.digest.encode()
+    other = b"%x" % (int(digest[:1], 16) ^ 1) + digest[1:]
+    place.write_bytes(place.read_bytes().replace(digest, other))
+
+    assert not memory.recall(settled).files
+    assert remembered(memory, settled).digest == first.digest
+
+
+def test_an_unchanged_directory_is_known_by_its_digest(tmp_path, settled):
+    memory, root = HashMemory(tmp_path / "hashed"), settled.parent
+    first = remembered(memory, root)
+    known = memory.recall(root)
+
+    again = remembered(memory, root)
+
+    assert known.digest == again.digest == first.digest
+    assert again.manifest == first.manifest
+    assert (again.count, again.size, again.last_path) == (1, 1 << 20, "settled")
+    (root / "more").write_bytes(b"x")
+    more = remembered(memory, root)
+    assert more.digest == more.manifest.digest != first.digest
+    (root / "more").unlink()
+    assert remembered(memory, root).digest == first.digest
+
+
+def test_a_directory_with_a_file_that_has_not_settled_is_listed_anew(tmp_path, settled):
+    memory, root = HashMemory(tmp_path / "hashed"), settled.parent
+    (root / "fresh").write_bytes(b"a")
+
+    remembered(memory, root)
+
+    assert memory.recall(root).digest is None
+    (root / "fresh").write_bytes(b"b")
+    assert remembered(memory, root).digest == read_manifest(root).manifest.digest
 
 
 def test_the_checksum_is_that_of_cloud_storage(tmp_path):

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from aletheia_like.adapters.memory import MemoryDocumentStore
-from aletheia_like.capture.files import Seen, Taken, crc32c_of
+from aletheia_like.capture.files import crc32c_of
+from aletheia_like.capture.trees import Seen, Taken
 from aletheia_like.collect import collecting, sweeping
 from aletheia_like.collect.collecting import Options, collect
 from aletheia_like.collect.sweeping import Unreferenced, sweep
