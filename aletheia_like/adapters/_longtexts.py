@@ -11,6 +11,9 @@ PLAIN_CHARACTERS: Final = 64_000
 _LEVEL: Final = 2
 """For digits smaller than zlib's level 1, in half its time; read in a fifth of it."""
 
+_MOST_BYTES: Final = 1 << 26
+"""No document takes so many: a damaged length must not fill the memory."""
+
 _ZSTANDARD: Final = b"\x28\xb5\x2f\xfd"
 """How a text begins that zstandard compressed; the first stores were made with zlib."""
 
@@ -41,6 +44,10 @@ def _decompressed(stored: bytes) -> bytes:
     import zstandard
 
     try:
+        size = zstandard.frame_content_size(stored)
+        if size > _MOST_BYTES:
+            message = f"a document of {size} bytes"
+            raise ValueError(message)
         return zstandard.ZstdDecompressor().decompress(stored)
     except zstandard.ZstdError as error:
         raise ValueError(*error.args) from error

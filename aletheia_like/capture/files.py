@@ -81,11 +81,12 @@ def read_manifest(
         message = f"nothing at {path}{link}: check the path"
         raise NotFoundError(message)
     hashing = _Hashing(known.files, _mapped_inodes(), progress)
+    find = _walk if path.is_dir() else _at
     with ExitStack() as stack:
         stack.enter_context(uncollected())
         # Reading may take long, and others make garbage meanwhile.
-        seen = _seen_at(path, hashing, take, before_reading=stack.close)
-        if not path.is_dir():
+        seen = _seen(find(path), hashing, take, before_reading=stack.close)
+        if find is _at:
             (one,) = seen.values()
             return FileTree(path, "file", one.digest, seen)
         if known.digest is not None and seen == known.files:
@@ -116,11 +117,13 @@ def _crc32c_text(checksum: int) -> str:
     return base64.b64encode(checksum.to_bytes(4, "big")).decode()
 
 
-def _seen_at(
-    path: Path, hashing: _Hashing, take: Take | None, before_reading: Callable[[], object]
+def _seen(
+    found: Sequence[_Found],
+    hashing: _Hashing,
+    take: Take | None,
+    before_reading: Callable[[], object],
 ) -> dict[str, Seen]:
-    """Return what is known, or is read now, of a file or of each below a directory."""
-    found = _walk(path) if path.is_dir() else [_at(path)]
+    """Return what is known of each file, or is read now."""
     _check_regular(found)
     recalled = [hashing.recalled(one) for one in found]
     unread = [one for one, seen in zip(found, recalled, strict=True) if seen is None]
@@ -139,10 +142,10 @@ def _exists(path: Path) -> bool:
         raise InvalidValueError(message) from error
 
 
-def _at(path: Path) -> _Found:
+def _at(path: Path) -> list[_Found]:
     name = check_relative(path.name)
     with _translated(path):
-        return name, str(path), path.stat()
+        return [(name, str(path), path.stat())]
 
 
 def _walk(root: Path) -> list[_Found]:

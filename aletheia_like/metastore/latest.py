@@ -115,7 +115,8 @@ def _hashable(key: Any) -> Any:
     try:
         hash(key)
     except TypeError:
-        return repr(key)
+        # No key is a set, so a text that reads the same is another key.
+        return frozenset((repr(key),))
     return key
 
 

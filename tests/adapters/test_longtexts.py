@@ -36,6 +36,18 @@ def test_what_zlib_compressed_is_read():
     assert unpacked(zlib.compress(LONG.encode(), 1)) == LONG
 
 
+def test_no_damage_is_taken_for_the_text_or_fills_the_memory():
+    short = "0.123456789," * 6_000
+    stored = packed(short)
+    for place in range(len(stored)):
+        for bit in range(8):
+            damaged = bytearray(stored)
+            damaged[place] ^= 1 << bit
+            text = unpacked(bytes(damaged))
+            # Two bits of the head mean nothing for such a text.
+            assert text == short or not text.isascii()
+
+
 @pytest.mark.parametrize("place", [0, 10, -3])
 def test_a_damaged_text_is_told_with_its_document(tmp_path, place):  # B2
     path = tmp_path / "s.sqlite"

@@ -9,7 +9,7 @@ from aletheia_like.metastore.latest import deep_merged, last_by_key
 from aletheia_like.model.rows import ABSENT
 
 KEY = st.one_of(
-    st.integers(0, 3), st.sampled_from(["a", "b", [1], [2], None, ABSENT, True, 1.0, 0.5])
+    st.integers(0, 3), st.sampled_from(["a", "[1]", [1], [2], None, ABSENT, True, 1.0, 0.5])
 )
 CELL = st.one_of(
     st.integers(0, 9),
