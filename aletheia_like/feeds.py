@@ -1,11 +1,13 @@
-"""What the recorder is fed with: changes of a document, and feeds that tell more of it."""
+"""What the recorder is fed with: changes of a document, feeds that tell more of it, and notes."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from aletheia_like.errors import AletheiaError
 from aletheia_like.model.values import FieldPath, Value
 from aletheia_like.ports.documents import REMOVE, Removal, Write
 
@@ -118,6 +120,46 @@ def _inside(outer: Value | Removal, path: FieldPath, value: Value | Removal) -> 
     else:
         inner[path[0]] = value
     return inner
+
+
+@dataclass(slots=True)
+class Notes:
+    """What is to be told about one document.
+
+    Attributes:
+        pending: Changes that were not sent.
+        beats: Whether it is written every half minute, whatever there is to tell.
+        awaited: Whether its end was waited for in vain.
+        feed: What tells more of it.
+        note: Number of the last changes that the feed wrote down.
+        sent_at: When it was last written, by the monotonic clock.
+        took: Seconds that it took.
+        refusal: Why the store refused changes; for the next who flushes.
+        sending: Held by whoever sends.
+    """
+
+    pending: dict[FieldPath, Value | Removal] = field(default_factory=dict)
+    beats: bool = False
+    awaited: bool = False
+    feed: Feed | None = None
+    note: int = 0
+    sent_at: float = 0.0
+    took: float = 0.0
+    refusal: AletheiaError | None = None
+    sending: threading.RLock = field(default_factory=threading.RLock)
+
+    def add(self, changes: Changes, *, before: bool = False) -> None:
+        """Fold changes in; again if a signal handler has done so meanwhile."""
+        seen = None
+        while seen is not self.pending:
+            seen = self.pending
+            folded = fold(changes, seen) if before else fold(seen, changes)
+        self.pending = folded
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is something to send."""
+        return bool(self.pending) or (self.feed is not None and self.feed.has_more())
 
 
 def to_note(changes: Changes) -> list[Value]:

@@ -16,15 +16,13 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 from aletheia_like.errors import AletheiaError, AlreadyExistsError, ConflictError, UnavailableError
-from aletheia_like.feeds import NOTHING, Also, Changes, Feed, Last, Part, fold
+from aletheia_like.feeds import NOTHING, Also, Changes, Feed, Last, Notes, Part, fold
 from aletheia_like.forking import is_held_here
 from aletheia_like.model.records import HEARTBEAT_SECONDS
-from aletheia_like.model.values import FieldPath, Value
-from aletheia_like.ports.documents import DocumentStore, Removal, Update, Write
+from aletheia_like.ports.documents import DocumentStore, Update, Write
 from aletheia_like.ports.patience import waiting_until
 from aletheia_like.ports.usage import meant_for
 
@@ -36,29 +34,6 @@ _BUSY_SECONDS = 0.5
 _PAUSE_FACTOR = 4.0
 _MAX_SURPRISES = 3
 _REFUSED_PAUSE = 15.0
-
-
-@dataclass(slots=True)
-class _Notes:
-    """What is to be told about one document."""
-
-    pending: dict[FieldPath, Value | Removal] = field(default_factory=dict)
-    beats: bool = False
-    awaited: bool = False
-    feed: Feed | None = None
-    note: int = 0
-    sent_at: float = 0.0
-    took: float = 0.0
-    refusal: AletheiaError | None = None
-    sending: threading.RLock = field(default_factory=threading.RLock)
-
-    def add(self, changes: Changes, *, before: bool = False) -> None:
-        """Fold changes in; again if a signal handler has done so meanwhile."""
-        seen = None
-        while seen is not self.pending:
-            seen = self.pending
-            folded = fold(changes, seen) if before else fold(seen, changes)
-        self.pending = folded
 
 
 class Recorder:
@@ -95,7 +70,7 @@ class Recorder:
         self._lock = threading.RLock()
         # What a signal handler may put into at any moment; an event may not be set by one.
         self._wake: SimpleQueue[None] = SimpleQueue()
-        self._notes: dict[_Key, _Notes] = {}
+        self._notes: dict[_Key, Notes] = {}
         self._thread: threading.Thread | None = None
         self._closed = False
         self._warned = False
@@ -180,7 +155,7 @@ class Recorder:
     def pending(self) -> list[str]:
         """Return the paths of documents with changes or rows that are not yet stored."""
         with self._here():
-            found = [path for (path, _), notes in self._notes.items() if _has_more(notes)]
+            found = [path for (path, _), notes in self._notes.items() if notes.has_more]
             return list(dict.fromkeys(found))
 
     def close(self, timeout: float = 60.0) -> None:
@@ -216,7 +191,7 @@ class Recorder:
     ) -> _Key:
         with self._here():
             key = self._key(path, feed)
-            notes = self._notes.setdefault(key, _Notes())
+            notes = self._notes.setdefault(key, Notes())
             notes.feed = feed or notes.feed
             if beats:
                 notes.beats, notes.sent_at = True, time.monotonic()
@@ -295,11 +270,11 @@ class Recorder:
         finally:
             notes.sending.release()
 
-    def _send_notes(self, path: str, notes: _Notes, last: Last, *, patient: bool) -> None:
+    def _send_notes(self, path: str, notes: Notes, last: Last, *, patient: bool) -> None:
         """Send what is noted and what the feed has, in as many parts as that takes."""
         begun = time.monotonic()
         feed, ending = notes.feed, last is not NOTHING
-        if feed is not None and (ending or _has_more(notes)):
+        if feed is not None and (ending or notes.has_more):
             feed.prepare()
         surprises = 0
         more = True
@@ -320,7 +295,7 @@ class Recorder:
         if feed is not None:
             feed.tell_summary(now=ending)
 
-    def _send_part(self, path: str, notes: _Notes, part: Part | None, last: Last) -> None:
+    def _send_part(self, path: str, notes: Notes, part: Part | None, last: Last) -> None:
         with self._here():
             noted, notes.pending = notes.pending, {}
             number = notes.note
@@ -344,7 +319,7 @@ class Recorder:
         notes.sent_at = time.monotonic()
 
     def _writes(
-        self, path: str, notes: _Notes, noted: Changes, part: Part | None, last: Last
+        self, path: str, notes: Notes, noted: Changes, part: Part | None, last: Last
     ) -> list[Write]:
         changes = fold(noted, last.changes)
         more_changes, also = last.also(changes)
@@ -372,7 +347,7 @@ class Recorder:
             except AletheiaError as error:
                 _log.info("a heartbeat of %s is late: %s", path, error)
 
-    def _is_beat_due(self, notes: _Notes) -> bool:
+    def _is_beat_due(self, notes: Notes) -> bool:
         return notes.beats and time.monotonic() - notes.sent_at >= self._heartbeat
 
     def _due(self) -> tuple[list[_Key], float]:
@@ -390,9 +365,9 @@ class Recorder:
             self._asleep_until = math.inf if due else now + pause
         return due, pause
 
-    def _rest(self, notes: _Notes) -> float:
+    def _rest(self, notes: Notes) -> float:
         """Return for how many seconds after its last write a document needs none."""
-        if _has_more(notes):
+        if notes.has_more:
             return max(self._interval, _PAUSE_FACTOR * notes.took)
         return self._heartbeat if notes.beats else math.inf
 
@@ -425,10 +400,6 @@ class Recorder:
             else:
                 self._warned = False
         return 0.0 if due else pause
-
-
-def _has_more(notes: _Notes) -> bool:
-    return bool(notes.pending) or (notes.feed is not None and notes.feed.has_more())
 
 
 def _is_kept(error: BaseException, part: Part | None, last: Last) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from aletheia_like.extras import import_extra
 from aletheia_like.model.rows import microseconds, moment
 
+_TEXTS = frozenset({str})
 _FLOATS = "f8"
 _ARRAYS: Mapping[frozenset[type], str] = {
     frozenset({float}): _FLOATS,
@@ -40,12 +41,16 @@ def frame_of(
 
 
 def _array(cells: Sequence[Any], are_moments: bool) -> Any:
-    """Return an array of a column's plain values; None if pandas is to look at each."""
+    """Return a column's plain values as an array, or one for all; None if pandas has to look."""
     import numpy as np
 
-    kind = _ARRAYS.get(frozenset(map(type, cells)))
+    kinds = frozenset(map(type, cells))
+    kind = _ARRAYS.get(kinds)
     if are_moments:
         return _moments(cells) if kind == _FLOATS else None
+    if kinds == _TEXTS and cells.count(cells[0]) == len(cells):
+        # Such as the id of a run: pandas repeats one value faster than it looks at each.
+        return cells[0]
     try:
         return None if kind is None else np.array(cells, kind)
     except OverflowError:

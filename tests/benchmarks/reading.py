@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import sqlite3
@@ -40,6 +41,9 @@ def reading(options: Options) -> None:
     one, two = (reader.experiment("reading").run(run.id) for run in (once, twice))
     raw = _raw_store(folder / "raw.sqlite", rows)
     limit_first, limit = _repeated(lambda: pd.read_sql_query(QUERY, raw), options.rounds)
+    lines = folder / "raw.jsonl"
+    lines.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    lines_first, lines_warm = _repeated(lambda: _read_lines(lines), options.rounds)
     history_first, history = _repeated(lambda: one.rows().to_pandas(), options.rounds)
     _, latest = _repeated(lambda: two.latest(index="step"), options.rounds)
     _, loss = _repeated(lambda: two.latest(["m0"], index="step"), options.rounds)
@@ -47,6 +51,8 @@ def reading(options: Options) -> None:
     what = [
         (f"raw SQLite: {count} rows to a DataFrame, first", limit_first, None),
         ("raw SQLite: the same, warm", limit, None),
+        ("raw JSON lines: the same rows to a DataFrame, first", lines_first, limit_first),
+        ("raw JSON lines: the same, warm", lines_warm, limit),
         ("run.rows().to_pandas(), first", history_first, limit_first),
         ("run.rows().to_pandas(), warm", history, limit),
         (f"run.latest(index='step') over {2 * count} rows", latest, limit),
@@ -55,6 +61,13 @@ def reading(options: Options) -> None:
     ]
     report(f"reading on {url.partition(':')[0]}", what)
     reader.close()
+
+
+def _read_lines(path: Path) -> object:
+    import pandas as pd
+
+    with path.open(encoding="utf-8") as stream:
+        return pd.DataFrame([json.loads(line) for line in stream])
 
 
 def _half(start: int) -> list[str]:

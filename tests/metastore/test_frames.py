@@ -18,6 +18,7 @@ KINDS = st.sampled_from(
         st.integers(2**62, 2**65),
         st.booleans(),
         st.text(max_size=2),
+        st.just("same"),
         st.none(),
         st.one_of(st.floats(), st.integers(-5, 5)),
         st.one_of(st.booleans(), st.integers(0, 1)),
