@@ -74,7 +74,7 @@ class Recorder:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._warned = False
-        # Until when the thread has nothing to do; whoever needs it sooner wakes it.
+        # Until when the thread sleeps: whoever needs it sooner wakes it, all while it works.
         self._asleep_until = math.inf
 
     def watch(self, path: str, feed: Feed | None = None, *, beats: bool = True) -> None:
@@ -203,8 +203,9 @@ class Recorder:
             self._closed = False
             self._begin_work()
             is_soon = notes.sent_at + self._rest(notes) < self._asleep_until
-        if is_soon and self._wake.empty():
-            self._wake.put(None)
+            wake = self._wake
+        if is_soon and wake.empty():
+            wake.put(None)
         return key
 
     def _key(self, path: str, feed: Feed | None) -> _Key:
@@ -222,9 +223,13 @@ class Recorder:
     def _begin_work(self) -> None:
         if self._thread is not None:
             return
-        self._thread = threading.Thread(
-            target=_work, args=(weakref.ref(self),), name="aletheia-recorder", daemon=True
+        # A queue for each thread: one that is ending must not take what is meant for the next.
+        self._asleep_until = math.inf
+        wake: SimpleQueue[None] = SimpleQueue()
+        thread = threading.Thread(
+            target=_work, args=(weakref.ref(self), wake), name="aletheia-recorder", daemon=True
         )
+        self._wake, self._thread = wake, thread
         try:
             self._thread.start()
         except RuntimeError:
@@ -362,7 +367,8 @@ class Recorder:
                     due.append(key)
                 else:
                     pause = min(pause, left)
-            self._asleep_until = math.inf if due else now + pause
+            if self._thread is threading.current_thread():
+                self._asleep_until = math.inf if due else now + pause
         return due, pause
 
     def _rest(self, notes: Notes) -> float:
@@ -411,15 +417,15 @@ def _is_kept(error: BaseException, part: Part | None, last: Last) -> bool:
     return part is not None and isinstance(error, AlreadyExistsError | ConflictError)
 
 
-def _work(reference: weakref.ref[Recorder]) -> None:
+def _work(reference: weakref.ref[Recorder], wake: SimpleQueue[None]) -> None:
     """Send what is due until the recorder is closed or gone; holds it only while working."""
     while True:
         recorder = reference()
         if recorder is None or recorder._thread is not threading.current_thread():  # noqa: SLF001
             return
-        wake = recorder._wake  # noqa: SLF001
-        while not wake.empty():
-            wake.get()
+        with contextlib.suppress(Empty):
+            while True:
+                wake.get_nowait()
         pause = recorder._send_due()  # noqa: SLF001
         del recorder
         # A lost recorder is noticed within a minute at the latest.

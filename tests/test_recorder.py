@@ -247,3 +247,25 @@ def test_an_end_that_could_not_be_stored_can_be_tried_again(store, recorder):
     recorder.finish(PATH, {("status",): "finished"}, also, timeout=5)
     assert store.fields["status"] == "finished"
     assert store.inner.get("projects/q") is not None
+
+
+def test_what_is_noted_while_another_thread_closes_is_sent_soon(store):
+    late = []
+    for _ in range(10):
+        recorder = Recorder(store, lambda: dt.datetime.now(dt.UTC), interval=0.02, heartbeat=60)
+        recorder.watch(PATH)
+        recorder.set(PATH, {("x",): 0})
+        time.sleep(0.05)
+        closing = threading.Thread(target=recorder.close)
+        closing.start()
+        recorder.watch("projects/other")
+        recorder.forget("projects/other")
+        time.sleep(0.03)
+        value = time.monotonic()
+        recorder.set(PATH, {("x",): value})
+        wait_until(lambda value=value: store.fields["x"] == value, seconds=5)
+        late.append(time.monotonic() - value)
+        closing.join()
+        recorder.close()
+
+    assert max(late) < 4

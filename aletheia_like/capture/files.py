@@ -47,7 +47,6 @@ _TAKEN = 240, 3 << 20
 """Files and bytes of a portion; of those that are taken, all are in memory."""
 
 _SETTLED_NS = 2_000_000_000
-_FOR_ALL = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 _MAPS = Path("/proc/self/maps")
 
 
@@ -189,9 +188,8 @@ def _check_regular(found: Sequence[_Found]) -> None:
 
 def _check_readable(found: Sequence[_Found]) -> None:
     """Refuse what may not be read before anything is taken."""
-    for _, path, status in found:
-        # Most may be read by all, and that is known already.
-        if status.st_mode & _FOR_ALL != _FOR_ALL and not os.access(path, os.R_OK):
+    for _, path, _ in found:
+        if not os.access(path, os.R_OK):
             _raise_translated(PermissionError(path), path)
 
 

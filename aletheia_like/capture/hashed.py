@@ -21,6 +21,9 @@ from aletheia_like.capture.trees import NOTHING_KNOWN, FileTree, Known, Seen
 from aletheia_like.model.bulk import uncollected
 from aletheia_like.model.digests import digest_bytes
 
+_FORMAT = 1
+"""Another manifest, and so another digest of a directory, would be another format."""
+
 _WORTH_BYTES = 1 << 20
 _WORTH_FILES = 16
 _KEPT_SECONDS = 90 * 24 * 3600.0
@@ -44,7 +47,7 @@ class HashMemory:
             if digest_bytes(data).encode() != checksum:
                 return NOTHING_KNOWN
             told = orjson.loads(data)
-            if told["path"] != str(path):
+            if (told["format"], told["path"]) != (_FORMAT, str(path)):
                 return NOTHING_KNOWN
             with uncollected():
                 files = {name: _seen(*one) for name, one in told["files"].items()}
@@ -54,7 +57,7 @@ class HashMemory:
 
     def keep(self, tree: FileTree, known: Known) -> None:
         """Remember a tree, if it is worth it and was not known already."""
-        if tree.seen == known.files:
+        if tree.seen == known.files and (known.digest is not None or tree.kind == "file"):
             with contextlib.suppress(OSError):
                 os.utime(self._place(tree.path))
             return
@@ -66,9 +69,16 @@ class HashMemory:
             if one.settled
         }
         if files:
-            digest = tree.digest if len(files) == len(tree.seen) else None
-            told = {"path": str(tree.path), "digest": digest, "files": files}
-            with contextlib.suppress(OSError):
+            # A file of the same name in a directory of this name has the same state.
+            is_whole = tree.kind == "directory" and len(files) == len(tree.seen)
+            told = {
+                "format": _FORMAT,
+                "path": str(tree.path),
+                "digest": tree.digest if is_whole else None,
+                "files": files,
+            }
+            # JSON has no form for a path that is no UTF-8.
+            with contextlib.suppress(OSError, orjson.JSONEncodeError):
                 self._write(tree.path, orjson.dumps(told))
 
     def _write(self, path: Path, data: bytes) -> None:
@@ -86,7 +96,7 @@ class HashMemory:
 
     def _place(self, path: Path) -> Path:
         named = hashlib.sha256(os.fsencode(path)).hexdigest()
-        return self.folder / f"{named[:32]}.json"
+        return self.folder / named[:32]
 
 
 def _seen(state: list[int], digest: str, crc32c: str) -> Seen:

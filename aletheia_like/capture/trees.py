@@ -53,7 +53,7 @@ class FileTree:
         kind: `file` or `directory`.
         digest: sha-256 of the file, or of the directory's manifest.
         seen: What was learned of each file on this machine, by its path in the manifest.
-        listed: The manifest of files that are not on this machine.
+        listed: The manifest, if it was made already; always if the files are not on this machine.
     """
 
     path: Path

@@ -8,6 +8,9 @@ from typing import Any
 from aletheia_like.extras import import_extra
 from aletheia_like.model.rows import microseconds, moment
 
+_EXACT_SECONDS = 2**32
+"""Before the year 2106 a float of seconds has room for the microseconds."""
+
 _TEXTS = frozenset({str})
 _FLOATS = "f8"
 _ARRAYS: Mapping[frozenset[type], str] = {
@@ -47,7 +50,8 @@ def _array(cells: Sequence[Any], are_moments: bool) -> Any:
     kinds = frozenset(map(type, cells))
     kind = _ARRAYS.get(kinds)
     if are_moments:
-        return _moments(cells) if kind == _FLOATS else None
+        is_exact = kind == _FLOATS and min(cells) >= 0 and max(cells) < _EXACT_SECONDS
+        return _moments(cells) if is_exact else None
     if kinds == _TEXTS and cells.count(cells[0]) == len(cells):
         # Such as the id of a run: pandas repeats one value faster than it looks at each.
         return cells[0]

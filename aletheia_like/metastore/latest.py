@@ -148,4 +148,4 @@ def _ordered(values: list[Any], order: Sequence[int]) -> list[Any]:
 
 
 def _is_missing(cell: Any) -> bool:
-    return cell is None or cell is ABSENT
+    return type(cell) in _MISSING

@@ -38,7 +38,8 @@ def read_columns(
 ) -> Columns:
     """Return the rows of a run in the order of their moments; a read for each chunk.
 
-    A writer's own rows stay in the order it logged them, whatever its clock did.
+    A writer's own rows stay in the order it logged them, whatever its clock did. What is returned
+    is not to be changed: the next who asks may get the same.
 
     Args:
         session: The metastore.
@@ -51,7 +52,7 @@ def read_columns(
         IntegrityError: A chunk cannot be read.
     """
     chunks = list(session.documents.query(Query(paths.rows(run_path)))) if stored else []
-    if any(unsent.values()):
+    if not chunks or any(unsent.values()):
         return columns_of(chunks, unsent, stream)
     place = (run_path, stream)
     columns = session.recent_rows.find(place, chunks)
@@ -157,7 +158,7 @@ def _shown(columns: Columns, stream: str | None) -> Columns:
         for name, column in named.items()
         if name is not None and (streams is None or any(one is not ABSENT for one in column))
     }
-    return Columns(columns.timestamps, cells, columns.is_plain)
+    return Columns(columns.timestamps, cells, columns.is_flat)
 
 
 def taken(columns: Columns, order: Sequence[int]) -> Columns:
@@ -165,5 +166,5 @@ def taken(columns: Columns, order: Sequence[int]) -> Columns:
     return Columns(
         [columns.timestamps[index] for index in order],
         {name: [cells[index] for index in order] for name, cells in columns.cells.items()},
-        columns.is_plain,
+        columns.is_flat,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -10,7 +9,10 @@ from typing import Final
 from aletheia_like.model.rows import Columns
 from aletheia_like.ports.documents import Document
 
-_MAX_CHARACTERS: Final = 8_000_000
+_MOST: Final = 8_000_000
+"""Characters of chunks, or a quarter of it in cells: some 15 MB of floats."""
+
+_CELL: Final = 4
 
 Place = tuple[str, str | None]
 """A run's path, and the name of a stream of its rows."""
@@ -19,40 +21,45 @@ Place = tuple[str, str | None]
 @dataclass(frozen=True, slots=True)
 class _Seen:
     chunks: tuple[tuple[str, str], ...]
-    characters: int
+    cost: int
     columns: Columns
 
 
 class RecentRows:
-    """Rows that were made of 8 million characters of chunks at most; threads may share it.
+    """Rows of some million cells at most; threads may share it, and a signal handler.
 
-    Only rows without containers are remembered: their user could change those in place.
+    Only rows without containers are remembered: their user could change those in place. Nothing
+    is locked, since each step is whole: at worst two who read at once remember in vain.
     """
 
     def __init__(self) -> None:
         self._seen: dict[Place, _Seen] = {}
-        self._lock = threading.Lock()
 
     def find(self, place: Place, chunks: Sequence[Document]) -> Columns | None:
         """Return what was remembered of these chunks in these revisions, or None."""
-        with self._lock:
-            seen = self._seen.pop(place, None)
-            if seen is None or seen.chunks != _revisions(chunks):
-                return None
-            self._seen[place] = seen
+        seen = self._seen.pop(place, None)
+        if seen is None or seen.chunks != _revisions(chunks):
+            return None
+        self._seen[place] = seen
         columns = seen.columns
-        return Columns(columns.timestamps, dict(columns.cells), columns.is_plain)
+        return Columns(columns.timestamps, dict(columns.cells), columns.is_flat)
 
     def remember(self, place: Place, chunks: Sequence[Document], columns: Columns) -> None:
-        """Remember what was read from chunks, if it is plain; what was asked for longest goes."""
+        """Remember what was read from chunks, if it is flat; what was asked for longest goes."""
         characters = sum(len(str(one.fields["columns"])) for one in chunks)
-        if not columns.is_plain or characters > _MAX_CHARACTERS:
+        # A column of one value is a few characters, however many rows there are.
+        cost = max(characters, _CELL * len(columns) * (len(columns.cells) + 1))
+        if not columns.is_flat or cost > _MOST:
             return
-        with self._lock:
-            self._seen.pop(place, None)
-            self._seen[place] = _Seen(_revisions(chunks), characters, columns)
-            while sum(one.characters for one in self._seen.values()) > _MAX_CHARACTERS:
-                del self._seen[next(iter(self._seen))]
+        self._seen.pop(place, None)
+        self._seen[place] = _Seen(_revisions(chunks), cost, columns)
+        known = self._seen.copy()
+        total = sum(one.cost for one in known.values())
+        for oldest, one in known.items():
+            if total <= _MOST:
+                break
+            self._seen.pop(oldest, None)
+            total -= one.cost
 
 
 def _revisions(chunks: Sequence[Document]) -> tuple[tuple[str, str], ...]:

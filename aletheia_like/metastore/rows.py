@@ -313,7 +313,7 @@ def rows_of(session: Session, columns: Columns, run_id: str) -> Rows:
     # As numbers: hardly anybody asks for the moment of every row.
     cells[TIMESTAMP] = columns.timestamps
     cells[RUN_ID] = [run_id] * len(columns)
-    whole = (*columns.cells, RUN_ID) if columns.is_plain else (RUN_ID,)
+    whole = (*columns.cells, RUN_ID) if columns.is_flat else (RUN_ID,)
     return Rows(cells, len(columns), functools.partial(complete, session), whole)
 
 

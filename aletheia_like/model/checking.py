@@ -64,17 +64,14 @@ def small_cost(fields: Fields, depth: int = _SMALL_DEPTH) -> Cost | None:
         if not named or not key[:1].isalpha():
             return None
         kind = type(value)
-        # Here, not in a function of its own, for the many fields that are short texts.
-        if kind is str and len(value) <= _SMALL_TEXT and value.isascii():
-            inside = len(value) + 1
-        elif kind is dict or kind is list:
+        if kind is dict or kind is list:
             below = small_cost(value, depth - 1) if kind is dict else _small_list(value)
             if below is None:
                 return None
             inside = below.size
             entries += below.entries - 1
         else:
-            inside = _eight_or_one(kind, value)
+            inside = _small_value(kind, value)
         if not inside:
             return None
         size += inside + len(key) + 1
@@ -83,12 +80,7 @@ def small_cost(fields: Fields, depth: int = _SMALL_DEPTH) -> Cost | None:
 
 
 def _small_list(value: list[Value]) -> Cost | None:
-    sizes = [
-        len(item) + 1
-        if type(item) is str and len(item) <= _SMALL_TEXT and item.isascii()
-        else _eight_or_one(type(item), item)
-        for item in value
-    ]
+    sizes = [_small_value(type(item), item) for item in value]
     if 0 in sizes:
         return None
     return Cost(sum(sizes) or 1, len(sizes) + 1)
@@ -108,8 +100,10 @@ def check_entries(entries: int) -> None:
         raise InvalidValueError(message)
 
 
-def _eight_or_one(kind: type, value: Any) -> int:
-    """Return the bytes of a number, a moment or the like; 0 of all else."""
+def _small_value(kind: type, value: Any) -> int:
+    """Return the bytes of a short text, a number, a moment or the like; 0 of all else."""
+    if kind is str:
+        return len(value) + 1 if len(value) <= _SMALL_TEXT and value.isascii() else 0
     if kind is float or (kind is int and value in INT64):
         return 8
     if kind is dt.datetime and value.tzinfo is dt.UTC:

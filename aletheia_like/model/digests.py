@@ -17,10 +17,12 @@ from aletheia_like.errors import IntegrityError, InvalidValueError
 _CHUNK_BYTES = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _UNSAFE_PARTS = frozenset({"", ".", ".."})
-_PLAIN_PATH = re.compile(r"[^\\/.][^\\/]*(?:/[^\\/.][^\\/]*)*")
+_PART = r"[^\\/.\n][^\\/\n]*"
+_PLAIN_PATH = re.compile(f"{_PART}(?:/{_PART})*")
 """No part is empty or begins with a point."""
 
-_PLAIN_PATHS = re.compile(r"(?:[^\\/.\n][^\\/\n]*(?:/[^\\/.\n][^\\/\n]*)*+\n)*+")
+_PLAIN_PATHS = re.compile(f"(?:{_PART}(?:/{_PART})*+\n)*+")
+"""Many such paths, a line each."""
 
 _in_order = attrgetter("path")
 _as_json = json.JSONEncoder(ensure_ascii=False).encode

@@ -44,9 +44,9 @@ def from_text(text: str) -> dict[str, Value]:
     except orjson.JSONDecodeError:
         # Edited by hand, maybe to a bare NaN, which Python's own reader knows.
         fields = json.loads(text)
-    if not isinstance(fields, dict):
+    if not isinstance(fields, dict) or (len(fields) == 1 and next(iter(fields)) in _READERS):
         message = f"a map of fields was expected: {text:.80}"
-        raise ValueError(message)  # noqa: TRY004 - the text is wrong, not the caller's type
+        raise ValueError(message)
     # Most tags are moments on the first level: looking into every map takes longer than reading.
     nested = [key for key, value in fields.items() if type(value) in _NESTED]
     untagged = _untag_some(fields, nested)

@@ -81,12 +81,12 @@ class Columns:
     Attributes:
         timestamps: Seconds since 1970 of each row.
         cells: Values by column.
-        is_plain: Whether every cell is known to be a number, a text, a truth value or none.
+        is_flat: Whether every cell is known to be a number, a text, a truth value or none.
     """
 
     timestamps: list[float] = field(default_factory=list)
     cells: dict[str, list[Any]] = field(default_factory=dict)
-    is_plain: bool = False
+    is_flat: bool = False
 
     def __len__(self) -> int:
         return len(self.timestamps)
@@ -211,10 +211,10 @@ def unpack(text: str, count: int) -> Columns:
     """
     moments, stored = stored_columns(text)
     cells = {name: _dense(column, count) for name, column in stored.items()}
-    is_plain = _is_flat(text, stored)
-    if not is_plain:
+    is_flat = _is_flat(text, stored)
+    if not is_flat:
         cells = {name: _decoded(column) for name, column in cells.items()}
-    return Columns(_seconds(moments), cells, is_plain)
+    return Columns(_seconds(moments), cells, is_flat)
 
 
 def unpack_stored(text: str, count: int) -> Columns:
@@ -294,7 +294,7 @@ def joined(parts: Sequence[Columns]) -> Columns:
             column += part.cells.get(name) or [ABSENT] * len(part)
         cells[name] = column
     timestamps = [moment for part in parts for moment in part.timestamps]
-    return Columns(timestamps, cells, all(part.is_plain for part in parts))
+    return Columns(timestamps, cells, all(part.is_flat for part in parts))
 
 
 def moment(timestamp: float) -> dt.datetime:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -247,6 +248,44 @@ def test_an_unchanged_directory_is_known_by_its_digest(tmp_path, settled):
     assert more.digest == more.manifest.digest != first.digest
     (root / "more").unlink()
     assert remembered(memory, root).digest == first.digest
+
+
+def test_a_file_that_a_link_named_is_not_taken_for_the_directory_that_it_names_now(
+    tmp_path, settled
+):
+    memory, link = HashMemory(tmp_path / "hashed"), tmp_path / "settled"
+    link.symlink_to(settled)
+    file = remembered(memory, link)
+    link.unlink()
+    link.symlink_to(settled.parent)
+
+    tree = remembered(memory, link)
+
+    assert (file.kind, tree.kind) == ("file", "directory")
+    assert tree.digest == tree.manifest.digest == read_manifest(settled.parent).digest
+
+
+def test_a_directory_is_known_as_soon_as_nothing_in_it_is_new(tmp_path, settled):
+    memory, root = HashMemory(tmp_path / "hashed"), settled.parent
+    (root / "new").write_bytes(b"x")
+    remembered(memory, root)
+    (root / "new").unlink()
+
+    tree = remembered(memory, root)
+
+    assert memory.recall(root).digest == tree.digest == read_manifest(root).digest
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_folder_whose_name_is_no_text_is_read_each_time(tmp_path, settled):
+    memory, root = HashMemory(tmp_path / "hashed"), tmp_path / os.fsdecode(b"\xff")
+    root.mkdir()
+    settled.rename(root / "settled")
+
+    tree = remembered(memory, root)
+
+    assert tree.digest == remembered(memory, root).digest
+    assert not memory.recall(root).files
 
 
 def test_a_directory_with_a_file_that_has_not_settled_is_listed_anew(tmp_path, settled):

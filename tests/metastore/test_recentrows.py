@@ -66,6 +66,16 @@ def test_no_more_than_so_many_characters_are_remembered():
     assert recent.find((long[2].path, None), [long[2]]) is not None
 
 
+def test_columns_of_one_value_count_by_their_rows():
+    recent, constant = RecentRows(), {f"c{number}": "resnet" for number in range(40)}
+    many = chunk("r", [constant] * 50_000)
+    assert len(many.fields["columns"]) < 1_000_000
+
+    recent.remember(("p/many", None), [many], read(many))
+
+    assert recent.find(("p/many", None), [many]) is None
+
+
 def test_rows_of_another_process_are_seen_at_once(ms, open_ms):  # Q1
     with ms.exper("e").start_run(id="r") as run:
         run.log(x=1)
@@ -99,7 +109,7 @@ def test_what_is_done_with_rows_does_not_change_those_that_follow(ms):  # Q1
 def test_plain_rows_are_known_to_be_plain():
     rows = [{"x": 1.5, "note": "[a] {b}"}, {"x": None, "flag": True}]
 
-    assert read(chunk("r", rows)).is_plain is False, "brackets in a text are looked at closely"
-    assert read(chunk("r", [{"x": 1.5, "s": "a"}, {"x": 2, "flag": True}])).is_plain
-    assert not read(chunk("r", [{"x": [1]}])).is_plain
-    assert not Columns().is_plain
+    assert read(chunk("r", rows)).is_flat is False, "brackets in a text are looked at closely"
+    assert read(chunk("r", [{"x": 1.5, "s": "a"}, {"x": 2, "flag": True}])).is_flat
+    assert not read(chunk("r", [{"x": [1]}])).is_flat
+    assert not Columns().is_flat

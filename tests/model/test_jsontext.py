@@ -101,3 +101,12 @@ def test_most_texts_without_a_match_are_rejected(operator, value):
     (test,) = text_tests([Filter(("a",), operator, value)])
 
     assert not test(to_text({"a": 1, "b": 2, "c": "y", "d": False}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "1", '"a"', '{"__float__":"nan"}', '{"__datetime__":"2026-01-31T12:00:00+00:00"}'],
+)
+def test_what_is_no_map_of_fields_is_refused(text):
+    with pytest.raises(ValueError, match="a map of fields was expected"):
+        from_text(text)
